@@ -1,0 +1,124 @@
+"""Compose the configuration with Hydra and turn it into a checked ``Config``; no torch is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from gaplab.config.checks import ConfigError, nearest
+from gaplab.config.explanations import explain
+from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
+from gaplab.config.schema import Config
+
+CONFIG_DIR = PROJECT_ROOT / "configs"
+
+
+@dataclass(slots=True)
+class Composed:
+    """A configuration in the three forms that a run needs."""
+
+    config: Config
+    """Typed and checked: what the program reads."""
+    resolved: dict[str, Any]
+    """Plain values: what is saved, and from which ``restore`` makes the same ``config``."""
+    overrides: list[str]
+    """What the user typed."""
+
+
+def compose_config(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Composed:
+    """Compose ``configs/config.yaml`` with the overrides of a command line.
+
+    Raises:
+        ConfigError: With one readable message for any mistake in the overrides or the YAML files.
+    """
+    register_all()
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(config_dir), version_base="1.3"):
+            tree = compose("config", overrides=list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    return convert(tree, list(overrides))
+
+
+def convert(tree: DictConfig, overrides: list[str]) -> Composed:
+    """Make a ``Composed`` of Hydra's tree, which still holds the ``hydra`` section.
+
+    Raises:
+        ConfigError: For an unknown key, a wrong type, or values that do not fit together.
+    """
+    choices = dict(OmegaConf.select(tree, "hydra.runtime.choices") or {})
+    with open_dict(tree):
+        tree.pop("hydra", None)
+    if tree.run.name is None:
+        tree.run.name = str(choices.get("experiment") or "default").replace("/", "_")
+    config = to_config(tree)
+    resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
+    assert isinstance(resolved, dict), "the root of the configuration is a mapping"
+    resolved["choices"] = {group: choices.get(group) for group in SHIPPED} | {
+        "experiment": choices.get("experiment")
+    }
+    return Composed(config=config, resolved={str(key): value for key, value in resolved.items()}, overrides=overrides)
+
+
+def restore(resolved: dict[str, Any], where: str) -> Config:
+    """Make the ``Config`` of a saved run from plain values. Nothing named in them is executed.
+
+    Raises:
+        ConfigError: If the values do not describe a run of this version.
+    """
+    register_all()
+    values = dict(resolved)
+    choices = values.pop("choices", None)
+    if not isinstance(choices, dict):
+        raise ConfigError(f"{where}: expected the 'choices' section of a gaplab run, but there is none.")
+    overrides = [f"{group}={choices[group]}" for group in SHIPPED if choices.get(group)]
+    tree = compose_tree(overrides)
+    try:
+        merged = OmegaConf.merge(tree, values)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{where}: {explain(error)}") from error
+    assert isinstance(merged, DictConfig), "a mapping merged with a mapping"
+    return to_config(merged)
+
+
+def compose_tree(overrides: Sequence[str]) -> DictConfig:
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            return compose("config", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+
+
+def to_config(tree: DictConfig) -> Config:
+    """Convert Hydra's tree to dataclasses; every check of a setting runs here."""
+    refuse_unknown_keys(tree, Config, "")
+    try:
+        config = OmegaConf.to_object(tree)
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
+    assert isinstance(config, Config), "the schema of the root is Config"
+    return config
+
+
+def refuse_unknown_keys(tree: DictConfig, schema: type, path: str) -> None:
+    """Raise ``ConfigError`` for a key that no dataclass has, which ``+key=value`` lets pass."""
+    names = [field.name for field in fields(schema)]
+    for key in tree:
+        if key not in names:
+            full = f"{path}{key}"
+            raise ConfigError(
+                f"{full}: expected a key of {schema.__name__}, but there is no such key."
+                f"{nearest(str(key), names)} The keys are: {', '.join(names)}."
+            )
+        node = tree._get_node(key)
+        inner = node._metadata.object_type if isinstance(node, DictConfig) else None
+        if isinstance(inner, type) and is_dataclass(inner):
+            refuse_unknown_keys(node, inner, f"{path}{key}.")

@@ -1,0 +1,197 @@
+"""Settings of the point sets: how many points, from which law, and how they are split and batched."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gaplab.config.checks import (
+    ConfigError,
+    check,
+    check_at_least,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
+
+
+class Sampling(StrEnum):
+    grid = "grid"
+    """Evenly spaced positions along each arm, as the published notebooks do."""
+    iid = "iid"
+    """Positions drawn at random: what every bound on the gap assumes."""
+
+
+class Splits(StrEnum):
+    separate = "separate"
+    """Train, val and test come from three independent draws."""
+    shared = "shared"
+    """One draw of all points, shuffled and cut into train, val and test."""
+
+
+@dataclass(kw_only=True, slots=True)
+class DataConfig:
+    """What every point set has in common."""
+
+    num_points: int = 300
+    """Training points in all."""
+    num_val_points: int = 2_000
+    """Validation points; 0 for none."""
+    num_test_points: int = 100_000
+    """Test points; many, because they are cheap and make the error bar of the gap small."""
+    splits: Splits = Splits.separate
+    num_folds: int = 0
+    """k of k-fold cross-validation over the training points; 0 for none."""
+    fold: int = 0
+    """Which of the folds validates, counted from 0."""
+    batch_size: int | None = 64
+    """Points per optimiser step over all processes together; null for full batch."""
+    label_noise: float = 0.0
+    """Share of training labels replaced by another class."""
+    noise_dimensions: int = 0
+    """Extra input features that carry nothing but Gaussian noise."""
+    noise_scale: float = 1.0
+    """Standard deviation of the extra features."""
+
+    def __post_init__(self) -> None:
+        check_at_least("data.num_points", self.num_points, 1)
+        check_not_negative("data.num_val_points", self.num_val_points)
+        check_at_least("data.num_test_points", self.num_test_points, 1, "The gap needs a test split.")
+        check_share("data.label_noise", self.label_noise)
+        check_not_negative("data.noise_dimensions", self.noise_dimensions)
+        check_positive("data.noise_scale", self.noise_scale)
+        self._check_folds()
+        if self.batch_size is not None:
+            check_at_least("data.batch_size", self.batch_size, 1, "Use null for full batch.")
+            check(
+                self.batch_size <= self.num_train_points,
+                "data.batch_size",
+                f"at most the {self.num_train_points} training points there are",
+                self.batch_size,
+                "Lower it, raise data.num_points, or use data.batch_size=null for full batch.",
+            )
+
+    def _check_folds(self) -> None:
+        check(self.num_folds == 0 or self.num_folds >= 2, "data.num_folds", "0 or at least 2", self.num_folds)
+        if self.num_folds == 0:
+            check(self.fold == 0, "data.fold", "0 unless data.num_folds is set", self.fold)
+            return
+        check(
+            self.num_folds <= self.num_points,
+            "data.num_folds",
+            f"at most the {self.num_points} points there are",
+            self.num_folds,
+        )
+        check(
+            0 <= self.fold < self.num_folds,
+            "data.fold",
+            f"a fold between 0 and {self.num_folds - 1}",
+            self.fold,
+        )
+
+    @property
+    def num_train_points(self) -> int:
+        """Points that train: m, the number that every bound divides by."""
+        if self.num_folds == 0:
+            return self.num_points
+        return self.num_points - len(range(self.fold, self.num_points, self.num_folds))
+
+    @property
+    def points_per_step(self) -> int:
+        return self.num_train_points if self.batch_size is None else self.batch_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.num_train_points // self.points_per_step)
+
+
+@dataclass(kw_only=True, slots=True)
+class SpiralsConfig(DataConfig):
+    """Spirals with any number of arms: angle 2 pi / num_arms (arm + turns t) + noise, radius t."""
+
+    num_arms: int = 3
+    noise: float = 0.2
+    """Standard deviation of the angle, in radians."""
+    turns: float = 2.0
+    """How far an arm winds, in units of the angle between neighbouring arms."""
+    sampling: Sampling = Sampling.iid
+    min_radius: float = 0.0
+    """Smallest t. Above 0 the arms do not share the origin, so that the set can be interpolated."""
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        check_at_least("data.num_arms", self.num_arms, 2)
+        check_not_negative("data.noise", self.noise)
+        check_positive("data.turns", self.turns)
+        check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)
+
+
+@dataclass(kw_only=True, slots=True)
+class NotebookSpiralsConfig(DataConfig):
+    """The course notebook's three arms, drawn by the notebook's own sequence of random numbers."""
+
+    num_points: int = 3_000
+    num_arms: int = 3
+    noise: float = 0.2
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        check_at_least("data.num_arms", self.num_arms, 2)
+        check_not_negative("data.noise", self.noise)
+        _check_equal_arms(self.num_points, self.num_arms)
+
+
+@dataclass(kw_only=True, slots=True)
+class CS231nSpiralsConfig(DataConfig):
+    """The spiral of the CS231n case study, drawn from NumPy's legacy stream as there."""
+
+    num_points: int = 300
+    num_arms: int = 3
+    noise: float = 0.2
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        check_at_least("data.num_arms", self.num_arms, 2)
+        check_not_negative("data.noise", self.noise)
+        _check_equal_arms(self.num_points, self.num_arms)
+
+
+@dataclass(kw_only=True, slots=True)
+class PlaygroundSpiralsConfig(DataConfig):
+    """TensorFlow Playground's two arms with uniform noise."""
+
+    num_points: int = 250
+    noise: float = 0.0
+    """Half width of the uniform noise, 0 to 0.5 as on the Playground's slider."""
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        check(0 <= self.noise <= 0.5, "data.noise", "a half width between 0 and 0.5", self.noise)
+        _check_equal_arms(self.num_points, 2)
+
+
+@dataclass(kw_only=True, slots=True)
+class TwoSpiralsConfig(DataConfig):
+    """The 194 points of Lang and Witbrock; the test split lies between them."""
+
+    num_points: int = 194
+    num_val_points: int = 0
+    num_test_points: int = 192
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        DataConfig.__post_init__(self)
+        published = (self.num_points, self.num_val_points, self.num_test_points) == (194, 0, 192)
+        if not published or self.splits is not Splits.separate:
+            raise ConfigError(
+                "data=two_spirals: the benchmark is 194 training and 192 intermediate test points, without "
+                "validation; leave num_points, num_val_points, num_test_points and splits as they are, or "
+                "use data=spirals data.num_arms=2."
+            )
+
+
+def _check_equal_arms(num_points: int, num_arms: int) -> None:
+    check(
+        num_points % num_arms == 0,
+        "data.num_points",
+        f"a multiple of the {num_arms} arms, as in the published set",
+        num_points,
+    )

@@ -1,0 +1,100 @@
+"""Turn the exceptions of Hydra and OmegaConf into one sentence each that a tired person understands."""
+
+import re
+from dataclasses import fields, is_dataclass
+
+from omegaconf.errors import OmegaConfBaseException
+
+from gaplab.config.checks import ConfigError, nearest
+
+
+def explain(error: BaseException) -> ConfigError:
+    """Return a ``ConfigError`` that says what is wrong, where, and what to do."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    own = next((link for link in chain if isinstance(link, ConfigError)), None)
+    if own is not None:
+        return own
+    place = _config_file(str(error))
+    inner = next((link for link in chain if isinstance(link, OmegaConfBaseException)), None)
+    for text in (
+        _missing_option(str(error)),
+        _unknown_key(inner, str(error)) if inner is not None else None,
+        _wrong_value(inner, str(error)) if inner is not None else None,
+        _bad_override(str(error)),
+    ):
+        if text is not None:
+            return ConfigError(place + text)
+    return ConfigError(place + " ".join(str(error).split()))
+
+
+def _config_file(message: str) -> str:
+    match = re.match(r"In '([^']+)': \w+ raised while composing", message)
+    return f"configs/{match[1]}.yaml: " if match else ""
+
+
+def _missing_option(message: str) -> str | None:
+    match = re.search(r"Could not find '([^']+)'\n+Available options in '([^']+)':\n(.*)", message, re.DOTALL)
+    if match:
+        options = match[3].split("Config search path")[0].split()
+        group, name = match[2], match[1].removeprefix(match[2] + "/")
+        return (
+            f"{group}: expected one of {', '.join(options)}, but got {name!r}.{nearest(name, options)}"
+        )
+    match = re.search(r"Could not find '([^']+)'", message)
+    if match:
+        return f"{match[1]}: there is no such file or choice below configs/."
+    match = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", message)
+    if match:
+        return f"{match[1]}: there is no group of this name. Groups are listed by --help."
+    return None
+
+
+def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
+    match = re.search(r"Key '([^']+)' (?:is )?not in (?:'(\w+)'|struct)", str(inner))
+    if not match:
+        return None
+    override = re.search(r"Could not override '([^']+)'", message)
+    full = override[1] if override else (str(inner.full_key) if inner.full_key else match[1])
+    schema = inner.object_type
+    names = [f.name for f in fields(schema)] if isinstance(schema, type) and is_dataclass(schema) else []
+    known = f" The keys are: {', '.join(names)}." if names else ""
+    owner = f"a key of {match[2]}" if match[2] else "a known key"
+    return f"{full}: expected {owner}, but there is no such key.{nearest(match[1], names)}{known}"
+
+
+def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
+    override = re.search(r"Error merging override [+~]*([^=\s]+)=", message)
+    key = str(inner.full_key) if inner.full_key else (override[1] if override else "?")
+    text = str(inner.msg or inner).splitlines()[0]
+    choice = re.search(r"Invalid value '([^']*)', expected one of \[([^\]]*)\]", text)
+    if choice:
+        options = choice[2].split(", ")
+        return f"{key}: expected one of {', '.join(options)}, but got {choice[1]!r}.{nearest(choice[1], options)}"
+    wrong = re.search(r"Value '([^']*)' of type '(\w+)' (?:could not be converted to|is not a subclass of) (\w+)", text)
+    if wrong:
+        return f"{key}: expected {_SPOKEN.get(wrong[3], wrong[3])}, but got {wrong[1]!r}."
+    missing = re.search(r"Interpolation key '([^']+)' not found", text)
+    if missing:
+        return f"{key}: the key {missing[1]!r} that it refers to does not exist."
+    return f"{key}: {text}"
+
+
+def _bad_override(message: str) -> str | None:
+    if "Error parsing override" not in message and "LexerNoViableAlt" not in message:
+        return None
+    override = re.search(r"Error parsing override '([^']*)'", message)
+    shown = override[1] if override else " ".join(message.split())
+    return (
+        f"{shown!r}: expected key=value. Quote what the shell or Hydra could take for its own, for example "
+        "'network.widths=[50,50]'."
+    )
+
+
+_SPOKEN = {
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
+    "String": "a text",
+}

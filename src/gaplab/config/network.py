@@ -1,0 +1,116 @@
+"""Settings of the networks. Their names stand here, their mathematics in ``gaplab.networks``."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gaplab.config.checks import check, check_at_least, check_positive
+
+
+class Activation(StrEnum):
+    identity = "identity"
+    ramp = "ramp"
+    step = "step"
+    step_ste = "step_ste"
+    sign = "sign"
+    sign_ste = "sign_ste"
+    sigmoid = "sigmoid"
+    tanh = "tanh"
+    relu = "relu"
+    leaky_relu = "leaky_relu"
+    elu = "elu"
+    selu = "selu"
+    gelu = "gelu"
+    silu = "silu"
+    mish = "mish"
+    softplus = "softplus"
+    softsign = "softsign"
+
+
+class Block(StrEnum):
+    plain = "plain"
+    residual = "residual"
+    highway = "highway"
+    glu = "glu"
+    inception = "inception"
+
+
+class Initialization(StrEnum):
+    default = "default"
+    xavier_uniform = "xavier_uniform"
+    xavier_normal = "xavier_normal"
+    he_uniform = "he_uniform"
+    he_normal = "he_normal"
+    lecun_normal = "lecun_normal"
+    orthogonal = "orthogonal"
+    small_normal = "small_normal"
+    zeros = "zeros"
+
+
+@dataclass(kw_only=True, slots=True)
+class NetworkConfig:
+    """Any network; a user's own config derives from this class."""
+
+
+@dataclass(kw_only=True, slots=True)
+class MLPConfig(NetworkConfig):
+    """A multilayer perceptron; ``widths`` lists the hidden layers, so ``[]`` is a linear model."""
+
+    widths: list[int] = field(default_factory=lambda: [100])
+    activation: Activation = Activation.relu
+    block: Block = Block.plain
+    """What stands between two widths: a plain layer, or a residual, gated or branching one."""
+    shortcuts: bool = False
+    """Let every layer see the input and all layers before it (Lang and Witbrock)."""
+    dropout: float = 0.0
+    """Share of hidden units dropped in training."""
+    initialization: Initialization = Initialization.default
+    gain: float = 1.0
+    """Factor on the initial weights."""
+    drawn_before: list[list[int]] = field(default_factory=list)
+    """Hidden widths of networks drawn from the same random stream earlier: repeats published scripts."""
+
+    def __post_init__(self) -> None:
+        for width in self.widths:
+            check_at_least("network.widths", width, 1, "Every hidden layer needs at least one unit.")
+        check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
+        check_positive("network.gain", self.gain)
+        check(
+            not (self.shortcuts and self.block is not Block.plain),
+            "network.shortcuts",
+            "network.block=plain beside it",
+            self.block.value,
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class LinearConfig(NetworkConfig):
+    """The softmax model: one linear map from the input to the logits."""
+
+    initialization: Initialization = Initialization.default
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("network.gain", self.gain)
+
+
+@dataclass(kw_only=True, slots=True)
+class PerceptronConfig(NetworkConfig):
+    """Rosenblatt's perceptron: a linear threshold unit a class, all weights zero at the start.
+
+    Use it with ``task.objective=perceptron optimizer=sgd optimizer.lr=1 data.batch_size=1``, which is
+    his learning rule.
+    """
+
+
+@dataclass(kw_only=True, slots=True)
+class CS231nConfig(NetworkConfig):
+    """A linear or one-hidden-layer network with the random numbers of the CS231n case study."""
+
+    hidden_units: int | None = None
+    """Width of the hidden layer; null for the softmax model."""
+    points_drawn_before: int = 300
+    """How many points the same NumPy stream gave before the weights."""
+
+    def __post_init__(self) -> None:
+        if self.hidden_units is not None:
+            check_at_least("network.hidden_units", self.hidden_units, 1)

@@ -1,0 +1,96 @@
+"""Settings of the optimisers, the learning-rate schedule and gradient clipping."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+
+
+class Schedule(StrEnum):
+    constant = "constant"
+    cosine = "cosine"
+    """Half a cosine from lr to 0 over all steps."""
+    linear = "linear"
+    """A straight line from lr to 0 over all steps."""
+    exponential = "exponential"
+    """lr times ``decay`` to the power of the step."""
+
+
+@dataclass(kw_only=True, slots=True)
+class OptimizerConfig:
+    """What every optimiser has in common."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    weight_decay: float = 0.0
+    decay_biases: bool = True
+    """Whether weight decay also shrinks the biases."""
+    schedule: Schedule = Schedule.constant
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from 0, before the schedule takes over."""
+    decay: float = 1.0
+    """Factor a step of the exponential schedule."""
+    clip_norm: float | None = None
+    """Largest norm of the whole gradient; null for no clipping."""
+
+    def __post_init__(self) -> None:
+        check_positive("optimizer.lr", self.lr)
+        check_not_negative("optimizer.weight_decay", self.weight_decay)
+        check_not_negative("optimizer.warmup_steps", self.warmup_steps)
+        check(0 < self.decay <= 1, "optimizer.decay", "a factor in (0, 1]", self.decay)
+        if self.clip_norm is not None:
+            check_positive("optimizer.clip_norm", self.clip_norm, "Use null for no clipping.")
+
+
+@dataclass(kw_only=True, slots=True)
+class SGDConfig(OptimizerConfig):
+    lr: float = 1e-1
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        OptimizerConfig.__post_init__(self)
+        check(0 <= self.momentum < 1, "optimizer.momentum", "a number in [0, 1)", self.momentum)
+        if self.nesterov:
+            check_positive("optimizer.momentum", self.momentum, "Nesterov's method needs momentum.")
+
+
+@dataclass(kw_only=True, slots=True)
+class AdamConfig(OptimizerConfig):
+    """Adam; weight decay is the classical L2 term in the gradient."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        OptimizerConfig.__post_init__(self)
+        check(0 <= self.beta1 < 1, "optimizer.beta1", "a number in [0, 1)", self.beta1)
+        check(0 <= self.beta2 < 1, "optimizer.beta2", "a number in [0, 1)", self.beta2)
+        check_positive("optimizer.eps", self.eps)
+
+
+@dataclass(kw_only=True, slots=True)
+class AdamWConfig(AdamConfig):
+    """AdamW; weight decay is decoupled from the gradient."""
+
+    weight_decay: float = 1e-2
+
+
+@dataclass(kw_only=True, slots=True)
+class LBFGSConfig(OptimizerConfig):
+    """L-BFGS with a strong-Wolfe line search; meant for ``data.batch_size=null``."""
+
+    lr: float = 1.0
+    max_iter: int = 20
+    """Inner iterations an optimiser step."""
+    history_size: int = 10
+
+    def __post_init__(self) -> None:
+        OptimizerConfig.__post_init__(self)
+        check_at_least("optimizer.max_iter", self.max_iter, 1)
+        check_at_least("optimizer.history_size", self.history_size, 1)
+        check(self.clip_norm is None, "optimizer.clip_norm", "null with optimizer=lbfgs", self.clip_norm)
+        check(
+            self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay
+        )

@@ -1,0 +1,111 @@
+"""The root of the configuration: every section, and what must fit together across sections."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from omegaconf import II
+
+from gaplab.config.checks import ConfigError, check
+from gaplab.config.data import DataConfig, SpiralsConfig
+from gaplab.config.network import MLPConfig, NetworkConfig
+from gaplab.config.optimizer import AdamConfig, OptimizerConfig
+from gaplab.config.task import ClassificationConfig, TaskConfig
+from gaplab.config.trainer import TrainerConfig
+
+DEFAULT_STEPS = 2_000
+
+
+class Relation(StrEnum):
+    near = "near"
+    at_most = "at_most"
+    at_least = "at_least"
+
+
+@dataclass(kw_only=True, slots=True)
+class PublishedNumber:
+    """A number that an experiment must reproduce."""
+
+    name: str
+    """A key of the last weights' result, for example ``loss/train``, or ``epochs``."""
+    value: float
+    tolerance: float = 0.0
+    relation: Relation = Relation.near
+    step: int | None = None
+    """Optimiser step at which it was published; null for the end."""
+    source: str = ""
+
+
+@dataclass(kw_only=True, slots=True)
+class RunConfig:
+    """Where a run is written."""
+
+    root: str = "logs"
+    """Folder that holds all runs."""
+    name: str | None = None
+    """Folder below it; null for the name of the experiment."""
+    id: str | None = None
+    """Folder of this run; null for one made from the scheduler's job id or the time."""
+
+
+class Stream(StrEnum):
+    separate = "separate"
+    """Data, initialisation and order each have a stream of their own."""
+    single = "single"
+    """The initial weights continue the random stream that drew the data, as short scripts do."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Config:
+    """Everything that determines a run."""
+
+    seed: int = 0
+    """Default of the three seeds below."""
+    data_seed: int = II("seed")
+    """Seed of the points and labels."""
+    init_seed: int = II("seed")
+    """Seed of the initial weights."""
+    order_seed: int = II("seed")
+    """Seed of the order of the points, and of dropout and latent noise."""
+    stream: Stream = Stream.separate
+    resume: str | None = None
+    """A run directory to continue, or ``auto`` to continue this run's own if it exists."""
+    tags: list[str] = field(default_factory=list)
+    """Free words that are recorded with the run."""
+    run: RunConfig = field(default_factory=RunConfig)
+    data: DataConfig = field(default_factory=SpiralsConfig)
+    network: NetworkConfig = field(default_factory=MLPConfig)
+    task: TaskConfig = field(default_factory=ClassificationConfig)
+    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    published: list[PublishedNumber] = field(default_factory=list)
+    """Numbers that the end of the run is compared with."""
+
+    def __post_init__(self) -> None:
+        for key in ("seed", "data_seed", "init_seed", "order_seed"):
+            check(0 <= getattr(self, key) < 2**63, key, "a whole number in [0, 2^63)", getattr(self, key))
+        if self.trainer.early_stopping_patience is not None and not self.has_validation:
+            raise ConfigError(
+                "trainer.early_stopping_patience: expected validation points to watch, but "
+                "data.num_val_points and data.num_folds are 0. Set one of them."
+            )
+        processes = self.trainer.num_processes
+        if processes is not None and processes > self.data.points_per_step:
+            raise ConfigError(
+                f"trainer.devices: expected at most as many processes as points in a batch "
+                f"({self.data.points_per_step}), but got {processes}. Raise data.batch_size."
+            )
+
+    @property
+    def has_validation(self) -> bool:
+        return self.data.num_val_points > 0 or self.data.num_folds > 0
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        if self.trainer.max_epochs is not None:
+            return self.trainer.max_epochs * self.data.steps_per_epoch
+        return self.trainer.max_steps or DEFAULT_STEPS
+
+    @property
+    def steps_between_evaluations(self) -> int:
+        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 20), self.num_steps)

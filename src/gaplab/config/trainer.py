@@ -1,0 +1,90 @@
+"""Settings of the Trainer: how long, on what, and how often to look."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gaplab.config.checks import ConfigError, check, check_at_least, check_positive, check_share
+
+
+class Accelerator(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainerConfig:
+    """What is handed to Lightning's Trainer, in units of optimiser steps."""
+
+    max_steps: int | None = None
+    """Optimiser steps; null: max_epochs decides, or 2,000 steps if that is null too."""
+    max_epochs: int | None = None
+    """Passes over the training points."""
+    accelerator: Accelerator = Accelerator.auto
+    devices: int | str = "auto"
+    """Processes a node, each with one device; ``auto`` takes all GPUs, or one CPU process."""
+    num_nodes: int = 1
+    precision: str = "32-true"
+    deterministic: bool = True
+    """Refuse operations whose result may differ from run to run."""
+    num_threads: int | None = None
+    """Threads of one process on the CPU; null leaves PyTorch's choice."""
+    eval_every_n_steps: int | None = None
+    """Steps between two measurements of all splits; null for 20 measurements a run."""
+    early_stopping_patience: int | None = None
+    """Stop after that many measurements without a better validation loss; null for never."""
+    stop_at_train_loss: float | None = None
+    """Stop once the loss on the whole training set is at most this."""
+    stop_at_train_accuracy: float | None = None
+    """Stop once the accuracy on the whole training set is at least this."""
+    checkpoint_every_n_seconds: float = 30.0
+    """Seconds between two savings of last.ckpt; it is also saved at the end."""
+    progress_bar: bool = True
+    profiler: bool = False
+    """Write a PyTorch profiler trace into the run directory."""
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.max_epochs is not None:
+            raise ConfigError(
+                "trainer.max_steps, trainer.max_epochs: expected one of them, but got "
+                f"{self.max_steps} and {self.max_epochs}. Set the other one to null."
+            )
+        for key in ("max_steps", "max_epochs", "eval_every_n_steps", "early_stopping_patience"):
+            value = getattr(self, key)
+            if value is not None:
+                check_at_least(f"trainer.{key}", value, 1)
+        if self.stop_at_train_loss is not None:
+            check_positive("trainer.stop_at_train_loss", self.stop_at_train_loss)
+        if self.stop_at_train_accuracy is not None:
+            check_share("trainer.stop_at_train_accuracy", self.stop_at_train_accuracy)
+        check_at_least("trainer.num_nodes", self.num_nodes, 1)
+        check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
+        if self.num_threads is not None:
+            check_at_least("trainer.num_threads", self.num_threads, 1)
+        check(
+            self.precision in PRECISIONS,
+            "trainer.precision",
+            f"one of {', '.join(PRECISIONS)}",
+            self.precision,
+            "float16 needs loss scaling, which bf16-mixed does without.",
+        )
+        if isinstance(self.devices, str):
+            check(self.devices == "auto", "trainer.devices", "a whole number or auto", self.devices)
+        else:
+            check_at_least("trainer.devices", self.devices, 1)
+
+    @property
+    def num_processes(self) -> int | None:
+        """Processes over all nodes, or None while ``devices`` is ``auto``."""
+        return None if isinstance(self.devices, str) else self.devices * self.num_nodes
+
+
+@dataclass(kw_only=True, slots=True)
+class DDPTrainerConfig(TrainerConfig):
+    """Two processes on one machine; raise ``trainer.devices`` for more."""
+
+    devices: int | str = 2
