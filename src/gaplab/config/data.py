@@ -27,6 +27,13 @@ class Splits(StrEnum):
     """One draw of all points, shuffled and cut into train, val and test."""
 
 
+class LabelNoise(StrEnum):
+    train = "train"
+    """Only training labels are wrong: the protocol of memorisation studies (Zhang et al. 2017)."""
+    all_splits = "all_splits"
+    """All splits follow one noisy law, as every bound on the gap assumes."""
+
+
 @dataclass(kw_only=True, slots=True)
 class DataConfig:
     """What every point set has in common."""
@@ -45,7 +52,8 @@ class DataConfig:
     batch_size: int | None = 64
     """Points per optimiser step over all processes together; null for full batch."""
     label_noise: float = 0.0
-    """Share of training labels replaced by another class."""
+    """Share of labels replaced by another class."""
+    label_noise_in: LabelNoise = LabelNoise.train
     noise_dimensions: int = 0
     """Extra input features that carry nothing but Gaussian noise."""
     noise_scale: float = 1.0
@@ -105,13 +113,13 @@ class DataConfig:
 
 @dataclass(kw_only=True, slots=True)
 class SpiralsConfig(DataConfig):
-    """Spirals with any number of arms: angle 2 pi / num_arms (arm + turns t) + noise, radius t."""
+    """Spirals with any number of arms: angle 2 pi (arm / num_arms + turns t) + noise, radius t."""
 
     num_arms: int = 3
     noise: float = 0.2
     """Standard deviation of the angle, in radians."""
-    turns: float = 2.0
-    """How far an arm winds, in units of the angle between neighbouring arms."""
+    turns: float | None = None
+    """Revolutions of an arm; null for the course notebook's 2 / num_arms."""
     sampling: Sampling = Sampling.iid
     min_radius: float = 0.0
     """Smallest t. Above 0 the arms do not share the origin, so that the set can be interpolated."""
@@ -120,7 +128,9 @@ class SpiralsConfig(DataConfig):
         DataConfig.__post_init__(self)
         check_at_least("data.num_arms", self.num_arms, 2)
         check_not_negative("data.noise", self.noise)
-        check_positive("data.turns", self.turns)
+        check_at_least("data.num_points", self.num_points, self.num_arms, "Every arm needs a point.")
+        if self.turns is not None:
+            check_positive("data.turns", self.turns)
         check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)
 
 

@@ -7,12 +7,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from gaplab.config.data import DataConfig, Splits
+from gaplab.config.data import DataConfig, LabelNoise, Splits
 from gaplab.data.corruption import append_noise_dimensions, flip_labels
 from gaplab.data.loader import SplitLoader, TrainLoader
 from gaplab.randomness import make_generator
 
-type Draw = Callable[[str, int], tuple[Tensor, Tensor]]
+Draw = Callable[[str, int], tuple[Tensor, Tensor]]
 
 
 @dataclass(slots=True)
@@ -114,9 +114,9 @@ def _make_splits(config: DataConfig, draw: Draw, num_classes: int, data_seed: in
         split.points = append_noise_dimensions(
             split.points, config.noise_dimensions, config.noise_scale, make_generator(data_seed, "noise", name)
         )
-    generator = make_generator(data_seed, "labels")
-    train = splits["train"]
-    train.labels = flip_labels(train.labels, num_classes, config.label_noise, generator)
+        if name == "train" or config.label_noise_in is LabelNoise.all_splits:
+            generator = make_generator(data_seed, "labels", name)
+            split.labels = flip_labels(split.labels, num_classes, config.label_noise, generator=generator)
     return splits
 
 

@@ -1,0 +1,119 @@
+"""The classifier: a network, a loss, and the measurement of all splits at equal weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from gaplab.config.optimizer import OptimizerConfig
+from gaplab.data.loader import Batch
+from gaplab.metrics.gap import SplitScore, SplitScores
+from gaplab.networks.dropout import Dropout, draw_dropout_masks
+from gaplab.randomness import make_generator
+from gaplab.tasks.optimization import Diverged, build_optimizer, build_schedule, make_closure
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+class Classifier(LightningModule):
+    """Trains a network to tell the classes of points apart.
+
+    Args:
+        network: Maps points [P, D] to logits [P, C].
+        objective: Maps logits [P, C] and labels [P] to training losses [P].
+        score: The same for the losses that are reported (without label smoothing).
+        optimizer: The ``optimizer`` section.
+        num_steps: Optimiser steps of the run; the learning-rate schedule ends there.
+        order_seed: Seed of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        score: Objective,
+        *,
+        optimizer: OptimizerConfig,
+        num_steps: int,
+        order_seed: int,
+    ) -> None:
+        super().__init__()
+        # A step here is far cheaper than Lightning's automatic optimisation of it; see data/loader.py.
+        self.automatic_optimization = False
+        self.network = network
+        self.objective = objective
+        self.score = score
+        self.optimizer_config = optimizer
+        self.num_steps = num_steps
+        self.order_seed = order_seed
+        self.uses_dropout = any(isinstance(module, Dropout) for module in network.modules())
+        self.block_loss = float("nan")
+        self.scores: dict[str, SplitScore] = {}
+        self._split_names: list[str] = []
+        self._meters: list[SplitScores] = []
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Return logits [P, C] of points [P, D]."""
+        logits: Tensor = self.network(points)
+        return logits
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return this process's share of the mean training loss over the whole batch, a scalar."""
+        return self.objective(self(batch.points), batch.labels).sum() / batch.whole_size
+
+    def training_step(self, block: list[Batch], batch_idx: int) -> None:
+        """Take one optimiser step for each batch of the block."""
+        optimizer = self.optimizers()
+        schedule = self.lr_schedulers()
+        parameters = list(self.network.parameters())
+        clip_norm, world_size = self.optimizer_config.clip_norm, self.trainer.world_size
+        losses = []
+        for batch in block:
+            if self.uses_dropout:
+                self.draw_dropout(batch)
+            closure = make_closure(
+                lambda batch=batch: self.loss(batch),
+                optimizer,
+                parameters,
+                clip_norm=clip_norm,
+                world_size=world_size,
+            )
+            losses.append(optimizer.step(closure))
+            if schedule is not None:
+                schedule.step()
+        values = torch.stack(losses)
+        self.block_loss = float(values.mean())
+        if not torch.isfinite(values).all():
+            raise Diverged("loss", block[int(torch.isfinite(values).logical_not().nonzero()[0])].step)
+
+    def draw_dropout(self, batch: Batch) -> None:
+        """Draw the masks of the whole batch and keep this process's part, whatever the number of processes."""
+        generator = make_generator(self.order_seed, "dropout", batch.step)
+        draw_dropout_masks(
+            self.network, batch.whole_size, generator, part=slice(batch.first, batch.first + len(batch.labels))
+        )
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.optimizer_config, self.network)
+        schedule = build_schedule(self.optimizer_config, optimizer, self.num_steps)
+        return optimizer if schedule is None else ([optimizer], [schedule])
+
+    def on_validation_epoch_start(self) -> None:
+        self._split_names = list(self.trainer.datamodule.splits)  # type: ignore[attr-defined]
+        self._meters = [SplitScores().to(self.device) for _ in self._split_names]
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        points, labels = batch
+        logits = self(points)
+        self._meters[dataloader_idx].update(self.score(logits, labels), logits.argmax(dim=1) == labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the scores of all splits and hand them to Lightning's callbacks."""
+        self.scores = {
+            name: meter.compute() for name, meter in zip(self._split_names, self._meters, strict=True)
+        }
+        for name, score in self.scores.items():
+            self.log(f"loss/{name}", score.loss, logger=False)
+            self.log(f"accuracy/{name}", score.accuracy, logger=False)

@@ -1,0 +1,118 @@
+"""One optimiser step, with gradients that are the same however many processes share the batch."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from gaplab.config.optimizer import (
+    AdamConfig,
+    AdamWConfig,
+    LBFGSConfig,
+    OptimizerConfig,
+    Schedule,
+    SGDConfig,
+)
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a finite number."""
+
+    def __init__(self, quantity: str, step: int) -> None:
+        super().__init__(f"{quantity} is not finite at step {step}")
+        self.quantity = quantity
+        self.step = step
+
+
+def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
+    """Return the torch optimiser of a section ``optimizer`` for all parameters of a network."""
+    decayed = [p for p in network.parameters() if config.decay_biases or p.ndim > 1]
+    spared = [p for p in network.parameters() if not config.decay_biases and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
+    if spared:
+        groups.append({"params": spared, "weight_decay": 0.0})
+    match config:
+        case SGDConfig():
+            return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+        case AdamWConfig():
+            return AdamW(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps)
+        case AdamConfig():
+            return Adam(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps)
+        case LBFGSConfig():
+            return LBFGS(
+                network.parameters(),
+                lr=config.lr,
+                max_iter=config.max_iter,
+                history_size=config.history_size,
+                line_search_fn="strong_wolfe",
+            )
+    raise TypeError(f"no optimizer is known for {type(config).__name__}; register a builder for it")
+
+
+def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float:
+    """Return what the learning rate is multiplied by at a step counted from 0."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
+    match config.schedule:
+        case Schedule.constant:
+            return 1.0
+        case Schedule.cosine:
+            return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+        case Schedule.linear:
+            return 1.0 - min(progress, 1.0)
+        case Schedule.exponential:
+            return config.decay ** (step - config.warmup_steps)
+
+
+def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int) -> LambdaLR | None:
+    """Return the learning-rate schedule, or None where the rate never changes."""
+    if config.schedule is Schedule.constant and config.warmup_steps == 0:
+        return None
+    return LambdaLR(optimizer, lambda step: schedule_factor(config, step, num_steps))
+
+
+def make_closure(
+    loss: Callable[[], Tensor],
+    optimizer: Optimizer,
+    parameters: Iterable[nn.Parameter],
+    *,
+    clip_norm: float | None,
+    world_size: int,
+) -> Callable[[], Tensor]:
+    """Return the closure of one step: gradients of ``loss`` summed over processes and clipped.
+
+    ``loss`` returns this process's share of the mean over the whole batch (its sum of losses divided by the
+    size of the whole batch), so that the sum over processes is exact for shares of unequal size. The mean
+    of means that DistributedDataParallel computes is not, and it expects every parameter to receive a
+    gradient in every backward pass, which the two phases of a GAN do not give.
+    """
+    parameters = list(parameters)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        if world_size > 1:
+            value = sum_over_processes(value.detach(), parameters)
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        return value.detach()
+
+    return closure
+
+
+def sum_over_processes(value: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    """Sum a scalar and the gradients of ``parameters`` over all processes in one collective call."""
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([value.reshape(1), *(gradient.reshape(-1) for gradient in gradients)])
+    torch.distributed.all_reduce(flat)
+    start = 1
+    for parameter in parameters:
+        end = start + parameter.numel()
+        parameter.grad = flat[start:end].view_as(parameter)
+        start = end
+    return flat[0]
