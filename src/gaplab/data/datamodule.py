@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gaplab.config.data import DataConfig, LabelNoise, Splits
 from gaplab.data.corruption import append_noise_dimensions, flip_labels
-from gaplab.data.loader import SplitLoader, TrainLoader
+from gaplab.data.loader import STEPS_PER_BLOCK, SplitLoader, TrainLoader
 from gaplab.randomness import make_generator
 
 Draw = Callable[[str, int], tuple[Tensor, Tensor]]
@@ -62,6 +62,11 @@ class PointDataModule(LightningDataModule):
         self.num_steps = num_steps
         self.steps_between_evaluations = steps_between_evaluations
         self.splits = _make_splits(config, draw, num_classes, data_seed)
+
+    @property
+    def blocks_between_evaluations(self) -> int:
+        """Calls of ``training_step`` between two evaluations: Lightning's ``val_check_interval``."""
+        return -(-self.steps_between_evaluations // STEPS_PER_BLOCK)
 
     def setup(self, stage: str | None = None) -> None:
         if self.trainer is None:

@@ -16,6 +16,10 @@ from torch import Tensor
 from gaplab.randomness import epoch_order
 
 
+STEPS_PER_BLOCK = 50
+"""Most optimiser steps in one call of ``training_step``; more would save nothing measurable."""
+
+
 class Batch(NamedTuple):
     """The points of one optimiser step that this process works on."""
 
@@ -53,7 +57,6 @@ class TrainLoader:
         order_seed: int,
         rank: int = 0,
         world_size: int = 1,
-        steps_per_block: int = 50,
         first_step: Callable[[], int] = lambda: 0,
     ) -> None:
         self.points, self.labels = points, labels
@@ -62,8 +65,8 @@ class TrainLoader:
         self.order_seed = order_seed
         self.rank, self.world_size = rank, world_size
         self.first_step = first_step
-        self.blocks_between_evaluations = -(-steps_between_evaluations // steps_per_block)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, self.blocks_between_evaluations)
+        blocks = -(-steps_between_evaluations // STEPS_PER_BLOCK)
+        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks)
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:

@@ -90,10 +90,12 @@ class Classifier(LightningModule):
 
     def draw_dropout(self, batch: Batch) -> None:
         """Draw the masks of the whole batch and keep this process's part, whatever the number of processes."""
-        generator = make_generator(self.order_seed, "dropout", batch.step)
         draw_dropout_masks(
-            self.network, batch.whole_size, generator, part=slice(batch.first, batch.first + len(batch.labels))
+            self.network, batch.whole_size, make_generator(self.order_seed, "dropout", batch.step)
         )
+        for layer in self.network.modules():
+            if isinstance(layer, Dropout):
+                layer.mask = layer.mask[batch.first : batch.first + len(batch.labels)]
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_config, self.network)

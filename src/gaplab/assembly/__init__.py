@@ -1,0 +1,10 @@
+"""From configuration to objects: the only room that knows all classes.
+
+Each group has a table from config class to builder. ``gaplab.config.registry.register`` adds a builder of
+your own, which is called with the same arguments as those in the tables.
+"""
+
+from gaplab.assembly.tasks import build_run
+from gaplab.assembly.trainer import build_callbacks, build_loggers, build_trainer
+
+__all__ = ["build_callbacks", "build_loggers", "build_run", "build_trainer"]

@@ -1,0 +1,110 @@
+"""Point sets from their configuration."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaplab.config import data as data_config
+from gaplab.config.registry import registered_builder
+from gaplab.config.schema import Config, Stream
+from gaplab.data.datamodule import Draw, PointDataModule
+from gaplab.data.published_spirals import (
+    published_cs231n_spirals,
+    sample_playground_spirals,
+    sample_two_spirals,
+)
+from gaplab.data.spirals import sample_notebook_spirals, sample_spirals
+from gaplab.randomness import make_generator
+
+Streams = Callable[[str], torch.Generator]
+"""Gives each split its own random stream."""
+
+
+
+def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
+    """Draw the point set of a run.
+
+    ``init_stream`` draws the initial weights later; with ``stream=single`` the training points come first
+    from the same stream.
+    """
+    build = registered_builder(config.data) or DATA[type(config.data)]
+    draw, num_classes = build(config.data, _split_streams(config, init_stream))
+    return PointDataModule(
+        config.data,
+        draw,
+        num_classes=num_classes,
+        data_seed=config.data_seed,
+        order_seed=config.order_seed,
+        num_steps=config.num_steps,
+        steps_between_evaluations=config.steps_between_evaluations,
+    )
+
+
+def _split_streams(config: Config, init_stream: torch.Generator) -> Callable[[str], torch.Generator]:
+    def stream(split: str) -> torch.Generator:
+        if split == "train" and config.stream is Stream.single:
+            return init_stream
+        return make_generator(config.data_seed, "points", split)
+
+    return stream
+
+
+def build_spirals(config: data_config.SpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        return sample_spirals(
+            num_points,
+            num_arms=config.num_arms,
+            noise=config.noise,
+            turns=config.turns,
+            sampling=config.sampling,
+            min_radius=config.min_radius,
+            generator=stream(split),
+        )
+
+    return draw, config.num_arms
+
+
+def build_notebook_spirals(config: data_config.NotebookSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        return sample_notebook_spirals(
+            num_points, num_arms=config.num_arms, noise=config.noise, generator=stream(split)
+        )
+
+    return draw, config.num_arms
+
+
+def build_cs231n_spirals(config: data_config.CS231nSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        random_state = np.random.RandomState(stream(split).initial_seed() % 2**32)
+        return published_cs231n_spirals(
+            random_state, num_points, num_arms=config.num_arms, noise=config.noise
+        )
+
+    return draw, config.num_arms
+
+
+def build_playground_spirals(
+    config: data_config.PlaygroundSpiralsConfig, stream: Streams
+) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        return sample_playground_spirals(num_points, noise=config.noise, generator=stream(split))
+
+    return draw, 2
+
+
+def build_two_spirals(config: data_config.TwoSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        return sample_two_spirals(num_points, between=split == "test", generator=stream(split))
+
+    return draw, 2
+
+
+DATA: dict[type, Callable[..., tuple[Draw, int]]] = {
+    data_config.SpiralsConfig: build_spirals,
+    data_config.NotebookSpiralsConfig: build_notebook_spirals,
+    data_config.CS231nSpiralsConfig: build_cs231n_spirals,
+    data_config.PlaygroundSpiralsConfig: build_playground_spirals,
+    data_config.TwoSpiralsConfig: build_two_spirals,
+}

@@ -1,0 +1,55 @@
+"""Tasks from their configuration, and data and task of a whole run."""
+
+import functools
+from collections.abc import Callable
+
+import torch
+from lightning.pytorch import LightningModule
+
+from gaplab.assembly.networks import build_network
+from gaplab.assembly.points import build_data
+from gaplab.config.registry import registered_builder
+from gaplab.config.schema import Config, Stream
+from gaplab.config.task import ClassificationConfig
+from gaplab.data.datamodule import PointDataModule
+from gaplab.objectives.classification import LOSSES
+from gaplab.randomness import make_generator
+from gaplab.tasks.classification import Classifier
+
+
+
+def build_task(config: Config, data: PointDataModule, init_stream: torch.Generator) -> LightningModule:
+    """Build the LightningModule of a run for the data it will see."""
+    build = registered_builder(config.task) or TASKS[type(config.task)]
+    task: LightningModule = build(config, data, init_stream)
+    return task
+
+
+def build_classifier(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Classifier:
+    assert isinstance(config.task, ClassificationConfig), "the table of builders chose by this type"
+    score = LOSSES[config.task.objective]
+    objective = score
+    if config.task.label_smoothing:
+        objective = functools.partial(score, label_smoothing=config.task.label_smoothing)
+    return Classifier(
+        build_network(config.network, data.in_features, data.num_classes, init_stream),
+        objective,
+        score,
+        optimizer=config.optimizer,
+        num_steps=config.num_steps,
+        order_seed=config.order_seed,
+    )
+
+
+TASKS: dict[type, Callable[..., LightningModule]] = {ClassificationConfig: build_classifier}
+
+
+def build_run(config: Config) -> tuple[PointDataModule, LightningModule]:
+    """Build data and task of a run, in the order in which they draw random numbers."""
+    init_stream = (
+        make_generator(config.data_seed)
+        if config.stream is Stream.single
+        else make_generator(config.init_seed, "weights")
+    )
+    data = build_data(config, init_stream)
+    return data, build_task(config, data, init_stream)

@@ -1,0 +1,71 @@
+"""Callbacks, loggers and Lightning's Trainer from the configuration."""
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.callbacks.curves import GapCurves
+from gaplab.callbacks.pictures import DecisionPictures
+from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.stopping import StopAtTrainLevel
+from gaplab.config.checks import ConfigError
+from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule
+from gaplab.networks import num_parameters
+from gaplab.runs.atomic import AtomicCheckpointIO
+from gaplab.runs.directory import RunDirectory
+
+
+
+def build_callbacks(config: Config, task: LightningModule, run: RunDirectory) -> list[Callback]:
+    trainer = config.trainer
+    callbacks: list[Callback] = [
+        GapCurves(num_parameters(task)),
+        DecisionPictures(run.figures),
+        Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds),
+    ]
+    if trainer.early_stopping_patience is not None:
+        callbacks.append(EarlyStopping("loss/val", patience=trainer.early_stopping_patience))
+    if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+        callbacks.append(StopAtTrainLevel(trainer.stop_at_train_loss, trainer.stop_at_train_accuracy))
+    if trainer.progress_bar:
+        callbacks.append(StepProgress(config.num_steps))
+    return callbacks
+
+
+def build_loggers(run: RunDirectory) -> list[Logger]:
+    return [TensorBoardLogger(run.path, name="", version="", default_hp_metric=False)]
+
+
+def build_trainer(
+    config: Config, data: PointDataModule, callbacks: list[Callback], loggers: list[Logger]
+) -> Trainer:
+    """Build Lightning's Trainer; one of its epochs is the whole run (see data/loader.py).
+
+    Raises:
+        ConfigError: If the devices asked for do not exist.
+    """
+    section = config.trainer
+    try:
+        return Trainer(
+            accelerator=section.accelerator,
+            devices=section.devices,
+            num_nodes=section.num_nodes,
+            precision=section.precision,  # type: ignore[arg-type]
+            deterministic=section.deterministic,
+            max_epochs=1,
+            val_check_interval=data.blocks_between_evaluations,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=section.progress_bar,
+            logger=loggers,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {error}") from error

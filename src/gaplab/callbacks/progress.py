@@ -1,0 +1,58 @@
+"""One line on the terminal: steps, speed, losses and gap."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class StepProgress(ProgressBar):
+    """A Rich bar that counts optimiser steps, where Lightning's own would count blocks of steps."""
+
+    def __init__(self, num_steps: int) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.bar: Progress | None = None
+
+    def disable(self) -> None:
+        """Lightning calls this on all ranks but the first."""
+        self.num_steps = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.num_steps == 0:
+            return
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[shown]}"),
+            TimeRemainingColumn(),
+            transient=True,
+        )
+        self.bar.start()
+        self.bar.add_task("training", total=self.num_steps, shown="", completed=trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = trainer.callback_metrics
+        if self.bar is not None and "loss/test" in metrics:
+            train, test = float(metrics["loss/train"]), float(metrics["loss/test"])
+            shown = f"train {train:.4f}  test {test:.4f}  gap {test - train:+.4f}"
+            self.bar.update(self.bar.task_ids[0], shown=shown)
+
+    def stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.stop()

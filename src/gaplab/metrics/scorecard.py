@@ -1,0 +1,39 @@
+"""The flat table of one measurement: losses, accuracies, gaps with error bars, and the heuristic scale."""
+
+from collections.abc import Mapping
+
+from gaplab.metrics.gap import (
+    SplitScore,
+    gap_standard_error,
+    generalization_gap,
+    hoeffding_radius,
+    sqrt_params_over_points,
+)
+
+DELTA = 0.05
+"""Failure probability of the Hoeffding interval around a test accuracy."""
+
+
+def scorecard(scores: Mapping[str, SplitScore], num_parameters: int) -> dict[str, float]:
+    """Return one number a tag, as TensorBoard and ``result.json`` show them.
+
+    Args:
+        scores: Scores of the splits ``train``, ``test`` and possibly ``val``, all at the same weights.
+        num_parameters: N of the scale sqrt(N/m); m is the number of training points in ``scores``.
+
+    Returns:
+        ``loss/<split>``, ``accuracy/<split>``, ``gap/loss`` (test - train) with its standard error
+        ``gap/loss_error``, ``gap/accuracy`` (train - test) with the Hoeffding radius of the test accuracy
+        ``gap/accuracy_error``, and ``scale/sqrt_params_over_points``, which is not a bound.
+    """
+    train, test = scores["train"], scores["test"]
+    table = {f"loss/{name}": score.loss for name, score in scores.items()}
+    table |= {f"accuracy/{name}": score.accuracy for name, score in scores.items()}
+    table["gap/loss"] = generalization_gap(train.loss, test.loss)
+    table["gap/loss_error"] = gap_standard_error(
+        train.loss_variance, train.num_points, test.loss_variance, test.num_points
+    )
+    table["gap/accuracy"] = generalization_gap(train.accuracy, test.accuracy, higher_is_better=True)
+    table["gap/accuracy_error"] = hoeffding_radius(test.num_points, DELTA)
+    table["scale/sqrt_params_over_points"] = sqrt_params_over_points(num_parameters, train.num_points)
+    return table

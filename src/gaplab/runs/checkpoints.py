@@ -1,0 +1,66 @@
+"""Reading checkpoints: plain tensors and numbers only, never code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaplab.config.checks import ConfigError
+
+
+@dataclass(slots=True)
+class Weights:
+    """A task's state dict and the optimiser step that it belongs to."""
+
+    weights: dict[str, Tensor]
+    step: int
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Open a checkpoint with ``weights_only=True``.
+
+    Raises:
+        ConfigError: If the file is missing, damaged, or holds anything but plain values and tensors.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: expected a checkpoint, but there is no such file.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{path}: expected a readable checkpoint, but: {reason}.") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ConfigError(f"{path}: expected a checkpoint of a run, but it holds no 'state_dict'.")
+    return content
+
+
+def read_weights(path: Path) -> Weights:
+    """Read the weights of a checkpoint; see ``read_checkpoint`` for what it raises."""
+    content = read_checkpoint(path)
+    return Weights(content["state_dict"], int(content["global_step"]))
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Put the weights of a checkpoint into a task.
+
+    Raises:
+        ConfigError: If they belong to another architecture; the differing keys are named.
+    """
+    weights = read_weights(path).weights
+    own = module.state_dict()
+    problems = [f"{key} is missing" for key in own if key not in weights]
+    problems += [f"{key} is unknown" for key in weights if key not in own]
+    problems += [
+        f"{key} has shape {list(weights[key].shape)} instead of {list(own[key].shape)}"
+        for key in own
+        if key in weights and weights[key].shape != own[key].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:4]) + ("; ..." if len(problems) > 4 else "")
+        raise ConfigError(
+            f"{path}: expected the weights of this network, but {shown}. "
+            "The network section must be the one that the checkpoint was trained with."
+        )
+    module.load_state_dict(weights)

@@ -1,0 +1,154 @@
+"""A run's directory: its files, its status, and who is writing to it."""
+
+import contextlib
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gaplab.config.checks import ConfigError
+from gaplab.config.compose import Composed
+from gaplab.runs.atomic import write_json, write_yaml
+from gaplab.runs.provenance import provenance
+from gaplab.tasks.optimization import Diverged
+
+
+class Status(StrEnum):
+    running = "running"
+    finished = "finished"
+    failed = "failed"
+    diverged = "diverged"
+    preempted = "preempted"
+
+
+class RunDirectory:
+    """The files of one run below ``path``; only global rank 0 creates and writes them."""
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path = path
+        self.writes = writes
+        self.record: dict[str, Any] = {}
+
+    @property
+    def last(self) -> Path:
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def open(self, composed: Composed) -> None:
+        """Create the directory and write what is known before training.
+
+        Raises:
+            ConfigError: If the directory cannot be written.
+        """
+        if not self.writes:
+            return
+        try:
+            for folder in (self.last.parent, self.figures):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_yaml(self.path / "config.yaml", composed.resolved)
+            write_yaml(self.path / "overrides.yaml", composed.overrides)
+            config = composed.config
+            self.record = {
+                "status": Status.running.value,
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "seeds": {
+                    "data": config.data_seed,
+                    "init": config.init_seed,
+                    "order": config.order_seed,
+                },
+                "started": _now(),
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                **provenance(),
+            }
+            self._write_record()
+        except OSError as error:
+            raise ConfigError(
+                f"run.root: expected a folder that can be written, but {self.path} gave: "
+                f"{error.strerror or error}. Choose another with run.root=FOLDER."
+            ) from error
+
+    def mark(self, status: Status, **facts: Any) -> None:
+        """Record a status and further facts in ``run.json``."""
+        if self.writes:
+            self.record |= {"status": status.value, "ended": _now(), **facts}
+            self._write_record()
+
+    def note(self, **facts: Any) -> None:
+        """Record facts in ``run.json`` without a change of status."""
+        if self.writes:
+            self.record |= facts
+            self._write_record()
+
+    def _write_record(self) -> None:
+        write_json(self.path / "run.json", self.record)
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record how the block ends, if it does not end well."""
+        start = time.perf_counter()
+        try:
+            yield
+        except Diverged as error:
+            self.mark(Status.diverged, error=str(error), diverged_at_step=error.step)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            self.mark(Status.preempted, error="interrupted")
+            raise
+        except BaseException as error:
+            self.mark(Status.failed, error=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self.note(seconds=round(time.perf_counter() - start, 3))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run.
+
+    Raises:
+        ConfigError: If the file is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: expected a readable JSON file of a run, but: {error}.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a JSON object, but got {type(content).__name__}.")
+    return content
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the resolved configuration of a run as plain values.
+
+    Raises:
+        ConfigError: If ``path`` is not a run directory or its ``config.yaml`` is damaged.
+    """
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise ConfigError(f"{path}: expected a run directory, which has a config.yaml, but there is none.")
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: expected the mapping that a run writes, but got {content!r}.")
+    return content
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

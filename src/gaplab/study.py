@@ -1,0 +1,95 @@
+"""A whole run, top to bottom."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from rich.console import Console
+
+from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.callbacks.curves import GapCurves
+from gaplab.config.compose import Composed
+from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule
+from gaplab.metrics.scorecard import scorecard
+from gaplab.networks import num_parameters
+from gaplab.runs.atomic import write_json
+from gaplab.runs.checkpoints import read_weights
+from gaplab.runs.directory import RunDirectory, Status
+from gaplab.runs.results import Result, print_result
+
+
+def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -> Result:
+    """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
+
+    Args:
+        composed: The configuration of the run.
+        path: The run directory, which may hold the earlier part of the same run.
+        checkpoint: A ``last.ckpt`` to continue from.
+
+    Raises:
+        ConfigError: For a mistake of the user's that only shows when objects are built.
+        Diverged: If the loss is no longer finite; the directory says so too.
+    """
+    config = composed.config
+    prepare_process(config)
+    data, task = build_run(config)
+    run = RunDirectory(path)
+    trainer = build_trainer(config, data, build_callbacks(config, task, run), build_loggers(run))
+    run.writes = trainer.is_global_zero
+    run.open(composed)
+    with run.recorded():
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        result = measure(trainer, task, data, run)
+        result.compare(config.published)
+        report(result, run)
+        run.mark(Status.finished)
+    return result
+
+
+def prepare_process(config: Config) -> None:
+    """Set the process-wide switches; no random number comes from a global stream."""
+    torch.use_deterministic_algorithms(config.trainer.deterministic)
+    if config.trainer.num_threads is not None:
+        torch.set_num_threads(config.trainer.num_threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def measure(trainer: Trainer, task: LightningModule, data: PointDataModule, run: RunDirectory) -> Result:
+    """Score the last and the best weights on all splits, in eval mode."""
+    curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
+    step, count = trainer.global_step, num_parameters(task)
+    last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
+    result = Result(
+        step=step,
+        epochs=step / data.config.steps_per_epoch,
+        num_parameters=count,
+        num_train_points=len(data.splits["train"]),
+        last=_scores(trainer, task, data, count),
+        history=curves.history,
+    )
+    if run.best.is_file():
+        best = read_weights(run.best)
+        task.load_state_dict(best.weights)
+        result.best, result.best_step = _scores(trainer, task, data, count), best.step
+        task.load_state_dict(last_weights)
+    return result
+
+
+def _scores(trainer: Trainer, task: LightningModule, data: PointDataModule, count: int) -> dict[str, float]:
+    trainer.validate(task, datamodule=data, verbose=False)
+    return scorecard(task.scores, count)  # type: ignore[arg-type]
+
+
+def report(result: Result, run: RunDirectory) -> None:
+    """Leave the result in the run directory and show it."""
+    if run.writes:
+        write_json(run.path / "result.json", result.as_json())
+        console = Console()
+        print_result(result, console)
+        console.print(f"Run: {run.path}", highlight=False, soft_wrap=True)
+        console.print(f"Look: tensorboard --logdir {run.path.parent}", highlight=False, soft_wrap=True)
