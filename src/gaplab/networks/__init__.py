@@ -1,0 +1,23 @@
+"""Architectures. They know nothing of training."""
+
+from gaplab.networks.activations import ACTIVATIONS, build_activation
+from gaplab.networks.blocks import BLOCKS
+from gaplab.networks.dropout import Dropout, draw_dropout_masks
+from gaplab.networks.initialization import INITIALIZATIONS, initialize
+from gaplab.networks.mlp import MLP, num_parameters
+from gaplab.networks.neurons import Perceptron, ThresholdLayer, build_gate
+
+__all__ = [
+    "ACTIVATIONS",
+    "BLOCKS",
+    "INITIALIZATIONS",
+    "MLP",
+    "Dropout",
+    "Perceptron",
+    "ThresholdLayer",
+    "build_activation",
+    "build_gate",
+    "draw_dropout_masks",
+    "initialize",
+    "num_parameters",
+]
