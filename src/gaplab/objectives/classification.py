@@ -1,4 +1,7 @@
-"""Losses of classifiers as pure functions: logits [P, C] and labels [P] in, the mean over points out."""
+"""Losses of classifiers as pure functions: logits [P, C] and labels [P] in, one loss a point [P] out.
+
+The caller averages: over a batch that several processes share, or over a whole split with its variance.
+"""
 
 from collections.abc import Callable
 
@@ -8,40 +11,40 @@ from torch.nn import functional
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean of −log softmax(logits)[label], in nats.
+    """−log softmax(logits)[label], in nats.
 
     With `label_smoothing` s the target is 1 − s + s/C for the true class and s/C for the others (Szegedy et
     al. 2016).
     """
-    return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
 
 
 def perceptron_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of max_j z_j − z_y: zero for a right answer.
+    """max_j z_j − z_y: zero for a right answer.
 
     Its SGD step with lr 1 and batch size 1 is Rosenblatt's rule (in Duda & Hart's multi-class form): after a
     mistake the input is added to the weights of the true class and subtracted from those of the winner. A
     tie counts as right where the true class comes first, as `argmax` decides it.
     """
     winner = logits.argmax(dim=1, keepdim=True)
-    return (logits.gather(1, winner) - logits.gather(1, labels[:, None])).mean()
+    return (logits.gather(1, winner) - logits.gather(1, labels[:, None])).squeeze(1)
 
 
 def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Squared distance to the targets, summed over outputs, averaged over points.
+    """Squared distance to the targets, summed over outputs.
 
     With C ≥ 2 outputs the targets are one-hot. With one output [P, 1] they are −1 and +1 for labels 0 and 1;
     half of that value is TensorFlow Playground's loss.
     """
     targets = 2.0 * labels[:, None] - 1 if logits.shape[1] == 1 else _one_hot(logits, labels)
-    return (logits - targets).square().sum(dim=1).mean()
+    return (logits - targets).square().sum(dim=1)
 
 
 def hinge(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of max(0, 1 + max_{j≠y} z_j − z_y): zero from margin 1 on (Crammer & Singer 2001)."""
+    """max(0, 1 + max_{j≠y} z_j − z_y): zero from margin 1 on (Crammer & Singer 2001)."""
     others = logits.masked_fill(_one_hot(logits, labels).bool(), -torch.inf)
     true = logits.gather(1, labels[:, None]).squeeze(1)
-    return (1 + others.amax(dim=1) - true).clamp(min=0).mean()
+    return (1 + others.amax(dim=1) - true).clamp(min=0)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

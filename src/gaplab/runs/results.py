@@ -46,6 +46,11 @@ class Result:
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
 
+    @property
+    def objective(self) -> float:
+        """What a sweep minimises: the smallest validation loss, or the last test loss without validation."""
+        return self.last["loss/test"] if self.best is None else self.best["loss/val"]
+
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""
         facts = {"epochs": self.epochs, "steps": float(self.step)}
