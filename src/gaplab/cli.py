@@ -4,65 +4,86 @@ Torch is imported only after the configuration is known to be sound, so that ``-
 every mistake are answered at once.
 """
 
+import os
 import sys
+import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from omegaconf import DictConfig
 
 from gaplab.config.checks import ConfigError
-from gaplab.config.compose import CONFIG_DIR, Composed, compose_config
+from gaplab.config.compose import CONFIG_DIR, compose_config, convert
 from gaplab.config.registry import register_all
+from gaplab.config.sweeps import job_name, sweep_name
 
-EXIT_MISTAKE, EXIT_FAILED, EXIT_INTERRUPTED = 2, 1, 130
+EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
 
 def main() -> None:
     """Run what the command line asks for; leave with 2 after a mistake of the user's, without traceback."""
+    arguments = sys.argv[1:]
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
     try:
-        arguments = sys.argv[1:]
-        if any(argument.startswith("-") for argument in arguments):
+        if {"-m", "--multirun"} & set(flags):
+            os.environ[SWEEP_FOLDER] = sweep_name(overrides)
+        if flags:
             register_all()
             _hydra_main()
         else:
-            run(compose_config(arguments))
+            run_single(overrides)
     except ConfigError as error:
         refuse(error)
     except KeyboardInterrupt:
+        print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
 
 
-def run(composed: Composed) -> float:
-    """Start or continue one run; return the objective of a sweep, the smallest validation loss."""
-    from gaplab.runs.identity import run_directory
-    from gaplab.study import run_one
+def run_single(overrides: list[str]) -> None:
+    """Start a run, or continue the one that ``resume=`` names."""
+    resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
+    if resumed and resumed[-1] not in ("null", "auto"):
+        from gaplab.runs.opening import plan_resumption
+
+        others = [word for word in overrides if not word.startswith("resume=")]
+        plan = plan_resumption(Path(resumed[-1]), others)
+    else:
+        composed = compose_config(overrides)
+        from gaplab.runs.identity import run_directory
+        from gaplab.runs.opening import plan_new
+
+        plan = plan_new(composed, run_directory(composed.config.run))
+    from gaplab.study import run_planned
     from gaplab.tasks.optimization import Diverged
 
-    path = run_directory(composed.config.run)
     try:
-        result = run_one(composed, path)
+        run_planned(plan)
     except Diverged as error:
-        print(
-            f"Diverged: {error}. Try a smaller optimizer.lr, optimizer.clip_norm=1, or another "
-            f"network.initialization. What there is stays in {path}.",
-            file=sys.stderr,
-        )
+        print(f"Diverged: {error}. {error.advice} The run stays in {plan.path}.", file=sys.stderr)
         sys.exit(EXIT_FAILED)
-    return result.objective
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")
 def _hydra_main(tree: DictConfig) -> float:
-    """Flags, and the jobs of a multirun, come through Hydra's own main."""
+    """One job of a multirun; flags such as ``--help`` and ``--cfg`` never come this far."""
     from hydra.core.hydra_config import HydraConfig
 
-    from gaplab.config.compose import convert_job
+    facts = HydraConfig.get()
+    words = list(facts.overrides.task)
+    composed = convert(tree, dict(facts.runtime.choices), words)
+    swept = [word for word in sys.argv[1:] if not word.startswith("-")]
+    path = Path(facts.sweep.dir) / job_name(words, swept, facts.job.num)
+    from gaplab.runs.opening import plan_new
+    from gaplab.study import run_planned
 
-    hydra_config = HydraConfig.get()
     try:
-        return run(convert_job(tree, hydra_config))
-    except ConfigError as error:
-        refuse(error)
+        return run_planned(plan_new(composed, path))
+    except Exception:  # a job that fails must not end the sweep; its run.json says what happened
+        traceback.print_exc()
+        return float("nan")
 
 
 def refuse(error: ConfigError) -> NoReturn:

@@ -17,8 +17,17 @@ from gaplab.metrics.scorecard import scorecard
 from gaplab.networks import num_parameters
 from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
-from gaplab.runs.directory import RunDirectory, Status
+from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.opening import Plan
 from gaplab.runs.results import Result, print_result
+
+
+def run_planned(plan: Plan) -> float:
+    """Do what is left of a plan; return what a sweep minimises."""
+    if plan.finished:
+        print(f"Already finished: {plan.path}")
+        return float(read_json(plan.path / "result.json")["objective"])
+    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint).objective
 
 
 def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -> Result:
@@ -57,6 +66,7 @@ def prepare_process(config: Config) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
 def measure(trainer: Trainer, task: LightningModule, data: PointDataModule, run: RunDirectory) -> Result:

@@ -59,6 +59,7 @@ def build_trainer(
             val_check_interval=data.blocks_between_evaluations,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
+            log_every_n_steps=1,
             use_distributed_sampler=False,
             enable_checkpointing=False,
             enable_model_summary=False,

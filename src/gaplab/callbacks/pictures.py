@@ -26,7 +26,7 @@ class DecisionPictures(Callback):
         self.num_evaluations += 1
         if self.num_evaluations % self.every_n_evaluations:
             return
-        from gaplab.figures import raster_decision_regions
+        from gaplab.figures.decision_regions import raster_decision_regions
 
         train = _shown(trainer.datamodule.splits["train"])  # type: ignore[attr-defined]
         picture = raster_decision_regions(_predictor(pl_module), train.points, train.labels)
@@ -36,13 +36,14 @@ class DecisionPictures(Callback):
         if not trainer.is_global_zero:
             return
         # matplotlib takes half a second to import: only now.
-        from gaplab.figures import draw_decision_regions, render, save_png
+        from gaplab.figures.decision_regions import draw_decision_regions
+        from gaplab.figures.rendering import raster, save_png
 
         test = _shown(trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
         title = f"test points after {trainer.global_step} steps"
         figure = draw_decision_regions(_predictor(pl_module), test.points, test.labels, title=title)
         save_png(figure, self.folder / "decision_regions.png")
-        self._log(trainer, "decision_regions/test", render(figure))
+        self._log(trainer, "decision_regions/test", raster(figure))
 
     def _log(self, trainer: Trainer, tag: str, picture: Tensor) -> None:
         for logger in trainer.loggers:

@@ -37,62 +37,62 @@ def compose_config(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> C
     Raises:
         ConfigError: With one readable message for any mistake in the overrides or the YAML files.
     """
-    register_all()
-    try:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(config_dir), version_base="1.3"):
-            tree = compose("config", overrides=list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from error
-    return convert(tree, list(overrides))
+    tree = compose_tree(overrides, config_dir)
+    choices = dict(OmegaConf.select(tree, "hydra.runtime.choices"))
+    with open_dict(tree):
+        tree.pop("hydra")
+    return convert(tree, choices, list(overrides))
 
 
-def convert(tree: DictConfig, overrides: list[str]) -> Composed:
-    """Make a ``Composed`` of Hydra's tree, which still holds the ``hydra`` section.
+def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> Composed:
+    """Make a ``Composed`` of a tree without the ``hydra`` section and of the choices that led to it.
 
     Raises:
         ConfigError: For an unknown key, a wrong type, or values that do not fit together.
     """
-    choices = dict(OmegaConf.select(tree, "hydra.runtime.choices") or {})
-    with open_dict(tree):
-        tree.pop("hydra", None)
     if tree.run.name is None:
         tree.run.name = str(choices.get("experiment") or "default").replace("/", "_")
     config = to_config(tree)
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
-    resolved["choices"] = {group: choices.get(group) for group in SHIPPED} | {
-        "experiment": choices.get("experiment")
-    }
-    return Composed(config=config, resolved={str(key): value for key, value in resolved.items()}, overrides=overrides)
+    content = {str(key): value for key, value in resolved.items()}
+    content["choices"] = {group: choices.get(group) for group in (*SHIPPED, "experiment")}
+    return Composed(config=config, resolved=content, overrides=overrides)
 
 
-def restore(resolved: dict[str, Any], where: str) -> Config:
+def restore(saved: dict[str, Any], where: str) -> Config:
     """Make the ``Config`` of a saved run from plain values. Nothing named in them is executed.
 
     Raises:
         ConfigError: If the values do not describe a run of this version.
     """
-    register_all()
-    values = dict(resolved)
+    return to_config(merge_saved(saved, where))
+
+
+def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
+    """Return the tree of a saved run: the groups that it chose, with its values."""
+    values = dict(saved)
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
-        raise ConfigError(f"{where}: expected the 'choices' section of a gaplab run, but there is none.")
-    overrides = [f"{group}={choices[group]}" for group in SHIPPED if choices.get(group)]
-    tree = compose_tree(overrides)
+        raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
+    tree = compose_tree([f"{group}={choices[group]}" for group in SHIPPED if choices.get(group)])
+    with open_dict(tree):
+        tree.pop("hydra", None)
     try:
         merged = OmegaConf.merge(tree, values)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{where}: {explain(error)}") from error
     assert isinstance(merged, DictConfig), "a mapping merged with a mapping"
-    return to_config(merged)
+    return merged
 
 
-def compose_tree(overrides: Sequence[str]) -> DictConfig:
+def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> DictConfig:
+    """Compose with Hydra, with its own ``hydra`` section."""
+    register_all()
     try:
         GlobalHydra.instance().clear()
-        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            return compose("config", overrides=list(overrides))
+        with initialize_config_dir(str(config_dir), version_base="1.3"):
+            return compose("config", overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error) from error
 

@@ -67,6 +67,7 @@ class Result:
             "last": self.last,
             "best": self.best,
             "best_step": self.best_step,
+            "objective": self.objective,
             "published": [
                 {
                     "name": c.published.name,

@@ -21,6 +21,8 @@ from gaplab.config.optimizer import (
 class Diverged(RuntimeError):
     """The loss is no longer a finite number."""
 
+    advice = "Try a smaller optimizer.lr, optimizer.clip_norm=1, or another network.initialization."
+
     def __init__(self, quantity: str, step: int) -> None:
         super().__init__(f"{quantity} is not finite at step {step}")
         self.quantity = quantity

@@ -1,0 +1,36 @@
+"""Names of sweeps and of their jobs: the same command means the same directories."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+LONGEST_NAME = 120
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """Return the folder of a sweep: a digest of its command line, in any order of its words."""
+    return f"sweep-{_digest(sorted(overrides))}"
+
+
+def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: int) -> str:
+    """Return the folder of one job: what differs between the jobs, as short as it stays unique.
+
+    >>> job_name(["data.noise=0.2", "optimizer.lr=0.1", "seed=3"], ["data.noise=0.2"], 0)
+    'lr=0.1,seed=3'
+    """
+    own = [text.lstrip("+~") for text in job_overrides if text not in sweep_overrides]
+    if not own:
+        return f"job-{num}"
+    shortened = [text.split("=")[0].split(".")[-1] for text in own]
+    counts = Counter(shortened)
+    parts = [
+        text if counts[short] > 1 else f"{short}={text.partition('=')[2]}"
+        for text, short in zip(own, shortened, strict=True)
+    ]
+    name = re.sub(r"[^\w.,=\[\]+-]", "_", ",".join(parts))
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{_digest(own)}"
+
+
+def _digest(words: Sequence[str]) -> str:
+    return hashlib.blake2b("\n".join(words).encode(), digest_size=4).hexdigest()

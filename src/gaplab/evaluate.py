@@ -1,0 +1,48 @@
+"""Measure a saved run again: ``python -m gaplab.evaluate RUN [data.noise=0.5 ...]``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from gaplab.config.checks import ConfigError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the scorecard of a run, on its own data or on data changed by overrides."""
+    parser = argparse.ArgumentParser(prog="python -m gaplab.evaluate", description=__doc__)
+    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument("overrides", nargs="*", help="changed settings, for example data.noise=0.5")
+    parser.add_argument("--weights", choices=("best", "last"), default="best")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        table = evaluate(options.run, options.weights, options.overrides)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    if options.json:
+        print(json.dumps(table, indent=2))
+    else:
+        for name, value in table.items():
+            print(f"{name:32} {value:.6f}")
+
+
+def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = None) -> dict[str, float]:
+    """Return the scorecard of a run's weights; see ``metrics.scorecard`` for its keys."""
+    from gaplab.assembly import build_trainer
+    from gaplab.loading import load_run
+    from gaplab.metrics.scorecard import scorecard
+    from gaplab.networks import num_parameters
+    from gaplab.study import prepare_process
+
+    loaded = load_run(path, weights=weights, overrides=overrides or [])
+    prepare_process(loaded.config)
+    loaded.config.trainer.progress_bar = False
+    trainer = build_trainer(loaded.config, loaded.data, callbacks=[], loggers=[])
+    trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
+    return scorecard(loaded.task.scores, num_parameters(loaded.task))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
