@@ -57,6 +57,22 @@ def test_raster_shows_regions_points_and_mistakes() -> None:
     assert black.tolist() == [[40, 24], [40, 25], [41, 24], [41, 25]]
 
 
+def test_points_outside_the_window_are_not_drawn() -> None:
+    far = torch.tensor([[5.0, 0.0], [0.0, -5.0]])
+    extent = (-2.0, 2.0, -2.0, 2.0)
+    image = raster_decision_regions(right_half_plane, far, torch.tensor([0, 0]), extent=extent)
+    assert len(image.flatten(0, 1).unique(dim=0)) == 2  # the two regions and nothing else
+
+
+def test_a_diverged_network_is_drawn_grey() -> None:
+    def diverged(points: Tensor) -> Tensor:
+        return torch.full((len(points), 3), torch.nan)
+
+    image = raster_decision_regions(diverged, POINTS, torch.tensor([2, 2, 2, 2]))
+    assert image[0, 0].tolist() == [128, 128, 128]
+    draw_decision_regions(diverged, POINTS, LABELS, resolution=20)
+
+
 def test_raster_leaves_no_gradient_and_no_nan_on_a_trainable_model() -> None:
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
     image = raster_decision_regions(lambda points: (points @ weight.T).softmax(1), POINTS, LABELS)

@@ -17,7 +17,7 @@ def test_raster_has_the_size_and_colour_of_the_figure() -> None:
 
 
 def test_saved_png_shows_the_same_pixels(tmp_path: Path) -> None:
-    figure = new_figure(2.0, 1.0)
+    figure = new_figure(2.0, 1.0, layout=None)
     figure.add_axes((0.1, 0.1, 0.8, 0.8)).plot([0, 1], [0, 1])
     path = tmp_path / "new" / "line.png"
     save_png(figure, path)

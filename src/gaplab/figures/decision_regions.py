@@ -35,15 +35,18 @@ def probability_map(predict: Predict, extent: Extent, resolution: int, device: t
     left, right, bottom, top = extent
     centres = (torch.arange(resolution, device=device) + 0.5) / resolution
     y, x = torch.meshgrid(top + (bottom - top) * centres, left + (right - left) * centres, indexing="ij")
-    return predict(torch.stack((x, y), dim=-1).view(-1, 2)).view(resolution, resolution, -1)
+    return predict(torch.stack((x, y), dim=-1).view(-1, 2)).float().view(resolution, resolution, -1)
 
 
 def shade(probabilities: Tensor, colors: Tensor) -> Tensor:
-    """RGB [..., 3] of probabilities [..., C]: the winner's colour, paler towards a tie, white at p = 1/C."""
+    """RGB [..., 3] of probabilities [..., C]: the winner's colour, paler towards a tie, white at p = 1/C.
+
+    Where the probabilities are not finite, as after a divergence, the colour is grey.
+    """
     confidence, winner = probabilities.max(dim=-1, keepdim=True)
     chance = 1 / probabilities.shape[-1]
     weight = FULL_CONFIDENCE_SHADE * (confidence - chance) / (1 - chance)
-    return 1 - weight * (1 - colors[winner.squeeze(-1)])
+    return (1 - weight * (1 - colors[winner.squeeze(-1)])).nan_to_num(nan=0.5)
 
 
 def raster_decision_regions(
@@ -59,14 +62,10 @@ def raster_decision_regions(
     image = shade(image, colors)
     with torch.no_grad():
         wrong = predict(points).argmax(dim=1) != labels
-    dots = torch.where(wrong[:, None], torch.zeros_like(colors[labels]), POINT_TONE * colors[labels])
-    order = wrong.long().argsort(stable=True)  # mistakes last, so that they stay visible
-    column, row = _pixels(points[order], extent, resolution)
-    for down in (0, 1):
-        for right in (0, 1):
-            image[(row + down).clamp(max=resolution - 1), (column + right).clamp(max=resolution - 1)] = dots[
-                order
-            ]
+    row, column, inside = _pixels(points, extent, resolution)
+    for c, color in enumerate(colors):
+        _stamp(image, row, column, inside & ~wrong & (labels == c), POINT_TONE * color)
+    _stamp(image, row, column, inside & wrong, torch.zeros_like(colors[0]))  # last, to stay visible
     return (255 * image).round().to(torch.uint8)
 
 
@@ -85,7 +84,7 @@ def draw_decision_regions(
         predict: points [P, 2] to probabilities [P, C]; in eval mode, on the device of `points`.
         points: data [P, 2].
         labels: true classes [P].
-        title: heading; the share of right answers stands in the legend.
+        title: heading; the number of mistakes stands in the legend.
         resolution: pixels on each side of the region map.
         extent: left, right, bottom, top; by default a square around the points.
     """
@@ -97,8 +96,8 @@ def draw_decision_regions(
     regions = shade(probabilities, torch.tensor(colors, device=points.device)).cpu()
     points, labels = points.cpu(), labels.cpu()
 
-    figure = new_figure(7.6, 6.0)
-    figure.set_layout_engine("none")  # constrained layout cuts a legend beside axes of equal aspect
+    # Constrained layout would cut the legend beside axes of equal aspect.
+    figure = new_figure(7.6, 6.0, layout=None)
     axes = figure.add_axes((0.09, 0.09, 0.67, 0.85))
     axes.imshow(regions.clamp(0, 1).numpy(), extent=extent, interpolation="bilinear", aspect="equal")
     _draw_boundaries(axes, probabilities.cpu(), extent)
@@ -137,8 +136,18 @@ def _darker(color: tuple[float, float, float]) -> tuple[float, float, float]:
     return POINT_TONE * red, POINT_TONE * green, POINT_TONE * blue
 
 
-def _pixels(points: Tensor, extent: Extent, resolution: int) -> tuple[Tensor, Tensor]:
+def _pixels(points: Tensor, extent: Extent, resolution: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Row and column [P] of each point, and whether it lies inside the window."""
     left, right, bottom, top = extent
-    column = (points[:, 0] - left) / (right - left) * resolution
-    row = (top - points[:, 1]) / (top - bottom) * resolution
-    return column.long().clamp(0, resolution - 1), row.long().clamp(0, resolution - 1)
+    row = ((top - points[:, 1]) / (top - bottom) * resolution).floor().long()
+    column = ((points[:, 0] - left) / (right - left) * resolution).floor().long()
+    return row, column, (row >= 0) & (row < resolution) & (column >= 0) & (column < resolution)
+
+
+def _stamp(image: Tensor, row: Tensor, column: Tensor, chosen: Tensor, color: Tensor) -> None:
+    """Paint dots of 2 × 2 pixels, all in one colour because the order of repeated indices is undefined."""
+    last = image.shape[0] - 1
+    row, column = row[chosen], column[chosen]
+    for down in (0, 1):
+        for right in (0, 1):
+            image[(row + down).clamp(max=last), (column + right).clamp(max=last)] = color

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 
-def new_figure(width: float, height: float, dpi: int = 120) -> Figure:
+def new_figure(
+    width: float, height: float, dpi: int = 120, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     """An empty figure, sizes in inches, on its own Agg canvas; pyplot would keep it alive, this does not."""
-    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
