@@ -1,0 +1,42 @@
+"""Figures without a window or global state: making, rasterising and saving them."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+
+def new_figure(
+    width: float, height: float, dpi: int = 120, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """An empty figure, sizes in inches, on its own Agg canvas; pyplot would keep it alive, this does not."""
+    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def raster(figure: Figure) -> Tensor:
+    """The figure as pixels [H, W, 3] uint8, row 0 at the top: the layout "HWC" of TensorBoard images."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure to `path`; a reader sees the old file or the whole new one, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            figure.savefig(file, format="png")
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.image import imread
+
+from gaplab.figures import draw_confusion_matrix, draw_gap_curves, new_figure, raster, save_png
+
+
+def test_raster_has_the_size_and_colour_of_the_figure() -> None:
+    figure = new_figure(3.0, 2.0, dpi=50)
+    figure.set_facecolor((1.0, 0.0, 0.0))
+    pixels = raster(figure)
+    assert pixels.shape == (100, 150, 3)
+    assert pixels.dtype == torch.uint8
+    assert torch.equal(pixels, torch.tensor([255, 0, 0], dtype=torch.uint8).expand(100, 150, 3))
+
+
+def test_saved_png_shows_the_same_pixels(tmp_path: Path) -> None:
+    figure = new_figure(2.0, 1.0, layout=None)
+    figure.add_axes((0.1, 0.1, 0.8, 0.8)).plot([0, 1], [0, 1])
+    path = tmp_path / "new" / "line.png"
+    save_png(figure, path)
+    saved = torch.from_numpy((imread(path)[..., :3] * 255).round()).to(torch.uint8)
+    assert torch.equal(saved, raster(figure))
+    assert [file.name for file in path.parent.iterdir()] == ["line.png"]
+
+
+def test_a_failed_save_keeps_the_old_file_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+    figure = new_figure(1.0, 1.0)
+
+    def fail(file: object, **_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_png(figure, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_confusion_matrix_writes_counts_and_row_shares() -> None:
+    figure = draw_confusion_matrix(torch.tensor([[3, 1], [0, 0]]), title="test")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "0\n0.0%"]  # an absent class divides by nothing
+
+
+def test_gap_is_test_minus_train_and_the_scale_is_drawn_where_it_fits() -> None:
+    figure = draw_gap_curves([0, 10, 20], [1.0, 0.5, 0.2], None, [1.1, 0.8, 0.7], scale=0.9)
+    upper, lower = figure.axes
+    assert [line.get_label() for line in upper.lines] == ["train", "test"]
+    _, gap, scale = lower.lines
+    assert list(gap.get_ydata()) == pytest.approx([0.1, 0.3, 0.5])
+    assert list(scale.get_ydata()) == [0.9, 0.9, 0.9]
+    assert "heuristic scale" in scale.get_label()
+    assert "bound" not in scale.get_label()
+
+
+def test_a_scale_far_above_the_gap_is_only_named() -> None:
+    figure = draw_gap_curves([0, 10], [1.0, 0.5], [1.0, 0.6], [1.1, 0.8], scale=5.0)
+    lower = figure.axes[1]
+    assert len(lower.lines[2].get_ydata()) == 0
+    assert lower.lines[2].get_label().endswith("= 5, heuristic scale (far above)")
+    assert lower.get_ylim()[1] < 1
+    assert len(figure.axes[0].lines) == 3
