@@ -1,0 +1,92 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gaplab.metrics.gap import (
+    SplitScores,
+    effective_parameters,
+    gap_standard_error,
+    generalization_gap,
+    hoeffding_radius,
+    sqrt_params_over_points,
+)
+
+
+def test_gap_is_positive_when_unseen_data_is_worse() -> None:
+    assert generalization_gap(train=0.25, test=1.0) == 0.75
+    assert generalization_gap(train=0.75, test=0.5, higher_is_better=True) == 0.25
+
+
+def test_hoeffding_radius_inverts_the_tail_bound() -> None:
+    for num_points, delta in [(3000, 0.05), (10_000, 0.05), (7, 0.5)]:
+        radius = hoeffding_radius(num_points, delta)
+        assert 2 * math.exp(-2 * num_points * radius**2) == pytest.approx(delta)
+    assert hoeffding_radius(10_000) == pytest.approx(0.0136, abs=5e-5)
+
+
+def test_hoeffding_radius_covers_a_coin() -> None:
+    means = np.random.default_rng(0).binomial(200, 0.5, size=20_000) / 200
+    assert np.mean(np.abs(means - 0.5) <= hoeffding_radius(200, 0.05)) >= 0.95
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1.0])
+def test_hoeffding_radius_names_a_bad_delta(delta: float) -> None:
+    with pytest.raises(ValueError, match=f"`delta`.*but got {delta}"):
+        hoeffding_radius(10, delta)
+
+
+def test_scale_and_effective_parameters_are_inverse() -> None:
+    assert sqrt_params_over_points(603, 3000) == pytest.approx(0.44833, abs=1e-5)
+    assert effective_parameters(sqrt_params_over_points(603, 3000), 3000) == pytest.approx(603)
+    with pytest.raises(ValueError, match="at least 1, but got 0"):
+        effective_parameters(0.1, 0)
+
+
+def test_gap_standard_error_is_the_spread_of_repeated_gaps() -> None:
+    random = np.random.default_rng(1)
+    train = random.exponential(2.0, size=(20_000, 30)).mean(1)
+    test = random.normal(0.0, 3.0, size=(20_000, 50)).mean(1)
+    assert gap_standard_error(4.0, 30, 9.0, 50) == pytest.approx(np.std(test - train), rel=0.02)
+
+
+def test_split_scores_agree_with_numpy_whatever_the_batches() -> None:
+    generator = torch.Generator().manual_seed(0)
+    losses = torch.rand(103, generator=generator)
+    correct = torch.rand(103, generator=generator) < 0.7
+    scores = SplitScores()
+    for batch in (slice(0, 64), slice(64, 102), slice(102, 103)):
+        scores.update(losses[batch], correct[batch])
+    score = scores.compute()
+    values = losses.double().numpy()
+    assert score.loss == pytest.approx(values.mean(), rel=1e-12)
+    assert score.loss_standard_error == pytest.approx(values.std(ddof=1) / np.sqrt(103), rel=1e-9)
+    assert score.loss_variance == pytest.approx(values.var(ddof=1), rel=1e-9)
+    assert (score.accuracy, score.num_points) == (correct.sum().item() / 103, 103)
+
+
+def test_split_scores_of_two_processes_add_up() -> None:
+    losses, correct = torch.arange(7.0), torch.arange(7) % 2 == 0
+    whole, first, second = SplitScores(), SplitScores(), SplitScores()
+    whole.update(losses, correct)
+    first.update(losses[:5], correct[:5])
+    second.update(losses[5:], correct[5:])
+
+    # What DDP does: gather each state, then apply its declared reduction.
+    states = ("loss_sum", "loss_square_sum", "correct", "count")
+    assert set(states) == set(first._reductions)
+    for state in states:
+        reduce = first._reductions[state]
+        setattr(first, state, reduce(torch.stack([getattr(first, state), getattr(second, state)])))
+    assert first.compute() == whole.compute()
+    assert first.count.dtype == torch.int64
+
+
+def test_split_scores_refuse_a_reduced_loss_and_an_empty_split() -> None:
+    scores = SplitScores()
+    with pytest.raises(ValueError, match="reduction='none'"):
+        scores.update(torch.tensor(0.5), torch.tensor([True]))
+    scores.update(torch.empty(0), torch.empty(0, dtype=torch.bool))
+    with pytest.raises(ValueError, match="at least 1, but got 0"):
+        scores.compute()
