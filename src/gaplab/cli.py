@@ -30,6 +30,8 @@ def main() -> None:
     try:
         if {"-m", "--multirun"} & set(flags):
             os.environ[SWEEP_FOLDER] = sweep_name(overrides)
+            # Hydra's parser takes overrides only in one piece: flags go first.
+            sys.argv[1:] = [*flags, *overrides]
         if flags:
             register_all()
             _hydra_main()

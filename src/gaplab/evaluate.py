@@ -32,8 +32,6 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     """Return the scorecard of a run's weights; see ``metrics.scorecard`` for its keys."""
     from gaplab.assembly import build_trainer
     from gaplab.loading import load_run
-    from gaplab.metrics.scorecard import scorecard
-    from gaplab.networks import num_parameters
     from gaplab.study import prepare_process
 
     loaded = load_run(path, weights=weights, overrides=overrides or [])
@@ -41,7 +39,7 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     loaded.config.trainer.progress_bar = False
     trainer = build_trainer(loaded.config, loaded.data, callbacks=[], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
-    return scorecard(loaded.task.scores, num_parameters(loaded.task))  # type: ignore[arg-type]
+    return loaded.task.scorecard()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from gaplab.callbacks.curves import GapCurves
 from gaplab.config.compose import Composed
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.metrics.scorecard import scorecard
 from gaplab.networks import num_parameters
 from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
@@ -46,7 +45,7 @@ def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -
     prepare_process(config)
     data, task = build_run(config)
     run = RunDirectory(path)
-    trainer = build_trainer(config, data, build_callbacks(config, task, run), build_loggers(run))
+    trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run))
     run.writes = trainer.is_global_zero
     run.open(composed)
     with run.recorded():
@@ -72,27 +71,27 @@ def prepare_process(config: Config) -> None:
 def measure(trainer: Trainer, task: LightningModule, data: PointDataModule, run: RunDirectory) -> Result:
     """Score the last and the best weights on all splits, in eval mode."""
     curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
-    step, count = trainer.global_step, num_parameters(task)
+    step = trainer.global_step
     last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
     result = Result(
         step=step,
         epochs=step / data.config.steps_per_epoch,
-        num_parameters=count,
+        num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
-        last=_scores(trainer, task, data, count),
+        last=_scores(trainer, task, data),
         history=curves.history,
     )
     if run.best.is_file():
         best = read_weights(run.best)
         task.load_state_dict(best.weights)
-        result.best, result.best_step = _scores(trainer, task, data, count), best.step
+        result.best, result.best_step = _scores(trainer, task, data), best.step
         task.load_state_dict(last_weights)
     return result
 
 
-def _scores(trainer: Trainer, task: LightningModule, data: PointDataModule, count: int) -> dict[str, float]:
+def _scores(trainer: Trainer, task: LightningModule, data: PointDataModule) -> dict[str, float]:
     trainer.validate(task, datamodule=data, verbose=False)
-    return scorecard(task.scores, count)  # type: ignore[arg-type]
+    return task.scorecard()
 
 
 def report(result: Result, run: RunDirectory) -> None:

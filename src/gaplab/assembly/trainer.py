@@ -1,7 +1,7 @@
 """Callbacks, loggers and Lightning's Trainer from the configuration."""
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
@@ -13,16 +13,15 @@ from gaplab.callbacks.stopping import StopAtTrainLevel
 from gaplab.config.checks import ConfigError
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.networks import num_parameters
 from gaplab.runs.atomic import AtomicCheckpointIO
 from gaplab.runs.directory import RunDirectory
 
 
 
-def build_callbacks(config: Config, task: LightningModule, run: RunDirectory) -> list[Callback]:
+def build_callbacks(config: Config, run: RunDirectory) -> list[Callback]:
     trainer = config.trainer
     callbacks: list[Callback] = [
-        GapCurves(num_parameters(task)),
+        GapCurves(),
         DecisionPictures(run.figures),
         Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds),
     ]

@@ -5,8 +5,6 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from gaplab.metrics.scorecard import scorecard
-
 LAYOUT = {
     "gaplab": {
         "1 Loss": ["Multiline", ["^loss/(train|val|test)$"]],
@@ -20,8 +18,7 @@ LAYOUT = {
 class GapCurves(Callback):
     """Logs losses, accuracies, gaps and the scale of all splits at equal weights, against optimiser steps."""
 
-    def __init__(self, num_parameters: int) -> None:
-        self.num_parameters = num_parameters
+    def __init__(self) -> None:
         self.history: dict[int, dict[str, float]] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -38,7 +35,7 @@ class GapCurves(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        table = scorecard(pl_module.scores, self.num_parameters)  # type: ignore[arg-type]
+        table = pl_module.scorecard()
         self.history[trainer.global_step] = table
         error = table["gap/loss_error"]
         extra = {

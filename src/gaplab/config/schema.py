@@ -6,10 +6,10 @@ from enum import StrEnum
 from omegaconf import II
 
 from gaplab.config.checks import ConfigError, check
-from gaplab.config.data import DataConfig, SpiralsConfig
-from gaplab.config.network import MLPConfig, NetworkConfig
-from gaplab.config.optimizer import AdamConfig, OptimizerConfig
-from gaplab.config.task import ClassificationConfig, TaskConfig
+from gaplab.config.data import DataConfig
+from gaplab.config.network import NetworkConfig
+from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
 DEFAULT_STEPS = 2_000
@@ -72,10 +72,10 @@ class Config:
     tags: list[str] = field(default_factory=list)
     """Free words that are recorded with the run."""
     run: RunConfig = field(default_factory=RunConfig)
-    data: DataConfig = field(default_factory=SpiralsConfig)
-    network: NetworkConfig = field(default_factory=MLPConfig)
-    task: TaskConfig = field(default_factory=ClassificationConfig)
-    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""

@@ -14,12 +14,13 @@ DELTA = 0.05
 """Failure probability of the Hoeffding interval around a test accuracy."""
 
 
-def scorecard(scores: Mapping[str, SplitScore], num_parameters: int) -> dict[str, float]:
+def scorecard(scores: Mapping[str, SplitScore], num_parameters: int, penalty: float = 0.0) -> dict[str, float]:
     """Return one number a tag, as TensorBoard and ``result.json`` show them.
 
     Args:
         scores: Scores of the splits ``train``, ``test`` and possibly ``val``, all at the same weights.
         num_parameters: N of the scale sqrt(N/m); m is the number of training points in ``scores``.
+        penalty: The L2 penalty that weight decay stands for; 0 leaves ``loss/train_penalized`` out.
 
     Returns:
         ``loss/<split>``, ``accuracy/<split>``, ``gap/loss`` (test - train) with its standard error
@@ -29,6 +30,8 @@ def scorecard(scores: Mapping[str, SplitScore], num_parameters: int) -> dict[str
     train, test = scores["train"], scores["test"]
     table = {f"loss/{name}": score.loss for name, score in scores.items()}
     table |= {f"accuracy/{name}": score.accuracy for name, score in scores.items()}
+    if penalty > 0:
+        table["loss/train_penalized"] = train.loss + penalty
     table["gap/loss"] = generalization_gap(train.loss, test.loss)
     table["gap/loss_error"] = gap_standard_error(
         train.loss_variance, train.num_points, test.loss_variance, test.num_points

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.loader import Batch
 from gaplab.metrics.gap import SplitScore, SplitScores
-from gaplab.networks.dropout import Dropout, draw_dropout_masks
+from gaplab.metrics.scorecard import scorecard
+from gaplab.networks import Dropout, draw_dropout_masks, num_parameters
 from gaplab.randomness import make_generator
-from gaplab.tasks.optimization import Diverged, build_optimizer, build_schedule, make_closure
+from gaplab.tasks.optimization import Diverged, build_optimizer, build_schedule, l2_penalty, make_closure
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -101,6 +102,10 @@ class Classifier(LightningModule):
         optimizer = build_optimizer(self.optimizer_config, self.network)
         schedule = build_schedule(self.optimizer_config, optimizer, self.num_steps)
         return optimizer if schedule is None else ([optimizer], [schedule])
+
+    def scorecard(self) -> dict[str, float]:
+        """Return the table of the latest measurement."""
+        return scorecard(self.scores, num_parameters(self.network), l2_penalty(self.optimizer_config, self.network))
 
     def on_validation_epoch_start(self) -> None:
         self._split_names = list(self.trainer.datamodule.splits)  # type: ignore[attr-defined]

@@ -54,6 +54,14 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
     raise TypeError(f"no optimizer is known for {type(config).__name__}; register a builder for it")
 
 
+def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
+    """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; 0 for AdamW, whose decay is no penalty."""
+    if config.weight_decay == 0 or isinstance(config, AdamWConfig):
+        return 0.0
+    decayed = [p for p in network.parameters() if config.decay_biases or p.ndim > 1]
+    return 0.5 * config.weight_decay * float(sum(p.detach().double().square().sum() for p in decayed))
+
+
 def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float:
     """Return what the learning rate is multiplied by at a step counted from 0."""
     if step < config.warmup_steps:
