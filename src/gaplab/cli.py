@@ -59,11 +59,11 @@ def run_single(overrides: list[str]) -> None:
 
         plan = plan_new(composed, run_directory(composed.config.run))
     from gaplab.study import run_planned
-    from gaplab.tasks.optimization import Diverged
+    from gaplab.tasks.optimization import DivergedError
 
     try:
         run_planned(plan)
-    except Diverged as error:
+    except DivergedError as error:
         print(f"Diverged: {error}. {error.advice} The run stays in {plan.path}.", file=sys.stderr)
         sys.exit(EXIT_FAILED)
 

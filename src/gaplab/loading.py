@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from lightning.pytorch import LightningModule
-
 from gaplab.assembly import build_run
 from gaplab.config.checks import ConfigError
 from gaplab.config.resumption import with_overrides
@@ -14,6 +12,7 @@ from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.runs.checkpoints import load_weights
 from gaplab.runs.directory import RunDirectory, read_config
+from gaplab.tasks.task import Task
 
 
 class Which(StrEnum):
@@ -27,7 +26,7 @@ class LoadedRun:
 
     config: Config
     data: PointDataModule
-    task: LightningModule
+    task: Task
 
 
 def load_run(

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from rich.console import Console
 
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
@@ -19,6 +19,7 @@ from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.opening import Plan
 from gaplab.runs.results import Result, print_result
+from gaplab.tasks.task import Task
 
 
 def run_planned(plan: Plan) -> float:
@@ -39,7 +40,7 @@ def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -
 
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
-        Diverged: If the loss is no longer finite; the directory says so too.
+        DivergedError: If the loss is no longer finite; the directory says so too.
     """
     config = composed.config
     prepare_process(config)
@@ -68,7 +69,7 @@ def prepare_process(config: Config) -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
-def measure(trainer: Trainer, task: LightningModule, data: PointDataModule, run: RunDirectory) -> Result:
+def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
     """Score the last and the best weights on all splits, in eval mode."""
     curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
     step = trainer.global_step
@@ -89,7 +90,7 @@ def measure(trainer: Trainer, task: LightningModule, data: PointDataModule, run:
     return result
 
 
-def _scores(trainer: Trainer, task: LightningModule, data: PointDataModule) -> dict[str, float]:
+def _scores(trainer: Trainer, task: Task, data: PointDataModule) -> dict[str, float]:
     trainer.validate(task, datamodule=data, verbose=False)
     return task.scorecard()
 

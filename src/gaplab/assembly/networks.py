@@ -12,7 +12,6 @@ from gaplab.data.published_spirals import draw_cs231n_weights
 from gaplab.networks import MLP, Perceptron
 
 
-
 def build_network(
     config: network_config.NetworkConfig, in_features: int, out_features: int, generator: torch.Generator
 ) -> nn.Module:

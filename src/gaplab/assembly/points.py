@@ -22,7 +22,6 @@ Streams = Callable[[str], torch.Generator]
 """Gives each split its own random stream."""
 
 
-
 def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
     """Draw the point set of a run.
 

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 
 import torch
-from lightning.pytorch import LightningModule
 
 from gaplab.assembly.networks import build_network
 from gaplab.assembly.points import build_data
@@ -12,25 +11,24 @@ from gaplab.config.registry import registered_builder
 from gaplab.config.schema import Config, Stream
 from gaplab.config.task import ClassificationConfig
 from gaplab.data.datamodule import PointDataModule
-from gaplab.objectives.classification import LOSSES
+from gaplab.objectives.classification import LOSSES, cross_entropy
 from gaplab.randomness import make_generator
 from gaplab.tasks.classification import Classifier
+from gaplab.tasks.task import Task
 
 
-
-def build_task(config: Config, data: PointDataModule, init_stream: torch.Generator) -> LightningModule:
+def build_task(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Task:
     """Build the LightningModule of a run for the data it will see."""
     build = registered_builder(config.task) or TASKS[type(config.task)]
-    task: LightningModule = build(config, data, init_stream)
+    task: Task = build(config, data, init_stream)
     return task
 
 
 def build_classifier(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Classifier:
     assert isinstance(config.task, ClassificationConfig), "the table of builders chose by this type"
-    score = LOSSES[config.task.objective]
-    objective = score
+    score = objective = LOSSES[config.task.objective]
     if config.task.label_smoothing:
-        objective = functools.partial(score, label_smoothing=config.task.label_smoothing)
+        objective = functools.partial(cross_entropy, label_smoothing=config.task.label_smoothing)
     return Classifier(
         build_network(config.network, data.in_features, data.num_classes, init_stream),
         objective,
@@ -41,10 +39,10 @@ def build_classifier(config: Config, data: PointDataModule, init_stream: torch.G
     )
 
 
-TASKS: dict[type, Callable[..., LightningModule]] = {ClassificationConfig: build_classifier}
+TASKS: dict[type, Callable[..., Task]] = {ClassificationConfig: build_classifier}
 
 
-def build_run(config: Config) -> tuple[PointDataModule, LightningModule]:
+def build_run(config: Config) -> tuple[PointDataModule, Task]:
     """Build data and task of a run, in the order in which they draw random numbers."""
     init_stream = (
         make_generator(config.data_seed)

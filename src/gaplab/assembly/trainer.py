@@ -17,7 +17,6 @@ from gaplab.runs.atomic import AtomicCheckpointIO
 from gaplab.runs.directory import RunDirectory
 
 
-
 def build_callbacks(config: Config, run: RunDirectory) -> list[Callback]:
     trainer = config.trainer
     callbacks: list[Callback] = [

@@ -5,6 +5,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from gaplab.tasks.task import Task
+
 LAYOUT = {
     "gaplab": {
         "1 Loss": ["Multiline", ["^loss/(train|val|test)$"]],
@@ -33,6 +35,7 @@ class GapCurves(Callback):
                 logger.experiment.add_custom_scalars(LAYOUT)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Task)
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         table = pl_module.scorecard()
@@ -42,7 +45,6 @@ class GapCurves(Callback):
             "gap/loss_lower": table["gap/loss"] - error,
             "gap/loss_upper": table["gap/loss"] + error,
             "optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "loss/train_batch": pl_module.block_loss,
         }
         for logger in trainer.loggers:
-            logger.log_metrics(table | extra, step=trainer.global_step)  # type: ignore[arg-type]
+            logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)

@@ -111,14 +111,14 @@ def to_config(tree: DictConfig) -> Config:
 def refuse_unknown_keys(tree: DictConfig, schema: type, path: str) -> None:
     """Raise ``ConfigError`` for a key that no dataclass has, which ``+key=value`` lets pass."""
     names = [field.name for field in fields(schema)]
-    for key in tree:
+    for key in map(str, tree):
         if key not in names:
-            full = f"{path}{key}"
             raise ConfigError(
-                f"{full}: expected a key of {schema.__name__}, but there is no such key."
-                f"{nearest(str(key), names)} The keys are: {', '.join(names)}."
+                f"{path}{key}: expected a key of {schema.__name__}, but there is no such key."
+                f"{nearest(key, names)} The keys are: {', '.join(names)}."
             )
         node = tree._get_node(key)
-        inner = node._metadata.object_type if isinstance(node, DictConfig) else None
-        if isinstance(inner, type) and is_dataclass(inner):
-            refuse_unknown_keys(node, inner, f"{path}{key}.")
+        if isinstance(node, DictConfig):
+            inner = node._metadata.object_type
+            if isinstance(inner, type) and is_dataclass(inner):
+                refuse_unknown_keys(node, inner, f"{path}{key}.")

@@ -39,9 +39,7 @@ def _missing_option(message: str) -> str | None:
     if match:
         options = match[3].split("Config search path")[0].split()
         group, name = match[2], match[1].removeprefix(match[2] + "/")
-        return (
-            f"{group}: expected one of {', '.join(options)}, but got {name!r}.{nearest(name, options)}"
-        )
+        return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{nearest(name, options)}"
     match = re.search(r"Could not find '([^']+)'", message)
     if match:
         return f"{match[1]}: there is no such file or choice below configs/."
@@ -71,8 +69,11 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     choice = re.search(r"Invalid value '([^']*)', expected one of \[([^\]]*)\]", text)
     if choice:
         options = choice[2].split(", ")
-        return f"{key}: expected one of {', '.join(options)}, but got {choice[1]!r}.{nearest(choice[1], options)}"
-    wrong = re.search(r"Value '([^']*)' of type '(\w+)' (?:could not be converted to|is not a subclass of) (\w+)", text)
+        hint = nearest(choice[1], options)
+        return f"{key}: expected one of {', '.join(options)}, but got {choice[1]!r}.{hint}"
+    wrong = re.search(
+        r"Value '([^']*)' of type '(\w+)' (?:could not be converted to|is not a subclass of) (\w+)", text
+    )
     if wrong:
         return f"{key}: expected {_SPOKEN.get(wrong[3], wrong[3])}, but got {wrong[1]!r}."
     missing = re.search(r"Interpolation key '([^']+)' not found", text)

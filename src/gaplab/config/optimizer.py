@@ -91,6 +91,4 @@ class LBFGSConfig(OptimizerConfig):
         check_at_least("optimizer.max_iter", self.max_iter, 1)
         check_at_least("optimizer.history_size", self.history_size, 1)
         check(self.clip_norm is None, "optimizer.clip_norm", "null with optimizer=lbfgs", self.clip_norm)
-        check(
-            self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay
-        )
+        check(self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay)

@@ -32,7 +32,7 @@ class TrainerConfig:
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1
-    """Threads of one process on the CPU; null leaves PyTorch's choice. Small networks gain nothing from more."""
+    """Threads of one process on the CPU (small networks gain nothing from more); null: PyTorch's choice."""
     eval_every_n_steps: int | None = None
     """Steps between two measurements of all splits; null for 20 measurements a run."""
     early_stopping_patience: int | None = None

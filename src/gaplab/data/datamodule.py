@@ -95,7 +95,9 @@ class PointDataModule(LightningDataModule):
 
     def val_dataloader(self) -> list[SplitLoader]:
         """Return one loader a split, in the order of ``splits``."""
-        rank, world_size = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        rank, world_size = (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
         return [
             SplitLoader(split.points, split.labels, rank=rank, world_size=world_size)
             for split in self.splits.values()
@@ -117,7 +119,10 @@ def _make_splits(config: DataConfig, draw: Draw, num_classes: int, data_seed: in
         splits = _cut_fold(splits, config, data_seed)
     for name, split in splits.items():
         split.points = append_noise_dimensions(
-            split.points, config.noise_dimensions, config.noise_scale, make_generator(data_seed, "noise", name)
+            split.points,
+            config.noise_dimensions,
+            config.noise_scale,
+            make_generator(data_seed, "noise", name),
         )
         if name == "train" or config.label_noise_in is LabelNoise.all_splits:
             generator = make_generator(data_seed, "labels", name)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from gaplab.randomness import epoch_order
 
-
 STEPS_PER_BLOCK = 50
 """Most optimiser steps in one call of ``training_step``; more would save nothing measurable."""
 

@@ -14,7 +14,9 @@ DELTA = 0.05
 """Failure probability of the Hoeffding interval around a test accuracy."""
 
 
-def scorecard(scores: Mapping[str, SplitScore], num_parameters: int, penalty: float = 0.0) -> dict[str, float]:
+def scorecard(
+    scores: Mapping[str, SplitScore], num_parameters: int, penalty: float = 0.0
+) -> dict[str, float]:
     """Return one number a tag, as TensorBoard and ``result.json`` show them.
 
     Args:

@@ -18,7 +18,7 @@ from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed
 from gaplab.runs.atomic import write_json, write_yaml
 from gaplab.runs.provenance import provenance
-from gaplab.tasks.optimization import Diverged
+from gaplab.tasks.optimization import DivergedError
 
 
 class Status(StrEnum):
@@ -104,7 +104,7 @@ class RunDirectory:
         start = time.perf_counter()
         try:
             yield
-        except Diverged as error:
+        except DivergedError as error:
             self.mark(Status.diverged, error=str(error), diverged_at_step=error.step)
             raise
         except (KeyboardInterrupt, SystemExit):

@@ -70,7 +70,9 @@ def _plan_continuation(composed: Composed, path: Path) -> Plan:
     checkpoint = RunDirectory(path).last
     if not checkpoint.is_file():
         if record.get("status") == Status.finished:
-            raise ConfigError(f"{checkpoint}: expected the last checkpoint of a finished run, but it is gone.")
+            raise ConfigError(
+                f"{checkpoint}: expected the last checkpoint of a finished run, but it is gone."
+            )
         clear(path)
         return Plan(composed, path)
     return Plan(composed, path, checkpoint, finished=record.get("status") == Status.finished)

@@ -118,4 +118,6 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         Relation.at_least: f"at least {number.value:.6g}",
     }[number.relation]
     source = f" ({number.source})" if number.source else ""
-    console.print(f"Published {number.name}{at}: {wanted}{source}; measured {measured}: {verdict}", highlight=False)
+    console.print(
+        f"Published {number.name}{at}: {wanted}{source}; measured {measured}: {verdict}", highlight=False
+    )

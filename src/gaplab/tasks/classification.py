@@ -1,24 +1,34 @@
 """The classifier: a network, a loss, and the measurement of all splits at equal weights."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.loader import Batch
-from gaplab.metrics.gap import SplitScore, SplitScores
+from gaplab.metrics.gap import SplitScores
 from gaplab.metrics.scorecard import scorecard
 from gaplab.networks import Dropout, draw_dropout_masks, num_parameters
 from gaplab.randomness import make_generator
-from gaplab.tasks.optimization import Diverged, build_optimizer, build_schedule, l2_penalty, make_closure
+from gaplab.tasks.optimization import (
+    DivergedError,
+    build_optimizer,
+    build_schedule,
+    impose_settings,
+    l2_penalty,
+    make_closure,
+)
+from gaplab.tasks.task import Task
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
-class Classifier(LightningModule):
+class Classifier(Task):
     """Trains a network to tell the classes of points apart.
 
     Args:
@@ -41,8 +51,6 @@ class Classifier(LightningModule):
         order_seed: int,
     ) -> None:
         super().__init__()
-        # A step here is far cheaper than Lightning's automatic optimisation of it; see data/loader.py.
-        self.automatic_optimization = False
         self.network = network
         self.objective = objective
         self.score = score
@@ -50,8 +58,6 @@ class Classifier(LightningModule):
         self.num_steps = num_steps
         self.order_seed = order_seed
         self.uses_dropout = any(isinstance(module, Dropout) for module in network.modules())
-        self.block_loss = float("nan")
-        self.scores: dict[str, SplitScore] = {}
         self._split_names: list[str] = []
         self._meters: list[SplitScores] = []
 
@@ -67,30 +73,29 @@ class Classifier(LightningModule):
     def training_step(self, block: list[Batch], batch_idx: int) -> None:
         """Take one optimiser step for each batch of the block."""
         optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer), "this task configures one optimiser"
         schedule = self.lr_schedulers()
-        parameters = list(self.network.parameters())
-        clip_norm, world_size = self.optimizer_config.clip_norm, self.trainer.world_size
         losses = []
         for batch in block:
             if self.uses_dropout:
                 self.draw_dropout(batch)
             closure = make_closure(
-                lambda batch=batch: self.loss(batch),
-                optimizer,
-                parameters,
-                clip_norm=clip_norm,
-                world_size=world_size,
+                functools.partial(self.loss, batch),
+                optimizer.optimizer,
+                self.network.parameters(),
+                clip_norm=self.optimizer_config.clip_norm,
+                world_size=self.trainer.world_size,
             )
             losses.append(optimizer.step(closure))
-            if schedule is not None:
+            if isinstance(schedule, LRScheduler):
                 schedule.step()
         values = torch.stack(losses)
-        self.block_loss = float(values.mean())
+        self.block_losses = {"loss/train_batch": float(values.mean())}
         if not torch.isfinite(values).all():
-            raise Diverged("loss", block[int(torch.isfinite(values).logical_not().nonzero()[0])].step)
+            raise DivergedError("the loss", block[int(values.isfinite().logical_not().nonzero()[0])].step)
 
     def draw_dropout(self, batch: Batch) -> None:
-        """Draw the masks of the whole batch and keep this process's part, whatever the number of processes."""
+        """Draw the masks of the whole batch and keep those of this process's part."""
         draw_dropout_masks(
             self.network, batch.whole_size, make_generator(self.order_seed, "dropout", batch.step)
         )
@@ -99,13 +104,23 @@ class Classifier(LightningModule):
                 layer.mask = layer.mask[batch.first : batch.first + len(batch.labels)]
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.optimizer_config, self.network)
+        optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
         schedule = build_schedule(self.optimizer_config, optimizer, self.num_steps)
         return optimizer if schedule is None else ([optimizer], [schedule])
 
+    def on_train_start(self) -> None:
+        schedule = self.lr_schedulers()
+        impose_settings(
+            self.optimizer_config,
+            self.trainer.optimizers[0],
+            schedule if isinstance(schedule, LambdaLR) else None,
+        )
+
     def scorecard(self) -> dict[str, float]:
         """Return the table of the latest measurement."""
-        return scorecard(self.scores, num_parameters(self.network), l2_penalty(self.optimizer_config, self.network))
+        return scorecard(
+            self.scores, num_parameters(self.network), l2_penalty(self.optimizer_config, self.network)
+        )
 
     def on_validation_epoch_start(self) -> None:
         self._split_names = list(self.trainer.datamodule.splits)  # type: ignore[attr-defined]

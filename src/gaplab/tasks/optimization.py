@@ -18,7 +18,7 @@ from gaplab.config.optimizer import (
 )
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """The loss is no longer a finite number."""
 
     advice = "Try a smaller optimizer.lr, optimizer.clip_norm=1, or another network.initialization."
@@ -29,10 +29,11 @@ class Diverged(RuntimeError):
         self.step = step
 
 
-def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
-    """Return the torch optimiser of a section ``optimizer`` for all parameters of a network."""
-    decayed = [p for p in network.parameters() if config.decay_biases or p.ndim > 1]
-    spared = [p for p in network.parameters() if not config.decay_biases and p.ndim <= 1]
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Return the torch optimiser of a section ``optimizer`` for some parameters."""
+    parameters = list(parameters)
+    decayed = [p for p in parameters if config.decay_biases or p.ndim > 1]
+    spared = [p for p in parameters if not config.decay_biases and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}]
     if spared:
         groups.append({"params": spared, "weight_decay": 0.0})
@@ -45,7 +46,7 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
             return Adam(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps)
         case LBFGSConfig():
             return LBFGS(
-                network.parameters(),
+                parameters,
                 lr=config.lr,
                 max_iter=config.max_iter,
                 history_size=config.history_size,
@@ -55,7 +56,7 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
 
 
 def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
-    """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; 0 for AdamW, whose decay is no penalty."""
+    """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; AdamW's decay is no penalty: 0."""
     if config.weight_decay == 0 or isinstance(config, AdamWConfig):
         return 0.0
     decayed = [p for p in network.parameters() if config.decay_biases or p.ndim > 1]
@@ -83,6 +84,21 @@ def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int
     if config.schedule is Schedule.constant and config.warmup_steps == 0:
         return None
     return LambdaLR(optimizer, lambda step: schedule_factor(config, step, num_steps))
+
+
+def impose_settings(config: OptimizerConfig, optimizer: Optimizer, schedule: LambdaLR | None) -> None:
+    """Put the configured learning rate and hyperparameters into a restored optimiser.
+
+    A checkpoint restores them with the state, so that a changed configuration would silently do nothing.
+    """
+    fresh = build_optimizer(config, [p for group in optimizer.param_groups for p in group["params"]])
+    for group, wanted in zip(optimizer.param_groups, fresh.param_groups, strict=True):
+        group |= {key: value for key, value in wanted.items() if key != "params"}
+        group["initial_lr"] = config.lr
+    if schedule is not None:
+        schedule.base_lrs = [config.lr for _ in optimizer.param_groups]
+        for group, factor in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
+            group["lr"] = config.lr * factor(schedule.last_epoch)
 
 
 def make_closure(
