@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import CONFIG_DIR, compose_config, convert
+from gaplab.config.overview import overview
 from gaplab.config.registry import register_all
 from gaplab.config.sweeps import job_name, sweep_name
 
@@ -28,6 +29,9 @@ def main() -> None:
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     try:
+        if {"-h", "--help"} & set(flags):
+            print(overview())
+            return
         if {"-m", "--multirun"} & set(flags):
             os.environ[SWEEP_FOLDER] = sweep_name(overrides)
             # Hydra's parser takes overrides only in one piece: flags go first.
