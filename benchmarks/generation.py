@@ -31,11 +31,14 @@ def main() -> bool:
         return seconds(function) / count  # type: ignore[arg-type]
 
     results = []
-    for name, sample in (("sample_spirals", sample_spirals), ("sample_notebook_spirals", sample_notebook_spirals)):
+    for name, sample in (
+        ("sample_spirals", sample_spirals),
+        ("sample_notebook_spirals", sample_notebook_spirals),
+    ):
         ratio = interleaved(
             lambda: per_point(lambda: loop(NUM_LOOP_POINTS), NUM_LOOP_POINTS),
             lambda sample=sample: per_point(lambda: sample(NUM_POINTS, generator=generator), NUM_POINTS),
             repeats=3,
         )
-        results.append(show(f"the notebook's loop / {name}, per point", ratio, 50, at_least=True))
+        results.append(show(f"the notebook's loop / {sample.__name__}, per point", ratio, 50, at_least=True))
     return all(results)

@@ -1,4 +1,4 @@
-"""Start-up: the main job, a configuration mistake, and help, each against the imports it cannot do without."""
+"""Start-up of the main job, a mistake and help, each against the imports it cannot do without."""
 
 import subprocess
 import sys
