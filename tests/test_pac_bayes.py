@@ -120,6 +120,43 @@ def test_certificate_lies_above_the_true_risk_and_is_not_vacuous() -> None:
         assert not bound.vacuous
 
 
+def spiral(num_points: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three arms, radius t ~ U(0, 1), angle 2π/3·(c + 2t) with normal noise of .2 rad."""
+    t, noise = torch.rand(num_points, generator=generator), torch.randn(num_points, generator=generator)
+    labels = torch.randint(3, (num_points,), generator=generator)
+    angle = 2 * math.pi / 3 * (labels + 2 * t) + 0.2 * noise
+    return torch.stack([t * angle.sin(), t * angle.cos()], 1), labels
+
+
+def test_certificate_of_a_trained_spiral_network_beats_guessing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points, labels = spiral(10_000, generator)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 100), nn.ReLU(), nn.Linear(100, 3))
+    initial = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(600):
+        batch = torch.randint(len(points), (512,), generator=generator)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(points[batch]), labels[batch]).backward()
+        optimizer.step()
+
+    bound = pac_bayes_bound(network, initial, points, labels, generator=generator, num_draws=5000)
+    posterior = isotropic_posterior(network, initial, points, labels, generator=generator)
+    unseen_points, unseen_labels = spiral(100_000, generator)
+    unseen = gibbs_error_rates(
+        network,
+        posterior,
+        unseen_points,
+        unseen_labels,
+        num_draws=1000,
+        points_per_draw=256,
+        generator=generator,
+    )
+    assert unseen.mean().item() < bound.value < 0.25
+    assert bound.trivial == pytest.approx(2 / 3)
+
+
 def test_certificate_pays_for_the_monte_carlo_error() -> None:
     network, generator = linear_classifier(), torch.Generator()
     points, labels = torch.rand(500, 1) + 0.1, torch.ones(500, dtype=torch.int64)

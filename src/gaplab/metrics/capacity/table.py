@@ -1,5 +1,6 @@
 """All capacity measures of a network, or of many equal ones at once."""
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -105,11 +106,10 @@ def capacity_measures(
     """Every measure of `catalogue.MEASURES` for a trained network on its training set.
 
     `initial_parameters` hold the parameters before training, by name; `points` [m, D], `labels` [m]; the
-    generator (on the points' device) draws the noise of the sharpness measures. The family "curvature" is
-    left out when the network has more than `max_hessian_parameters` parameters. Measures over a margin are
-    infinite when a tenth of the training points is misclassified.
+    generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
+    mode. The family "curvature" is left out when the network has more than `max_hessian_parameters`
+    parameters. Measures over a margin are infinite when a tenth of the training points is misclassified.
     """
-    network.eval()
     forward, names = functional_forward(network), weight_names(network)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     noise = draw_noise(parameters, num_draws, generator)
@@ -117,7 +117,8 @@ def capacity_measures(
     measures["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
     measures["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
     if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
-        measures |= curvature_measures(forward, parameters, points, labels)
+        double = functional_forward(copy.deepcopy(network).double())  # its buffers too
+        measures |= curvature_measures(double, parameters, points, labels)
     return {name: value.item() for name, value in measures.items()}
 
 
@@ -139,7 +140,6 @@ def stacked_capacity_measures(
     network k gets what `capacity_measures` gives it alone with an equal generator. `chunk_size` networks go
     at a time; on a CPU few are fastest.
     """
-    network.eval()
     forward, names = functional_forward(network), weight_names(network)
     noise = draw_noise({name: value[0] for name, value in parameters.items()}, num_draws, generator)
 
