@@ -31,10 +31,7 @@ def main() -> bool:
         return seconds(function) / count  # type: ignore[arg-type]
 
     results = []
-    for name, sample in (
-        ("sample_spirals", sample_spirals),
-        ("sample_notebook_spirals", sample_notebook_spirals),
-    ):
+    for sample in (sample_spirals, sample_notebook_spirals):
         ratio = interleaved(
             lambda: per_point(lambda: loop(NUM_LOOP_POINTS), NUM_LOOP_POINTS),
             lambda sample=sample: per_point(lambda: sample(NUM_POINTS, generator=generator), NUM_POINTS),
