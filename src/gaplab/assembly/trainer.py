@@ -9,7 +9,7 @@ from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import GapCurves
 from gaplab.callbacks.pictures import DecisionPictures
 from gaplab.callbacks.progress import StepProgress
-from gaplab.callbacks.stopping import StopAtTrainLevel
+from gaplab.callbacks.stopping import StopAtLastStep, StopAtTrainLevel
 from gaplab.config.checks import ConfigError
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
@@ -40,7 +40,7 @@ def build_loggers(run: RunDirectory) -> list[Logger]:
 def build_trainer(
     config: Config, data: PointDataModule, callbacks: list[Callback], loggers: list[Logger]
 ) -> Trainer:
-    """Build Lightning's Trainer; one of its epochs is the whole run (see data/loader.py).
+    """Build Lightning's Trainer, which stops at the last step of ``data`` (see data/loader.py).
 
     Raises:
         ConfigError: If the devices asked for do not exist.
@@ -53,7 +53,7 @@ def build_trainer(
             num_nodes=section.num_nodes,
             precision=section.precision,  # type: ignore[arg-type]
             deterministic=section.deterministic,
-            max_epochs=1,
+            max_epochs=-1,
             val_check_interval=data.blocks_between_evaluations,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -63,7 +63,7 @@ def build_trainer(
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,
-            callbacks=callbacks,
+            callbacks=[*callbacks, StopAtLastStep(data.num_steps)],
             plugins=[AtomicCheckpointIO()],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:

@@ -8,7 +8,7 @@ the step's number and ``order_seed``, so a resumed run needs to know nothing but
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -76,6 +76,17 @@ class TrainLoader:
         for begin, end in pairwise(self.ends):
             if end > start:
                 yield [self.batch(step) for step in range(max(begin, start), end)]
+
+    def blocks_before(self, step: int) -> int:
+        """Return the number of whole blocks before a step."""
+        return sum(end <= step for end in self.ends[1:])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the step says it all. Lightning asks loaders that can be resumed for it."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what ``state_dict`` returned."""
 
     def batch(self, step: int) -> Batch:
         """Return this process's part of the batch of one step; the last batch of an epoch may be smaller."""

@@ -107,9 +107,9 @@ class RunDirectory:
         except DivergedError as error:
             self.mark(Status.diverged, error=str(error), diverged_at_step=error.step)
             raise
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             self.mark(Status.preempted, error="interrupted")
-            raise
+            raise KeyboardInterrupt from error  # Lightning makes an exit with status 1 of it
         except BaseException as error:
             self.mark(Status.failed, error=f"{type(error).__name__}: {error}")
             raise

@@ -1,0 +1,52 @@
+"""Fixtures that many tests share: small configurations, and runs that are done once a session."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaplab.config.compose import Composed, compose_config
+from gaplab.study import run_one
+
+QUICK = (
+    "data.num_points=60",
+    "data.num_val_points=40",
+    "data.num_test_points=80",
+    "network.widths=[8]",
+    "trainer.max_steps=24",
+    "trainer.eval_every_n_steps=8",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+)
+"""Overrides that make a run of the default experiment take a fraction of a second."""
+
+Compose = Callable[..., Composed]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread, and give back the process-wide switches that a run sets."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Compose:
+    """Compose a quick run below ``tmp_path``, with further overrides."""
+
+    def compose(*overrides: str) -> Composed:
+        return compose_config([*QUICK, f"run.root={tmp_path}", *overrides])
+
+    return compose
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished quick run; tests read it and never write to it."""
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    run_one(compose_config([*QUICK, "data.label_noise=0.2", "data.noise_dimensions=1"]), path)
+    return path
