@@ -23,7 +23,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_ring_has_as_many_distinct_modes_as_asked_for():
-    """poolio/unrolled_gan and GDPP use linspace(0, 2π, 8): first and last centre coincide, 7 modes are left."""
+    """poolio/unrolled_gan and GDPP take linspace(0, 2π, 8), whose ends coincide: 7 modes are left."""
     angles = torch.linspace(0, 2 * math.pi, 8)
     published = torch.stack([angles.cos(), angles.sin()], dim=1)
     assert torch.pdist(published).min() < 1e-6
@@ -76,7 +76,7 @@ def test_samples_depend_on_the_generator_alone():
 
 
 def test_log_density_equals_scipy_and_takes_a_standard_deviation():
-    """PacGAN's logger passes the variance as the scale of a normal; at a centre that is off by 2·ln(std) nats."""
+    """PacGAN's logger passes the variance as the scale of a normal; off by 2·ln(std) at a centre."""
     centers, std = grid_centers(), 0.5
     points = torch.randn(40, 2, generator=generator()) * 3
     density = sum(multivariate_normal(c, std**2).pdf(points.numpy()) for c in centers.numpy()) / len(centers)

@@ -22,8 +22,8 @@ GRID_SCALINGS: dict[str, dict[str, float]] = {
 def ring_centers(num_modes: int = 8, radius: float = 1.0) -> Tensor:
     """Centres radius·(cos, sin)(2πk/K), k = 0 .. K−1, float32 [K, 2].
 
-    Some published generators take `linspace(0, 2π, K)`, whose two ends are one and the same centre: K − 1 modes,
-    one of them with double weight.
+    Some published generators take `linspace(0, 2π, K)`, whose two ends are one and the same centre: K − 1
+    modes, one of them with double weight.
     """
     _check_positive("num_modes", num_modes)
     _check_positive("radius", radius)
@@ -73,7 +73,7 @@ def sample_grid(
 def mixture_log_density(points: Tensor, centers: Tensor, std: float) -> Tensor:
     """Log density [P] (nats) of the equally weighted mixture of isotropic normals at `points` [P, D].
 
-    `std` is a standard deviation. PacGAN's logger passes the variance in its place, which this name rules out.
+    `std` is a standard deviation. PacGAN's logger passes the variance in its place, hence the name.
     """
     _check_positive("std", std)
     dimension = points.shape[1]
@@ -85,9 +85,9 @@ def mixture_log_density(points: Tensor, centers: Tensor, std: float) -> Tensor:
 def sample_swiss_roll(
     num_points: int, *, noise: float = 0.25, scale: float = 7.5, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """WGAN-GP's swiss roll: the first and third coordinate of sklearn's `make_swiss_roll`, divided by 7.5.
+    """WGAN-GP's swiss roll: coordinates 1 and 3 of sklearn's `make_swiss_roll`, divided by 7.5.
 
-    The angle is t = 1.5π(1 + 2U) and the point (t cos t, t sin t) + noise·N(0, I), over `scale`; all labels are 0.
+    The angle is t = 1.5π(1 + 2U) and the point (t cos t, t sin t) + noise·N(0, I), over `scale`. Labels: 0.
     Source: Gulrajani et al. 2017, gan_toy.py.
     """
     _check_positive("num_points", num_points)
@@ -103,8 +103,9 @@ def sample_two_arm_swiss_roll(
 ) -> tuple[Tensor, Tensor]:
     """The two-arm roll on which Huang et al. 2020 find minima with perfect training and 7-15 % test accuracy.
 
-    With n = √U·600° in radians, the first arm is (−1.5 n cos n, 1.5 n sin n) + noise·N(0, I). The second arm is
-    the mirror image −(x, y) of the *same noisy points*, as published, so the two arms are not independent.
+    With n = √U·600° in radians, the first arm is (−1.5 n cos n, 1.5 n sin n) + noise·N(0, I). The second arm
+    is the mirror image −(x, y) of the *same noisy points*, as published, so the two arms are not
+    independent.
     Points of arm 0 come first. Raises ValueError when `num_points` is odd.
     """
     _check_positive("num_points", num_points)

@@ -6,7 +6,7 @@ from torch.nn.functional import one_hot
 
 
 def pack_samples(points: Tensor, pack: int) -> Tensor:
-    """Points [P, D] side by side in groups: [P / pack, pack·D], for a discriminator that judges `pack` at once.
+    """Points [P, D] side by side in groups: [P / pack, pack·D], for a discriminator of several at once.
 
     Source: PacGAN (Lin et al. 2018). Raises ValueError when `pack` does not divide the number of points.
     """
@@ -23,9 +23,9 @@ def pack_samples(points: Tensor, pack: int) -> Tensor:
 def with_label_embedding(inputs: Tensor, labels: Tensor, embedding: Tensor) -> Tensor:
     """Inputs [P, F] beside the embedding of their labels: [P, F + E].
 
-    `embedding` [C, E] has one row per class: trained weights, or the identity for one-hot labels. Rows are picked
-    by a product with the one-hot labels, which `torch.func.vmap` batches over models. Negative or too large labels
-    raise from `one_hot`.
+    `embedding` [C, E] has one row per class: trained weights, or the identity for one-hot labels. Rows are
+    picked by a product with the one-hot labels, which `torch.func.vmap` batches over models. Negative or too
+    large labels raise from `one_hot`.
     """
     if labels.shape != inputs.shape[:1]:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Adversarial losses as pairs of pure functions of discriminator outputs.
 
-Each function maps `(real_scores, fake_scores)`, raw outputs ("logits") of equal shape, to a scalar to minimise.
-Gradient penalties are separate (`gaplab.objectives.penalties`) and combine with every loss.
+Each function maps `(real_scores, fake_scores)`, raw outputs ("logits") of equal shape, to a scalar to
+minimise. Gradient penalties are separate (`gaplab.objectives.penalties`) and combine with every loss.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class AdversarialLoss(NamedTuple):
 
 
 def logistic_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Cross-entropy −log σ(D(x)) − log(1 − σ(D(G(z)))); 2 ln 2 when the discriminator answers 0 everywhere."""
+    """Cross-entropy −log σ(D(x)) − log(1 − σ(D(G(z)))); 2 ln 2 when all scores are 0."""
     return softplus(-real_scores).mean() + softplus(fake_scores).mean()
 
 

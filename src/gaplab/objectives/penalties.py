@@ -1,9 +1,10 @@
 """Penalties and constraints on a discriminator, as pure functions of a callable and points.
 
-A discriminator is any callable `points [P, D] -> scores [P] or [P, 1]` in which a score depends on its own point
-only (so no batch normalisation). Labels of a conditional discriminator enter through a closure. Gradients are
-taken by `torch.func.vjp`, so everything here works under ordinary autograd (weights that the callable closes over
-receive gradients) and inside `torch.func.grad` and `vmap` as well; `torch.autograd.grad` would not.
+A discriminator is any callable `points [P, D] -> scores [P] or [P, 1]` in which a score depends on its own
+point only (so no batch normalisation). Labels of a conditional discriminator enter through a closure.
+Gradients are taken by `torch.func.vjp`, so everything here works under ordinary autograd (weights that the
+callable closes over receive gradients) and inside `torch.func.grad` and `vmap` as well;
+`torch.autograd.grad` would not.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +20,8 @@ def scores_and_gradients(discriminator: Discriminator, points: Tensor) -> tuple[
 
     Loss and penalty can share that pass. Raises ValueError when there is not one score per point.
     """
-    scores, pullback = torch.func.vjp(lambda inputs: flat_scores(discriminator(inputs), len(points)), points)
+    vjp = torch.func.vjp(lambda inputs: flat_scores(discriminator(inputs), len(points)), points)
+    scores, pullback = vjp[0], vjp[1]
     (gradients,) = pullback(torch.ones_like(scores))
     return scores, gradients
 
