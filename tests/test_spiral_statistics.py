@@ -50,8 +50,8 @@ def test_residuals_of_true_points_are_normal_with_the_noise_as_std():
 
 
 def test_radius_statistics_of_points_worked_out_by_hand():
-    points = torch.tensor([[0.0, 0.1], [0.3, 0.0], [0.0, -0.3], [1.0, 0.0], [0.0, 1.5]])
-    assert radius_histogram(points, num_bins=4).tolist() == [1, 2, 0, 1, 1]
+    points = torch.tensor([[0.0, 0.1], [0.3, 0.0], [0.0, -0.3], [1.0, 0.0], [0.0, 1.5], [math.nan, 0]])
+    assert radius_histogram(points, num_bins=4).tolist() == [1, 2, 0, 1, 2]
     assert radius_distance(torch.tensor([[0.5, 0.0]])) == pytest.approx(0.5)
     assert radius_distance(torch.tensor([[2.0, 0.0], [3.0, 0.0]])) == pytest.approx(1.0)
 

@@ -95,5 +95,7 @@ def test_wrong_arguments_are_named():
         two_sample_test(normal(20), normal(21), generator=generator())
     with pytest.raises(ValueError, match="at least 10 points of each kind, got 9"):
         two_sample_test(normal(9), normal(9), generator=generator())
+    with pytest.raises(ValueError, match="NaN or infinite points; the generator has diverged"):
+        two_sample_test(normal(20), normal(20) * math.nan, generator=generator())
     with pytest.raises(ValueError, match=r"true_accuracy must lie in \[0.5, 1\), got 1.0"):
         detection_power(1.0, 10)

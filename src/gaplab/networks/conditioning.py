@@ -6,7 +6,7 @@ from torch.nn.functional import one_hot
 
 
 def pack_samples(points: Tensor, pack: int) -> Tensor:
-    """Points [P, D] side by side in groups: [P / pack, pack·D], for a discriminator of several at once.
+    """Points [P, D] side by side in groups of `pack`: [P / pack, pack·D].
 
     Source: PacGAN (Lin et al. 2018). Raises ValueError when `pack` does not divide the number of points.
     """

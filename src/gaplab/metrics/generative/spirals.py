@@ -32,15 +32,15 @@ def arm_residuals(points: Tensor, num_arms: int) -> tuple[Tensor, Tensor]:
 
 
 def radius_histogram(points: Tensor, *, num_bins: int = 20) -> Tensor:
-    """Counts of the radius in `num_bins` equal bins on [0, 1] and, last, beyond 1: int64 [num_bins + 1].
+    """Counts of the radius in `num_bins` equal bins on [0, 1] and, last, elsewhere: int64 [num_bins + 1].
 
     A true sampler gives each of the first bins 1 / num_bins and the last one nothing.
     """
     if num_bins < 1:
         raise ValueError(f"num_bins must be at least 1, got {num_bins}")
     radius, _ = polar_coordinates(points)
-    bins = (radius * num_bins).floor().clamp(max=num_bins).long()
-    bins[(radius >= 1) & (radius <= 1 + 1e-6)] = num_bins - 1
+    bins = (radius * num_bins).nan_to_num(nan=num_bins).floor().clamp(max=num_bins).long()
+    bins[(radius >= 1) & (radius <= 1 + 1e-6)] = num_bins - 1  # t = 1 up to rounding
     return torch.bincount(bins, minlength=num_bins + 1)
 
 

@@ -67,10 +67,10 @@ def network_judge(
     num_steps: int = 400,
     lr: float = 0.01,
 ) -> Tensor:
-    """A 2-hidden-layer tanh network, full-batch Adam on cross-entropy; inputs standardised by the training
-    half.
+    """A tanh network of two hidden layers, trained on cross-entropy by full-batch Adam.
 
-    Wider and deeper than the 20 ReLU units of the source, which cannot follow a spiral.
+    Inputs are standardised by the training half. Larger than the 20 ReLU units of the source, too few
+    to follow a spiral.
     """
     mean, scale = train_points.mean(dim=0), train_points.std(dim=0).clamp(min=1e-12)
     sizes = [train_points.shape[1], width, width, 1]
@@ -105,7 +105,8 @@ def two_sample_test(
     """Accuracy and p-value of `judge` on equally many real and generated points [n, D].
 
     The pooled points are shuffled, the first half trains the judge and the second half tests it. Raises
-    ValueError for unequal counts (always answering "real" would then beat ½) or fewer than 10 points each.
+    ValueError for unequal counts (always answering "real" would then beat ½), fewer than 10 points each, or
+    points that are not finite.
     """
     if real.shape != fake.shape:
         raise ValueError(
@@ -115,6 +116,8 @@ def two_sample_test(
     if len(real) < 10:
         raise ValueError(f"the two-sample test needs at least 10 points of each kind, got {len(real)}")
     points = torch.cat([real.detach(), fake.detach()])
+    if not points.isfinite().all():
+        raise ValueError("the two-sample test met NaN or infinite points; the generator has diverged")
     labels = torch.arange(2, device=points.device).repeat_interleave(len(real))
     order = torch.randperm(len(points), generator=generator).to(points.device)
     train, test = order[: len(order) // 2], order[len(order) // 2 :]
