@@ -1,10 +1,10 @@
 """Penalties and constraints on a discriminator, as pure functions of a callable and points.
 
 A discriminator is any callable `points [P, D] -> scores [P] or [P, 1]` in which a score depends on its own
-point only (so no batch normalisation). Labels of a conditional discriminator enter through a closure.
-Gradients are taken by `torch.func.vjp`, so everything here works under ordinary autograd (weights that the
-callable closes over receive gradients) and inside `torch.func.grad` and `vmap` as well;
-`torch.autograd.grad` would not.
+point only (so no batch normalisation). Labels of a conditional discriminator enter through a closure; for a
+packing one, a point is a pack. Gradients are taken by `torch.func.vjp`, which works under ordinary autograd
+(weights that the callable closes over receive gradients) and inside `torch.func.grad` and `vmap`, where
+`torch.autograd.grad` does not.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,8 +20,7 @@ def scores_and_gradients(discriminator: Discriminator, points: Tensor) -> tuple[
 
     Loss and penalty can share that pass. Raises ValueError when there is not one score per point.
     """
-    vjp = torch.func.vjp(lambda inputs: flat_scores(discriminator(inputs), len(points)), points)
-    scores, pullback = vjp[0], vjp[1]
+    scores, pullback, *_ = torch.func.vjp(lambda x: flat_scores(discriminator(x), len(points)), points)
     (gradients,) = pullback(torch.ones_like(scores))
     return scores, gradients
 
@@ -54,7 +53,7 @@ def one_centred_penalty(gradients: Tensor) -> Tensor:
 def r1_penalty(discriminator: Discriminator, real_points: Tensor) -> Tensor:
     """R1 = ½·E‖∇D(x)‖² at real points; add γ·R1 to the discriminator's loss.
 
-    Source: Mescheder et al. 2018, equation 9.
+    Source: Mescheder et al. 2018.
     """
     return zero_centred_penalty(scores_and_gradients(discriminator, real_points)[1])
 
@@ -62,7 +61,7 @@ def r1_penalty(discriminator: Discriminator, real_points: Tensor) -> Tensor:
 def r2_penalty(discriminator: Discriminator, fake_points: Tensor) -> Tensor:
     """R2 = ½·E‖∇D(G(z))‖²: R1's formula at generated points. No gradient reaches the generator.
 
-    Source: Mescheder et al. 2018, equation 10; with R1 the regulariser of R3GAN (Huang et al. 2025).
+    Source: Mescheder et al. 2018; with R1 the regulariser of R3GAN (Huang et al. 2025).
     """
     return zero_centred_penalty(scores_and_gradients(discriminator, fake_points.detach())[1])
 
