@@ -13,6 +13,7 @@ QUICK = (
     "data.num_points=60",
     "data.num_val_points=40",
     "data.num_test_points=80",
+    "data.batch_size=16",
     "network.widths=[8]",
     "trainer.max_steps=24",
     "trainer.eval_every_n_steps=8",
