@@ -116,8 +116,8 @@ class SpiralsConfig(DataConfig):
     """Spirals with any number of arms: angle 2 pi (arm / num_arms + turns t) + noise, radius t."""
 
     num_arms: int = 3
-    noise: float = 0.2
-    """Standard deviation of the angle, in radians."""
+    noise: float = 0.4
+    """Standard deviation of the angle, in radians. The published sets use 0.2, where the gap is small."""
     turns: float | None = None
     """Revolutions of an arm; null for the course notebook's 2 / num_arms."""
     sampling: Sampling = Sampling.iid

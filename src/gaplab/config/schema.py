@@ -12,7 +12,7 @@ from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
-DEFAULT_STEPS = 2_000
+DEFAULT_STEPS = 3_000
 
 
 class Relation(StrEnum):
@@ -117,4 +117,4 @@ class Config:
 
     @property
     def steps_between_evaluations(self) -> int:
-        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 20), self.num_steps)
+        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 10), self.num_steps)
