@@ -125,10 +125,10 @@ class SpiralsConfig(DataConfig):
     """Smallest t. Above 0 the arms do not share the origin, so that the set can be interpolated."""
 
     def __post_init__(self) -> None:
-        DataConfig.__post_init__(self)
         check_at_least("data.num_arms", self.num_arms, 2)
-        check_not_negative("data.noise", self.noise)
         check_at_least("data.num_points", self.num_points, self.num_arms, "Every arm needs a point.")
+        DataConfig.__post_init__(self)
+        check_not_negative("data.noise", self.noise)
         if self.turns is not None:
             check_positive("data.turns", self.turns)
         check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)

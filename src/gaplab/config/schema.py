@@ -46,6 +46,15 @@ class RunConfig:
     id: str | None = None
     """Folder of this run; null for one made from the scheduler's job id or the time."""
 
+    def __post_init__(self) -> None:
+        if self.id is not None:
+            check(
+                self.id not in ("", ".", "..") and "/" not in self.id,
+                "run.id",
+                "the name of one folder, without /",
+                self.id,
+            )
+
 
 class Stream(StrEnum):
     separate = "separate"
