@@ -9,7 +9,7 @@ from gaplab.phenomena.verdict import Check, Phenomenon, Verdict, at_least, at_mo
 
 NUM_POINTS = 150
 LABEL_NOISE = (0.0, 0.2, 0.4, 0.6)
-EVERY = 10
+EVERY = 20
 FITTED = 0.99
 
 
@@ -31,8 +31,8 @@ def measure(seeds: Sequence[int], label_noise: float | None, num_steps: int) -> 
     """Train 2-100-100-3 on 150 points; ``label_noise`` None draws all labels at random."""
     corruption = {"random_labels": True} if label_noise is None else {"label_noise": label_noise}
     train = draw_spirals(seeds, NUM_POINTS, **corruption)
-    val = draw_spirals(seeds, 1000, "val", **corruption)
-    test = draw_spirals(seeds, 5000, "test")
+    val = draw_spirals(seeds, 500, "val", **corruption)
+    test = draw_spirals(seeds, 2000, "test")
     # Wide initial weights: they let the network bend quickly enough to go round single points.
     networks = build_networks(seeds, [100, 100], activation="tanh", gain=4.0)
     steps: list[int] = []
@@ -74,7 +74,7 @@ def judge(results: dict[str, Result]) -> Verdict:
             at_most("random labels: test accuracy within 0.08 of 1/3", [abs(t - 1 / 3) for t in random.test], 0.08),
             at_least("true labels, same network: test accuracy above 0.95", true.test, 0.95),
             at_least("random labels take at least 1.5 times as many steps to 99 %", slower, 1.5),
-            at_least("40 % wrong labels: the early network beats the last one by 0.15", kept, 0.15),
+            at_least("40 % wrong labels: the early network beats the last one by 0.1", kept, 0.1),
             Check(
                 expectation="the early network outvotes the noise: its test accuracy exceeds the share of right labels",
                 measured=f"{spread(noisy.stopped)} against 0.6",
