@@ -20,7 +20,8 @@ ORDER = (
     ("assembly",),
     ("loading",),
     ("study",),
-    ("evaluate", "report", "cli"),
+    ("evaluate", "report", "processes"),
+    ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = set(ORDER[2])

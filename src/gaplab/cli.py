@@ -7,17 +7,24 @@ every mistake are answered at once.
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import hydra
 from omegaconf import DictConfig
 
 from gaplab.config.checks import ConfigError
-from gaplab.config.compose import CONFIG_DIR, compose_config, convert
+from gaplab.config.compose import CONFIG_DIR, Composed, compose_config, convert
 from gaplab.config.overview import overview
 from gaplab.config.registry import register_all
+from gaplab.config.resumption import with_overrides
 from gaplab.config.sweeps import job_name, sweep_name
+from gaplab.processes import run_with_all_processes
+from gaplab.runs.placement import find_placement
+
+if TYPE_CHECKING:
+    from gaplab.runs.opening import Plan
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
@@ -52,24 +59,36 @@ def run_single(overrides: list[str]) -> None:
     """Start a run, or continue the one that ``resume=`` names."""
     resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resumed and resumed[-1] not in ("null", "auto"):
+        from gaplab.runs.directory import read_config
         from gaplab.runs.opening import plan_resumption
 
+        path = Path(resumed[-1])
         others = [word for word in overrides if not word.startswith("resume=")]
-        plan = plan_resumption(Path(resumed[-1]), others)
+        composed = with_overrides(read_config(path), others, str(path / "config.yaml"))
+        decide = partial(plan_resumption, path, others)
     else:
         composed = compose_config(overrides)
-        from gaplab.runs.identity import run_directory
-        from gaplab.runs.opening import plan_new
-
-        plan = plan_new(composed, run_directory(composed.config.run))
-    from gaplab.study import run_planned
-    from gaplab.tasks.optimization import DivergedError
-
+        decide = partial(_plan_single, composed)
     try:
-        run_planned(plan)
-    except DivergedError as error:
-        print(f"Diverged: {error}. {error.advice} The run stays in {plan.path}.", file=sys.stderr)
+        run_with_all_processes(decide, composed.config)
+    except RuntimeError as error:
+        from gaplab.runs.group import OtherProcessFailedError
+        from gaplab.tasks.optimization import DivergedError
+
+        if isinstance(error, DivergedError):
+            print(f"Diverged: {error}. {error.advice}", *error.__notes__, file=sys.stderr)
+        elif isinstance(error, OtherProcessFailedError):
+            print(f"error: {error}", *error.__notes__, sep="\n", file=sys.stderr)
+        else:
+            raise
         sys.exit(EXIT_FAILED)
+
+
+def _plan_single(composed: Composed) -> "Plan":
+    from gaplab.runs.identity import run_directory
+    from gaplab.runs.opening import plan_new
+
+    return plan_new(composed, run_directory(composed.config.run))
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")
@@ -83,16 +102,18 @@ def _hydra_main(tree: DictConfig) -> float:
     swept = [word for word in sys.argv[1:] if not word.startswith("-")]
     path = Path(facts.sweep.dir) / job_name(words, swept, facts.job.num)
     from gaplab.runs.opening import plan_new
-    from gaplab.study import run_planned
 
     try:
-        return run_planned(plan_new(composed, path))
+        return run_with_all_processes(partial(plan_new, composed, path), composed.config)
     except Exception:  # a job that fails must not end the sweep; its run.json says what happened
         traceback.print_exc()
+        if find_placement() is not None:
+            raise  # the processes of torchrun or srun cannot be brought together again
         return float("nan")
 
 
 def refuse(error: ConfigError) -> NoReturn:
-    """Say what was wrong, and leave."""
-    print(f"error: {error}", file=sys.stderr)
+    """Say what was wrong, and leave; of several processes that find the same mistake, the first speaks."""
+    if os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0" or type(error) is not ConfigError:
+        print(f"error: {error}", file=sys.stderr)
     sys.exit(EXIT_MISTAKE)

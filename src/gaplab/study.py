@@ -17,26 +17,32 @@ from gaplab.networks import num_parameters
 from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.group import check_equal_parameters, reported_failures
 from gaplab.runs.opening import Plan
+from gaplab.runs.placement import ALONE, Placement
 from gaplab.runs.results import Result, print_result
 from gaplab.tasks.task import Task
 
 
-def run_planned(plan: Plan) -> float:
+def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
     """Do what is left of a plan; return what a sweep minimises."""
     if plan.finished:
-        print(f"Already finished: {plan.path}")
+        if placement.rank == 0:
+            print(f"Already finished: {plan.path}")
         return float(read_json(plan.path / "result.json")["objective"])
-    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint).objective
+    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
 
 
-def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -> Result:
+def run_one(
+    composed: Composed, path: Path, *, checkpoint: Path | None = None, placement: Placement = ALONE
+) -> Result:
     """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
 
     Args:
         composed: The configuration of the run.
         path: The run directory, which may hold the earlier part of the same run.
         checkpoint: A ``last.ckpt`` to continue from.
+        placement: The place of this process among those of the run, which have joined their group.
 
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
@@ -45,12 +51,12 @@ def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -
     config = composed.config
     prepare_process(config)
     data, task = build_run(config)
-    run = RunDirectory(path)
-    trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run))
-    run.writes = trainer.is_global_zero
+    run = RunDirectory(path, writes=placement.rank == 0)
+    trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run), placement)
     run.open(composed)
-    with run.recorded():
+    with run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        check_equal_parameters(task)
         result = measure(trainer, task, data, run)
         result.compare(config.published)
         report(result, run)
@@ -66,6 +72,7 @@ def prepare_process(config: Config) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 

@@ -97,12 +97,18 @@ class Config:
                 "trainer.early_stopping_patience: expected validation points to watch, but "
                 "data.num_val_points and data.num_folds are 0. Set one of them."
             )
-        processes = self.trainer.num_processes
-        if processes is not None and processes > self.data.points_per_step:
-            raise ConfigError(
-                f"trainer.devices: expected at most as many processes as points in a batch "
-                f"({self.data.points_per_step}), but got {processes}. Raise data.batch_size."
-            )
+        if self.trainer.num_processes is not None:
+            self.check_num_processes(self.trainer.num_processes)
+
+    def check_num_processes(self, number: int) -> None:
+        """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        check(
+            number <= self.data.points_per_step,
+            "trainer.devices",
+            f"at most as many processes as points in a batch ({self.data.points_per_step})",
+            number,
+            "Raise data.batch_size.",
+        )
 
     @property
     def has_validation(self) -> bool:

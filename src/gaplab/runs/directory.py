@@ -105,12 +105,14 @@ class RunDirectory:
         try:
             yield
         except DivergedError as error:
+            error.add_note(f"The run stays in {self.path}.")
             self.mark(Status.diverged, error=str(error), diverged_at_step=error.step)
             raise
         except (KeyboardInterrupt, SystemExit) as error:
             self.mark(Status.preempted, error="interrupted")
             raise KeyboardInterrupt from error  # Lightning makes an exit with status 1 of it
         except BaseException as error:
+            error.add_note(f"The run stays in {self.path}.")
             self.mark(Status.failed, error=f"{type(error).__name__}: {error}")
             raise
         finally:
