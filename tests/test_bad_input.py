@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import QUICK, Compose
 
+from conftest import QUICK, Compose
 from gaplab import cli
 from gaplab.config.checks import ConfigError
 from gaplab.runs.directory import read_json
@@ -95,11 +95,13 @@ def test_too_few_points(
     assert os.listdir(tmp_path) == []
 
 
-def test_one_point_trains(quick: Compose, tmp_path: Path) -> None:
-    words = ["data.num_points=3", "data.num_folds=3", "data.batch_size=null", "data.num_test_points=1"]
+def test_one_training_point_is_enough(quick: Compose, tmp_path: Path) -> None:
+    words = ["data=playground_spirals", "data.num_points=2", "data.num_folds=2", "data.batch_size=null"]
     result = run_one(quick(*words), tmp_path / "run")
-    assert (result.num_train_points, result.step) == (2, 24)
-    assert read_json(tmp_path / "run" / "result.json")["last"]["gap/loss_error"] is None, "one test point"
+    assert (result.num_train_points, result.step) == (1, 24)
+    reported = read_json(tmp_path / "run" / "result.json")["last"]
+    assert reported["gap/loss_error"] is None, "one value has no variance"
+    assert reported["gap/loss"] == reported["loss/test"] - reported["loss/train"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Compose
 from sklearn.metrics import accuracy_score, log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.runs.checkpoints import load_weights, read_checkpoint
 from gaplab.runs.directory import read_json
@@ -90,7 +90,9 @@ def test_the_measurements_of_training_go_to_tensorboard_by_step(quick: Compose, 
         assert seen == pytest.approx({step: table[tag] for step, table in history.items()}, rel=1e-6)
 
 
-def test_measuring_changes_neither_the_mode_nor_the_course_of_training(quick: Compose, tmp_path: Path) -> None:
+def test_measuring_changes_neither_the_mode_nor_the_course_of_training(
+    quick: Compose, tmp_path: Path
+) -> None:
     often = run_one(quick("network.dropout=0.5", "trainer.eval_every_n_steps=1"), tmp_path / "often")
     seldom = run_one(quick("network.dropout=0.5", "trainer.eval_every_n_steps=24"), tmp_path / "seldom")
     assert often.last == seldom.last

@@ -96,7 +96,9 @@ def test_python_tags_in_a_saved_configuration_execute_nothing(finished_run: Path
     copy = shutil.copytree(finished_run, tmp_path / "copy")
     mark = tmp_path / "mark"
     with (copy / "config.yaml").open("a") as file:
-        file.write(f"note: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{mark}]]\n")
+        file.write(
+            f"note: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{mark}]]\n"
+        )
     with pytest.raises(ConfigError, match="config.yaml: expected readable YAML"):
         load_run(copy)
     assert not mark.exists()

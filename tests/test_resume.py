@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Compose
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
+from conftest import Compose
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
