@@ -1,4 +1,4 @@
-"""Every kind of mistake in a configuration gives one message with key, expectation, value and nearest name."""
+"""Every kind of mistake in a configuration gives one message: key, expectation, value, nearest name."""
 
 import subprocess
 import sys
@@ -45,7 +45,9 @@ MISTAKES = {
     "trainer.devices=two": ["trainer.devices", "a whole number or auto", "'two'"],
     # ranges
     "data.num_points=-5": ["data.num_points", "at least 3", "-5"],
-    "data=notebook_spirals data.num_points=0": ["data.num_points", "at least 1", "got 0"],
+    "data=notebook_spirals data.num_points=0": ["data.num_points", "at least 3", "got 0"],
+    "data.num_test_points=0": ["data.num_test_points", "at least 1", "got 0"],
+    "data.num_val_points=2": ["data.num_val_points", "at least 3", "got 2"],
     "data.num_points=1": ["data.num_points", "at least 3", "got 1", "Every arm needs a point"],
     "data.noise=inf": ["data.noise", "finite", "inf"],
     "data.label_noise=1.5": ["data.label_noise", "between 0 and 1", "1.5"],

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import Compose
 
+from conftest import Compose
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import restore
 from gaplab.config.schema import RunConfig

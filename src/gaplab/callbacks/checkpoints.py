@@ -54,9 +54,11 @@ class Checkpoints(Callback):
         while self.handlers:
             signal.signal(*self.handlers.popitem())
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        # Not at the end of a batch: the measurement that is due there would be missing from the checkpoint,
+        # and Lightning does not make up for it.
         due = time.monotonic() - self.saved_at >= self.every_n_seconds
         interrupted = self.interrupted
         if trainer.world_size > 1:
