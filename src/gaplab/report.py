@@ -1,4 +1,4 @@
-"""A page to send to a colleague: ``python -m gaplab.report RUN`` writes report.html and report.md into RUN."""
+"""A page to send to a colleague: ``python -m gaplab.report RUN`` writes report.html and .md into RUN."""
 
 import argparse
 import csv

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
@@ -47,7 +47,7 @@ def event_writer(trainer: Trainer) -> SummaryWriter | None:
 
 
 class MetricsTable(Logger):
-    """``metrics.csv``: the first column is the optimiser step, then a column a tag and a row a measurement."""
+    """``metrics.csv``: a row a measurement, a column a tag, the optimiser step first."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

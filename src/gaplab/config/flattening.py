@@ -58,10 +58,8 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
     for section in SECTIONS:
         for field in fields(getattr(config, section)):
             value = getattr(getattr(config, section), field.name)
-            if field.default_factory is not MISSING:
-                default = field.default_factory()
-            else:
-                default = field.default
+            made = field.default_factory
+            default = field.default if made is MISSING else made()
             if value != default:
                 changed.add(f"{section}.{field.name}")
     return {key: value for key, value in flat_settings(config).items() if key in changed}

@@ -48,6 +48,6 @@ class LoggingConfig:
             check(name in EXTRA_LOGGERS, "logging.extra", f"a list of {', '.join(EXTRA_LOGGERS)}", name)
         if self.diagnostics is Diagnostics.full and not self.tensorboard:
             raise ConfigError(
-                "logging.diagnostics: expected none or light without TensorBoard, which shows the histograms, "
-                "but got 'full'. Set logging.tensorboard=true."
+                "logging.diagnostics: expected none or light without TensorBoard, which shows the "
+                "histograms, but got 'full'. Set logging.tensorboard=true."
             )

@@ -1,4 +1,4 @@
-"""A small drawing surface: pictures during training must cost milliseconds, and Matplotlib's take fifty and more.
+"""A small drawing surface: pictures in training must cost milliseconds; Matplotlib's take fifty and more.
 
 Everything is drawn at twice the size and halved at the end, which makes smooth edges.
 """

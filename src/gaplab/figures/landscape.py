@@ -20,8 +20,8 @@ NUM_LEVELS = 12
 def scaled_direction(parameters: Parameters, generator: torch.Generator) -> Parameters:
     """Return a random direction of which each row has the length of the same row of the weights.
 
-    The row is what feeds one unit: without this scaling, the picture of a ReLU network would depend on how its
-    weights are spread over the layers. A bias vector counts as one row.
+    The row is what feeds one unit: without this scaling, the picture of a ReLU network would depend on how
+    its weights are spread over the layers. A bias vector counts as one row.
     """
     direction = {}
     for name, weight in parameters.items():

@@ -35,7 +35,7 @@ class Projection(NamedTuple):
 
 @torch.no_grad()
 def project(stage: Stage) -> Projection:
-    """Return a stage in the two principal components of its points; two or fewer features stay as they are."""
+    """Return a stage in the two principal components of its points; up to two features stay as they are."""
     features = stage.points.shape[1]
     if features <= 2:
         pad = (0, 2 - features)

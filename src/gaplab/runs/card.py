@@ -65,19 +65,17 @@ def _results(result: dict[str, Any]) -> list[Table]:
                     (f"{which} (step {step})", quantity, *cells, f"{_number(gap)} ± {_number(error)}")
                 )
     tables = [Table("Result", ("weights", "quantity", *SPLITS, "gap"), list(rows))] if rows else []
-    shown = {key for quantity in ("loss", "accuracy") for key in (*(f"{quantity}/{s}" for s in SPLITS),)}
+    shown = [f"{quantity}/{split}" for quantity in ("loss", "accuracy") for split in SPLITS]
     others = [
         (key, _number(value))
         for key, value in (result["best"] or result["last"]).items()
         if key not in shown and not key.startswith("gap/")
     ]
     others += [
-        ("parameters", str(result["num_parameters"])),
-        ("training points", str(result["num_train_points"])),
+        ("parameters N", str(result["num_parameters"])),
+        ("training points m", str(result["num_train_points"])),
     ]
-    tables.append(
-        Table("Further numbers (sqrt(N/m) is a heuristic scale, not a bound)", ("", ""), list(others))
-    )
+    tables.append(Table("Further numbers (a scale is not a bound)", ("", ""), list(others)))
     if result["published"]:
         compared = [
             (n["name"], _number(n["published"]), _number(n["measured"]), "met" if n["met"] else "not met")

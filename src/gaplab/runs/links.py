@@ -13,11 +13,11 @@ def deep_link(run: str = "", tags: str = CHARTS, home: str = HOME) -> str:
     """Return the address of the Time Series page with the charts of some tags, without smoothing.
 
     Args:
-        run: A run's name, or part of one; all runs if empty.
+        run: The last part of a run's name; all runs if empty.
         tags: A regular expression.
         home: Where TensorBoard answers.
     """
     query = f"smoothing=0&tagFilter={quote(tags, safe='')}"
     if run:
-        query += f"&runFilter={quote(re.escape(run), safe='')}"
+        query += f"&runFilter={quote(f'(^|/){re.escape(run)}(/|$)', safe='')}"
     return f"{home}?{query}#timeseries"
