@@ -11,6 +11,7 @@ from gaplab.callbacks.curves import GapCurves, SubRunCurves, charts_of_classifie
 from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.gallery import classifier_gallery
 from gaplab.callbacks.pictures import Pictures
+from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
 from gaplab.callbacks.session import Session
 from gaplab.callbacks.stopping import StopAtTrainLevel
@@ -39,6 +40,8 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
         callbacks.append(
             Pictures(run.figures, classifier_gallery, logging.pictures_every_n_evaluations, all_along=full)
         )
+    if trainer.profiler:
+        callbacks.append(Profiling(run.path))
     callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds))
     if trainer.early_stopping_patience is not None:
         callbacks.append(EarlyStopping("loss/val", patience=trainer.early_stopping_patience))

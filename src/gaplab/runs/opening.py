@@ -80,7 +80,7 @@ def _plan_continuation(composed: Composed, path: Path) -> Plan:
 
 def clear(path: Path) -> None:
     """Remove what an attempt without a checkpoint left, so that its points do not mix with the new ones."""
-    for file in path.glob("events.out.tfevents.*"):
+    for file in path.rglob("events.out.tfevents.*"):
         file.unlink()
     shutil.rmtree(path / "figures", ignore_errors=True)
 
