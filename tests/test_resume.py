@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from lightning.pytorch import Trainer
 
 from conftest import Compose
 from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
 from gaplab.runs.atomic import write_json
@@ -27,17 +29,18 @@ from gaplab.study import run_one, run_planned
 
 @pytest.fixture
 def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Let a run be interrupted at a step, as by Ctrl-C: it saves and raises ``KeyboardInterrupt``."""
+    """Let a run be interrupted at a step, as by a signal: it saves and raises ``Preempted``."""
     original = Checkpoints.on_train_batch_start
 
     def arm(step: int | None) -> None:
         def hook(self: Checkpoints, trainer: Trainer, *arguments: Any) -> None:
-            self.interrupted = step is not None and trainer.global_step >= step
+            NOTED.number = signal.SIGTERM if step is not None and trainer.global_step >= step else 0
             original(self, trainer, *arguments)
 
         monkeypatch.setattr(Checkpoints, "on_train_batch_start", hook)
 
-    return arm
+    yield arm
+    NOTED.number = 0
 
 
 def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, dict[str, float]]]:
@@ -67,7 +70,7 @@ def test_stopped_and_continued_equals_uninterrupted(
     stop_at(None)
     run_one(composed, tmp_path / "whole")
     stop_at(stop)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Preempted):
         run_one(composed, tmp_path / "parts")
     assert read_json(tmp_path / "parts" / "run.json")["status"] == "preempted"
     stop_at(None)
@@ -89,7 +92,7 @@ def stopped_run(quick: Compose, tmp_path: Path, stop_at: Any) -> Path:
     """A run that was stopped at its first measurement."""
     stop_at(8)
     path = tmp_path / "stopped"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Preempted):
         run_one(quick("optimizer=sgd"), path)
     stop_at(None)
     return path

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from gaplab.callbacks.preemption import signals_noted
 from gaplab.config.checks import ConfigError
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator, TrainerConfig
@@ -40,15 +41,16 @@ def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> floa
             cannot meet.
         OtherProcessFailedError: If a worker failed first; carries its message.
     """
-    placement = find_placement()
-    if placement is not None:
-        check_placement(placement, config)
-        return _run_as(placement, decide, config.trainer)
-    count = num_local_processes(config.trainer)
-    if count == 1:
-        return _run_as(ALONE, decide, config.trainer)
-    with started_workers(count, config) as (placement, listener):
-        return _run_as(placement, decide, config.trainer, listener)
+    with signals_noted():
+        placement = find_placement()
+        if placement is not None:
+            check_placement(placement, config)
+            return _run_as(placement, decide, config.trainer)
+        count = num_local_processes(config.trainer)
+        if count == 1:
+            return _run_as(ALONE, decide, config.trainer)
+        with started_workers(count, config) as (placement, listener):
+            return _run_as(placement, decide, config.trainer, listener)
 
 
 def num_local_processes(config: TrainerConfig) -> int:

@@ -1,6 +1,7 @@
 """When decision regions are drawn: small ones for TensorBoard's slider, a large one at the end."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -19,6 +20,12 @@ class DecisionPictures(Callback):
         self.folder = folder
         self.every_n_evaluations = every_n_evaluations
         self.num_evaluations = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"num_evaluations": self.num_evaluations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.num_evaluations = state_dict["num_evaluations"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or not trainer.is_global_zero:
