@@ -1,9 +1,7 @@
 """A run that was stopped and continued ends with the numbers of one that was not."""
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,17 +158,20 @@ def test_a_directory_of_another_configuration_is_refused(quick: Compose, stopped
         plan_new(quick("optimizer=sgd", "optimizer.lr=0.5"), stopped_run)
 
 
-def test_a_directory_in_which_a_process_works_is_refused(quick: Compose, stopped_run: Path) -> None:
-    record = read_json(stopped_run / "run.json")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
-        live = {"status": "running", "pid": alive.pid, "host": socket.gethostname()}
-        write_json(stopped_run / "run.json", record | live)
-        with pytest.raises(ConfigError, match=f"a run is at work in this directory .process {alive.pid}"):
+HOLD = "import sys; from pathlib import Path; from gaplab.runs.locking import lock; lock(Path(sys.argv[1]))"
+
+
+def test_a_directory_in_which_a_process_works_is_refused(stopped_run: Path) -> None:
+    code = f"{HOLD}; print('locked', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(stopped_run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as alive:
+        assert alive.stdout is not None
+        assert alive.stdout.readline() == b"locked\n"
+        with pytest.raises(ConfigError, match="a run is at work in this directory"):
             plan_resumption(stopped_run, [])
-        alive.communicate(b"\n")
+        alive.kill()
     assert plan_resumption(stopped_run, []).checkpoint is not None, "a process that died is no obstacle"
-    write_json(stopped_run / "run.json", record | live | {"pid": os.getpid(), "host": "elsewhere"})
-    assert plan_resumption(stopped_run, []).checkpoint is not None
 
 
 def test_an_attempt_without_a_checkpoint_starts_again(quick: Compose, stopped_run: Path) -> None:

@@ -114,8 +114,8 @@ def started_workers(count: int, config: Config) -> Iterator[tuple[Placement, soc
         finally:
             ended.set()
             for worker in workers.values():
-                worker.kill()
-                worker.wait()
+                with worker:  # closes its standard input, and waits
+                    worker.kill()
             _leave_group()
 
 
