@@ -14,6 +14,7 @@ from gaplab.callbacks.curves import GapCurves
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
+from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.networks import num_parameters
@@ -21,7 +22,7 @@ from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.group import check_equal_parameters, reported_failures
-from gaplab.runs.links import deep_link
+from gaplab.runs.links import SPLITS_BY_TAG, SPLITS_IN_COLOURS, deep_link
 from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan
 from gaplab.runs.placement import ALONE, Placement
@@ -75,7 +76,7 @@ def run_one(
         check_equal_parameters(task)
         result = measure(trainer, task, data, run)
         result.compare(config.published)
-        report(result, run)
+        report(result, run, config.logging)
         run.mark(Status.finished)
         record_end(trainer, result)
     return result
@@ -119,7 +120,7 @@ def _scores(trainer: Trainer, task: Task, data: PointDataModule) -> dict[str, fl
     return task.scorecard()
 
 
-def report(result: Result, run: RunDirectory) -> None:
+def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
     """Leave the result in the run directory and show it."""
     if run.writes:
         write_json(run.path / "result.json", result.as_json())
@@ -127,7 +128,8 @@ def report(result: Result, run: RunDirectory) -> None:
         print_result(result, console)
         console.print(f"Run: {run.path}", highlight=False, soft_wrap=True)
         console.print(f"Look: tensorboard --logdir {run.path.parent}", highlight=False, soft_wrap=True)
-        console.print(f"then  {deep_link(run.path.name)}", highlight=False, soft_wrap=True)
+        tags = SPLITS_BY_TAG if shown.subruns is SubRuns.never else SPLITS_IN_COLOURS
+        console.print(f"then  {deep_link(run.path.name, tags)}", highlight=False, soft_wrap=True)
 
 
 def record_end(trainer: Trainer, result: Result) -> None:

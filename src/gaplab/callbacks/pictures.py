@@ -41,7 +41,8 @@ class Pictures(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self.num_evaluations += 1
-        if self.num_evaluations % self.every_n_evaluations == 0:
+        last = trainer.global_step >= trainer.datamodule.num_steps  # type: ignore[attr-defined]
+        if self.num_evaluations % self.every_n_evaluations == 0 and not last:
             self._draw(trainer, pl_module, final=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -46,8 +46,9 @@ class Session(Callback):
         for old in self.folder.glob(f"events.out.tfevents.*{self.SUFFIX}"):
             old.unlink()
         self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
-        # Rows of equal names would be averaged; the path is the name that no other run has.
-        self._write(hparams_pb(self.settings, trial_id=str(self.folder)), 0)
+        # Rows of equal names would be averaged; a run's name alone may occur in several folders.
+        name = f"{self.folder.parent.name}/{self.folder.name}"
+        self._write(hparams_pb(self.settings, trial_id=name), 0)
 
     def conclude(self, table: Mapping[str, float], step: int) -> None:
         """Write the metrics of a run that finished."""

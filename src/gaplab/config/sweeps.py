@@ -23,10 +23,13 @@ def sweep_name(overrides: Sequence[str]) -> str:
 def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: int) -> str:
     """Return the folder of one job: what differs between the jobs, as short as it stays unique.
 
-    >>> job_name(["data.noise=0.2", "optimizer.lr=0.1", "seed=3"], ["data.noise=0.2"], 0)
+    >>> job_name(["data.noise=0.2", "optimizer.lr=0.1", "seed=3"], ["data.noise=0.2", "seed=2,3"], 0)
     'lr=0.1,seed=3'
     """
-    own = [text.lstrip("+~") for text in job_overrides if text not in sweep_overrides]
+    # Hydra writes a job's values in its own way (true becomes True), so keys are compared, not texts.
+    typed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+    fixed = {override.key_or_group for override in typed if not override.is_sweep_override()}
+    own = [text.lstrip("+~") for text in job_overrides if text.lstrip("+~").split("=")[0] not in fixed]
     if not own:
         return f"job-{num}"
     shortened = [text.split("=")[0].split(".")[-1] for text in own]

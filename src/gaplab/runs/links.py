@@ -6,10 +6,13 @@ from urllib.parse import quote
 HOME = "http://127.0.0.1:6006/"
 """TensorBoard's default address; it listens on this machine only."""
 
-CHARTS = r"^(loss|accuracy|gap)(/|$)"
+SPLITS_IN_COLOURS = "^(loss|accuracy)$|^gap/(loss|accuracy)$"
+"""The charts that matter of a run with sub-runs."""
+SPLITS_BY_TAG = "^(loss|accuracy)/(train|val|test)$|^gap/(loss|accuracy)$"
+"""The same of a run without."""
 
 
-def deep_link(run: str = "", tags: str = CHARTS, home: str = HOME) -> str:
+def deep_link(run: str = "", tags: str = SPLITS_BY_TAG, home: str = HOME) -> str:
     """Return the address of the Time Series page with the charts of some tags, without smoothing.
 
     Args:
