@@ -31,7 +31,7 @@ class GapCurves(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
+            if isinstance(logger, TensorBoardLogger) and trainer.ckpt_path is None:
                 logger.experiment.add_custom_scalars(LAYOUT)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
