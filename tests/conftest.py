@@ -14,6 +14,7 @@ QUICK = (
     "data.num_points=60",
     "data.num_val_points=40",
     "data.num_test_points=80",
+    "data.batch_size=16",
     "network.widths=[8]",
     "trainer.max_steps=24",
     "trainer.eval_every_n_steps=8",
@@ -49,7 +50,7 @@ def quick(tmp_path: Path) -> Compose:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quick run; tests read it and never write to it."""
     path = tmp_path_factory.mktemp("runs") / "finished"
-    run_one(compose_config([*QUICK, "data.label_noise=0.2", "data.noise_dimensions=1"]), path)
+    run_one(compose_config([*QUICK, "data.label_noise=0.2"]), path)
     return path
 
 

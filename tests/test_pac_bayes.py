@@ -20,6 +20,7 @@ from gaplab.metrics.pac_bayes import (
     pac_bayes_bound,
     pac_bayes_kl_bound,
 )
+from gaplab.metrics.pac_bayes_posterior import fitted_posterior, optimal_scale_kl
 
 
 @pytest.mark.parametrize(("q", "p"), [(0.1, 0.3), (0.0, 0.5), (1.0, 0.25), (0.4, 0.4)])
@@ -118,6 +119,61 @@ def test_certificate_lies_above_the_true_risk_and_is_not_vacuous() -> None:
         assert bound.rigorous
         assert bound.trivial == 0.5
         assert not bound.vacuous
+
+
+def spiral(num_points: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three arms, radius t ~ U(0, 1), angle 2π/3·(c + 2t) with normal noise of .2 rad."""
+    t, noise = torch.rand(num_points, generator=generator), torch.randn(num_points, generator=generator)
+    labels = torch.randint(3, (num_points,), generator=generator)
+    angle = 2 * math.pi / 3 * (labels + 2 * t) + 0.2 * noise
+    return torch.stack([t * angle.sin(), t * angle.cos()], 1), labels
+
+
+def test_certificate_of_a_trained_spiral_network_beats_guessing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points, labels = spiral(5000, generator)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 50), nn.ReLU(), nn.Linear(50, 3))
+    initial = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(600):
+        batch = torch.randint(len(points), (512,), generator=generator)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(points[batch]), labels[batch]).backward()
+        optimizer.step()
+
+    isotropic = isotropic_posterior(network, initial, points, labels, generator=generator)
+    fitted = fitted_posterior(network, isotropic, initial, points, labels, generator=generator, num_steps=500)
+    unseen_points, unseen_labels = spiral(100_000, generator)
+    values = []
+    for posterior in (isotropic, fitted):
+        bound = pac_bayes_bound(
+            network, initial, points, labels, generator=generator, posterior=posterior, num_draws=5000
+        )
+        unseen = gibbs_error_rates(
+            network,
+            posterior,
+            unseen_points,
+            unseen_labels,
+            num_draws=1000,
+            points_per_draw=256,
+            generator=generator,
+        )
+        assert unseen.mean().item() < bound.value < 0.4
+        assert bound.trivial == pytest.approx(2 / 3)
+        values.append(bound.value)
+    assert values[1] < 0.9 * values[0]
+
+
+def test_optimal_scale_kl_is_the_least_over_all_prior_scales() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean, prior_mean = (torch.randn(7, dtype=torch.float64, generator=generator) for _ in range(2))
+    sigma = torch.rand(7, dtype=torch.float64, generator=generator) + 0.1
+    scales = torch.linspace(0.1, 5, 20_000, dtype=torch.float64)
+    least = min(gaussian_kl(mean, sigma, prior_mean, scale).item() for scale in scales)
+    found = optimal_scale_kl({"w": mean}, {"w": sigma.log()}, {"w": prior_mean}).item()
+    assert found == pytest.approx(least, rel=1e-6)
+    assert found <= least
 
 
 def test_certificate_pays_for_the_monte_carlo_error() -> None:

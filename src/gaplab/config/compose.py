@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -12,9 +13,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import ConfigError, nearest
+from gaplab.config.data import DataConfig
 from gaplab.config.explanations import explain
+from gaplab.config.network import NetworkConfig
+from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
 from gaplab.config.schema import Config
+from gaplab.config.task import TaskConfig
 
 CONFIG_DIR = PROJECT_ROOT / "configs"
 
@@ -93,7 +98,7 @@ def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Dic
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir), version_base="1.3"):
             return compose("config", overrides=list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
         raise explain(error) from error
 
 
@@ -105,6 +110,10 @@ def to_config(tree: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise explain(error) from error
     assert isinstance(config, Config), "the schema of the root is Config"
+    for group, options in SHIPPED.items():
+        section = getattr(config, group)
+        if type(section) in (DataConfig, NetworkConfig, TaskConfig, OptimizerConfig):
+            raise ConfigError(f"{group}: expected one of {', '.join(options)}, but got no option at all.")
     return config
 
 

@@ -59,6 +59,7 @@ class SGDConfig(OptimizerConfig):
 class AdamConfig(OptimizerConfig):
     """Adam; weight decay is the classical L2 term in the gradient."""
 
+    lr: float = 1e-2
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8

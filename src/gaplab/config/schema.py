@@ -7,12 +7,13 @@ from omegaconf import II
 
 from gaplab.config.checks import ConfigError, check
 from gaplab.config.data import DataConfig
+from gaplab.config.logging import LoggingConfig
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
-DEFAULT_STEPS = 2_000
+DEFAULT_STEPS = 3_000
 
 
 class Relation(StrEnum):
@@ -46,6 +47,15 @@ class RunConfig:
     id: str | None = None
     """Folder of this run; null for one made from the scheduler's job id or the time."""
 
+    def __post_init__(self) -> None:
+        if self.id is not None:
+            check(
+                self.id not in ("", ".", "..") and "/" not in self.id,
+                "run.id",
+                "the name of one folder, without /",
+                self.id,
+            )
+
 
 class Stream(StrEnum):
     separate = "separate"
@@ -77,6 +87,7 @@ class Config:
     task: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""
 
@@ -114,4 +125,4 @@ class Config:
 
     @property
     def steps_between_evaluations(self) -> int:
-        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 20), self.num_steps)
+        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 10), self.num_steps)

@@ -1,13 +1,18 @@
 """Names of sweeps and of their jobs: the same command means the same directories."""
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from gaplab.config.logging import SubRuns
 
 LONGEST_NAME = 120
+MOST_JOBS_WITH_SUBRUNS = 10
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
@@ -43,6 +48,23 @@ def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) ->
     parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
     fixed = {override.key_or_group for override in parsed if not override.is_sweep_override()}
     return [text for text in job_overrides if text.lstrip("+~").split("=")[0] in fixed]
+
+
+def num_jobs(overrides: Sequence[str]) -> int:
+    """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
+
+    >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
+    12
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    sweeps = [override for override in parsed if override.is_sweep_override()]
+    return math.prod(len(list(override.sweep_iterator())) for override in sweeps)
+
+
+def limit_subruns(tree: DictConfig, overrides: Sequence[str]) -> None:
+    """Turn ``logging.subruns=auto`` into ``never`` where the sub-runs of many jobs would bury the runs."""
+    if tree.logging.subruns == SubRuns.auto and num_jobs(overrides) > MOST_JOBS_WITH_SUBRUNS:
+        tree.logging.subruns = SubRuns.never
 
 
 def _digest(words: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ class TrainerConfig:
     """What is handed to Lightning's Trainer, in units of optimiser steps."""
 
     max_steps: int | None = None
-    """Optimiser steps; null: max_epochs decides, or 2,000 steps if that is null too."""
+    """Optimiser steps; null: max_epochs decides, or 3,000 steps if that is null too."""
     max_epochs: int | None = None
     """Passes over the training points."""
     accelerator: Accelerator = Accelerator.auto
@@ -38,7 +38,7 @@ class TrainerConfig:
     num_threads: int | None = 1
     """Threads of one process on the CPU (small networks gain nothing from more); null: PyTorch's choice."""
     eval_every_n_steps: int | None = None
-    """Steps between two measurements of all splits; null for 20 measurements a run."""
+    """Steps between two measurements of all splits; null for 10 measurements a run."""
     early_stopping_patience: int | None = None
     """Stop after that many measurements without a better validation loss; null for never."""
     stop_at_train_loss: float | None = None

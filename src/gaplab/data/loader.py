@@ -107,7 +107,7 @@ class SplitLoader:
     """A whole split in order, in chunks, each point exactly once over all processes."""
 
     def __init__(
-        self, points: Tensor, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 16_384
+        self, points: Tensor, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
         self.points = torch.split(points[part], chunk_size)

@@ -119,8 +119,8 @@ def gibbs_error_rates(
         return (logits.argmax(-1) != labels).to(points.dtype).mean()
 
     rates = []
-    for start in range(0, num_draws, 500):
-        size = min(500, num_draws - start)
+    for start in range(0, num_draws, 100):
+        size = min(100, num_draws - start)
         parameters = {
             name: mean + posterior.sigma[name] * _normal((size, *mean.shape), mean, generator)
             for name, mean in posterior.mean.items()

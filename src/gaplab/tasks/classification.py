@@ -1,12 +1,13 @@
 """The classifier: a network, a loss, and the measurement of all splits at equal weights."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from gaplab.config.optimizer import OptimizerConfig
@@ -19,6 +20,7 @@ from gaplab.tasks.optimization import (
     DivergedError,
     build_optimizer,
     build_schedule,
+    count_steps,
     impose_settings,
     l2_penalty,
     make_closure,
@@ -72,23 +74,25 @@ class Classifier(Task):
 
     def training_step(self, block: list[Batch], batch_idx: int) -> None:
         """Take one optimiser step for each batch of the block."""
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer), "this task configures one optimiser"
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer), "this task configures one optimiser"
         schedule = self.lr_schedulers()
-        losses = []
+        parameters = list(self.network.parameters())
+        losses: list[Any] = []
         for batch in block:
             if self.uses_dropout:
                 self.draw_dropout(batch)
             closure = make_closure(
                 functools.partial(self.loss, batch),
-                optimizer.optimizer,
-                self.network.parameters(),
+                optimizer,
+                parameters,
                 clip_norm=self.optimizer_config.clip_norm,
                 world_size=self.trainer.world_size,
             )
             losses.append(optimizer.step(closure))
             if isinstance(schedule, LRScheduler):
                 schedule.step()
+        count_steps(self.trainer, len(block))
         values = torch.stack(losses)
         self.block_losses = {"loss/train_batch": float(values.mean())}
         if not torch.isfinite(values).all():
@@ -132,10 +136,16 @@ class Classifier(Task):
         self._meters[dataloader_idx].update(self.score(logits, labels), logits.argmax(dim=1) == labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the scores of all splits and hand them to Lightning's callbacks."""
+        """Keep the scores of all splits and hand them to Lightning's callbacks.
+
+        Raises:
+            DivergedError: If the latest step of training spoilt the weights, which no batch has seen yet.
+        """
         self.scores = {
             name: meter.compute() for name, meter in zip(self._split_names, self._meters, strict=True)
         }
+        if self.trainer.state.fn == "fit" and not math.isfinite(self.scores["train"].loss):
+            raise DivergedError("the loss on the training set", self.trainer.global_step)
         for name, score in self.scores.items():
             self.log(f"loss/{name}", score.loss, logger=False)
             self.log(f"accuracy/{name}", score.accuracy, logger=False)

@@ -1,0 +1,15 @@
+"""Run all benchmarks, or those named: ``python -m benchmarks [NAME ...]``."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("training_loop", "start_up", "generation")
+
+
+def main() -> None:
+    results = [import_module(f"benchmarks.{name}").main() for name in sys.argv[1:] or NAMES]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()

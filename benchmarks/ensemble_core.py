@@ -1,0 +1,195 @@
+"""How long one training step of one model takes when K small classifiers train at once.
+
+Compares the eager step, the compiled step and, where JAX is installed, `jit(vmap(scan))` of the same training
+(MLP 2-100-3, batch 64, Adam, data, order and hyperparameters per model). The contestants take turns within
+one run, so that other load meets all of them; on a busy machine processor time is the figure to trust.
+
+    PYTHONPATH=src python benchmarks/ensemble_core.py --models 128 512 --threads 1
+"""
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from gaplab.ensembles.optimizers import OptimizerState, Params, adam, initial_state, stack_hyperparameters
+
+POINTS, BATCH, WIDTH, CLASSES, GATHERED = 300, 64, 100, 3, 20
+Step = Callable[..., tuple[Params, OptimizerState]]
+
+
+def small_bmm(a: Tensor, b: Tensor, small: int = 4) -> Tensor:
+    """`torch.bmm` as sums of products where one of the three sizes is tiny.
+
+    BLAS pays a fixed price for every little matrix; written as sums, the compiler fuses the product with the
+    activation before it and the reductions after it. Larger products stay with BLAS.
+    """
+    rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
+    if inner <= small:
+        total = a[:, :, 0, None] * b[:, None, 0]
+        for i in range(1, inner):
+            total = total + a[:, :, i, None] * b[:, None, i]
+        return total
+    if rows <= small:
+        return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(rows)], 1)
+    if columns <= small:
+        return torch.stack([(a * b[:, None, :, j]).sum(2) for j in range(columns)], 2)
+    return NotImplemented
+
+
+def compiled(step: Step) -> Step:
+    """Trace the step at its first call and compile the graph for these shapes; the trace has no vmap left."""
+    compiled_step: list[Step] = []
+
+    def call(*args: object) -> tuple[Params, OptimizerState]:
+        if not compiled_step:
+            graph = make_fx(step, decomposition_table={torch.ops.aten.bmm.default: small_bmm})(*args)
+            compiled_step.append(torch.compile(graph, fullgraph=True, dynamic=False))
+        return compiled_step[0](*args)
+
+    return call
+
+
+network = nn.Sequential(nn.Linear(2, WIDTH), nn.ReLU(), nn.Linear(WIDTH, CLASSES))
+
+
+def loss(params: Params, points: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(functional_call(network, params, (points,)), labels)
+
+
+def training_step(
+    params: Params, state: OptimizerState, points: Tensor, labels: Tensor, hyper: dict[str, Tensor]
+) -> tuple[Params, OptimizerState]:
+    return adam(params, vmap(grad(loss))(params, points, labels), state, hyper)
+
+
+class Problem:
+    """Data, order, start and hyperparameters of K models, the same for every contestant."""
+
+    def __init__(self, num_models: int, steps: int) -> None:
+        g = torch.Generator().manual_seed(0)
+        self.points = torch.randn(num_models, POINTS, 2, generator=g)
+        self.labels = torch.randint(CLASSES, (num_models, POINTS), generator=g)
+        self.order = torch.randint(POINTS, (num_models, steps, BATCH), generator=g)
+        shapes = {name: p.shape for name, p in network.named_parameters()}
+        self.params = {n: 0.3 * torch.randn(num_models, *s, generator=g) for n, s in shapes.items()}
+        self.settings = {
+            "lr": torch.rand(num_models, generator=g) * 1e-3,
+            "weight_decay": torch.rand(num_models, generator=g) * 1e-3,
+            "beta1": 0.8 + 0.1 * torch.rand(num_models, generator=g),
+        }
+        self.num_models, self.steps = num_models, steps
+
+
+def train(problem: Problem, step: Step, chunk: int) -> Params:
+    """Train chunk after chunk, so that the weights, moments and activations of a chunk stay in the cache."""
+    finished = []
+    for begin in range(0, problem.num_models, chunk):
+        part = slice(begin, begin + chunk)
+        params = {name: p[part] for name, p in problem.params.items()}
+        size = len(problem.points[part])
+        hyper = stack_hyperparameters("adam", size, {n: v[part] for n, v in problem.settings.items()})
+        state, rows = initial_state("adam", params), torch.arange(size)[:, None]
+        for first in range(0, problem.steps, GATHERED):
+            chosen = problem.order[part, first : first + GATHERED].transpose(0, 1)
+            points, labels = problem.points[part][rows, chosen], problem.labels[part][rows, chosen]
+            for x, y in zip(points, labels, strict=True):
+                params, state = step(params, state, x, y, hyper)
+        finished.append(params)
+    return {name: torch.cat([p[name] for p in finished]) for name in problem.params}
+
+
+def jax_training(problem: Problem) -> Callable[[], Params]:
+    """The same training as one `jit(vmap(scan))`, every array already on the device."""
+    import jax
+    import jax.numpy as jnp
+
+    def train_one(params, points, labels, order, lr, weight_decay, beta1):  # type: ignore[no-untyped-def]
+        def loss_of(p, x, y):  # type: ignore[no-untyped-def]
+            hidden = jax.nn.relu(x @ p["0.weight"].T + p["0.bias"])
+            logits = hidden @ p["2.weight"].T + p["2.bias"]
+            return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1).mean()
+
+        def step(carry, index):  # type: ignore[no-untyped-def]
+            p, mean, square, t = carry
+            t, over = t + 1, jax.tree.map
+            g = over(lambda g, p: g + weight_decay * p, jax.grad(loss_of)(p, points[index], labels[index]), p)
+            mean = over(lambda m, g: beta1 * m + (1 - beta1) * g, mean, g)
+            square = over(lambda s, g: 0.999 * s + 0.001 * g * g, square, g)
+            size, correction = lr / (1 - beta1**t), jnp.sqrt(1 - 0.999**t)
+            p = over(lambda p, m, s: p - size * m / (jnp.sqrt(s) / correction + 1e-8), p, mean, square)
+            return (p, mean, square, t), None
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return jax.lax.scan(step, (params, zeros, zeros, jnp.float32(0)), order)[0][0]
+
+    run = jax.jit(jax.vmap(train_one))
+    params = {name: jnp.asarray(p.numpy()) for name, p in problem.params.items()}
+    data = [jnp.asarray(t.numpy()) for t in (problem.points, problem.labels.int(), problem.order.int())]
+    hyper = [jnp.asarray(v.numpy()) for v in problem.settings.values()]
+
+    def call() -> Params:
+        result = jax.block_until_ready(run(params, *data, *hyper))
+        return {name: torch.from_numpy(jax.device_get(p).copy()) for name, p in result.items()}
+
+    return call
+
+
+def print_table(
+    problem: Problem, results: dict[str, Params], turns: dict[str, list[tuple[float, float]]]
+) -> None:
+    """Fastest wall and processor time of each contestant; its first turn, which compiles, stands apart."""
+    model_steps = problem.num_models * problem.steps
+    reference = next(iter(results))
+    print(f"\nK = {problem.num_models}, {problem.steps} steps; microseconds per model-step")
+    print(
+        f"{'':22}{'wall':>8}{'ratio':>7}{'cpu':>8}{'ratio':>7}{'first call s':>14}{'largest difference':>20}"
+    )
+    fastest = {name: [min(column) for column in zip(*t[1:], strict=True)] for name, t in turns.items()}
+    for name, costs in fastest.items():
+        cells = "".join(
+            f"{cost / model_steps * 1e6:8.2f}{cost / of:7.2f}"
+            for cost, of in zip(costs, fastest[reference], strict=True)
+        )
+        apart = max(float((results[name][k] - p).abs().max()) for k, p in results[reference].items())
+        print(f"{name:22}{cells}{turns[name][0][0]:14.1f}{apart:20.1e}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--models", type=int, nargs="+", default=[128, 512])
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--chunk", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    has_jax = importlib.util.find_spec("jax") is not None
+    if not has_jax:
+        print("JAX is not installed, so its row is left out; `pip install jax` adds it.")
+    for num_models in options.models:
+        problem, chunk = Problem(num_models, options.steps), min(options.chunk, num_models)
+        contestants: dict[str, Callable[[], Params]] = (
+            {"jax jit(vmap(scan))": jax_training(problem)} if has_jax else {}
+        )
+        contestants["eager vmap"] = partial(train, problem, training_step, chunk)
+        contestants["compiled vmap"] = partial(train, problem, compiled(training_step), chunk)
+        results: dict[str, Params] = {}
+        turns: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
+        for _ in range(options.repeats + 1):
+            for name, run in contestants.items():
+                wall, cpu = time.perf_counter(), time.process_time()
+                results[name] = run()
+                turns[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+        print_table(problem, results, turns)
+
+
+if __name__ == "__main__":
+    main()

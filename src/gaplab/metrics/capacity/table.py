@@ -1,0 +1,152 @@
+"""All capacity measures of a network, or of many equal ones at once."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from gaplab.metrics.capacity.curvature import curvature_measures
+from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
+from gaplab.metrics.capacity.margins import reached_margin, tenth_percentile_margin
+from gaplab.metrics.capacity.norms import (
+    log_layer_product,
+    log_layer_sum,
+    squared_frobenius_norms,
+    squared_spectral_norms,
+)
+from gaplab.metrics.capacity.path import squared_path_norm
+from gaplab.metrics.capacity.sharpness import (
+    draw_noise,
+    magnitude_aware_pac_bayes_sharpness,
+    pac_bayes_sharpness,
+    tolerated_noise,
+)
+from gaplab.metrics.capacity.weights import (
+    Forward,
+    Parameters,
+    functional_forward,
+    weight_matrices,
+    weight_names,
+)
+
+
+def robust_study_measures(
+    forward: Forward,
+    names: Sequence[str],
+    parameters: Parameters,
+    initial_parameters: Parameters,
+    points: Tensor,
+    labels: Tensor,
+    noise: Parameters,
+) -> dict[str, Tensor]:
+    """The 24 measures of Dziugaite et al. 2020, scaled by the number of points, as scalar tensors.
+
+    A pure function without branches on values: vmap it over any of its tensors. `names` are the weight
+    matrices, `noise` the draws of `draw_noise`, `points` [m, D] and `labels` [m] the training set.
+    """
+    matrices = weight_matrices(parameters, names)
+    moves = [w - w0 for w, w0 in zip(matrices, weight_matrices(initial_parameters, names), strict=True)]
+    d, m = len(matrices), len(points)
+    displacement = torch.cat([move.flatten() for move in moves])
+
+    fro, spec = squared_frobenius_norms(matrices), squared_spectral_norms(matrices)
+    fro_moves = squared_frobenius_norms(moves)
+    margin = reached_margin(tenth_percentile_margin(forward(parameters, points), labels))
+    log_spec, log_fro = log_layer_product(spec), log_layer_product(fro)
+    log_spec_over_margin, log_fro_over_margin = log_spec - 2 * margin.log(), log_fro - 2 * margin.log()
+    path_norm = squared_path_norm(forward, parameters, points)
+    sigma = tolerated_noise(forward, parameters, points, labels, noise)
+    mag_sigma = tolerated_noise(forward, parameters, points, labels, noise, magnitude_aware=True)
+
+    values = {
+        "params": torch.full_like(margin, displacement.numel()),
+        "inverse_margin": margin.square().reciprocal(),
+        "param_norm": fro.sum(),
+        "fro_dist": fro_moves.sum(),
+        "dist_spec_init": squared_spectral_norms(moves).sum(),
+        "log_prod_of_spec": log_spec,
+        "log_prod_of_spec_over_margin": log_spec_over_margin,
+        "log_sum_of_spec": log_layer_sum(log_spec, d),
+        "log_sum_of_spec_over_margin": log_layer_sum(log_spec_over_margin, d),
+        "log_prod_of_fro": log_fro,
+        "log_prod_of_fro_over_margin": log_fro_over_margin,
+        "log_sum_of_fro": log_layer_sum(log_fro, d),
+        "log_sum_of_fro_over_margin": log_layer_sum(log_fro_over_margin, d),
+        "fro_over_spec": (fro / spec).sum(),
+        "log_spec_init_main": log_spec_over_margin + (fro_moves / spec).sum().log(),
+        "log_spec_orig_main": log_spec_over_margin + (fro / spec).sum().log(),
+        "path_norm": path_norm,
+        "path_norm_over_margin": path_norm / margin.square(),
+        "pacbayes_init": pac_bayes_sharpness(fro_moves.sum(), sigma, m),
+        "pacbayes_orig": pac_bayes_sharpness(fro.sum(), sigma, m),
+        "pacbayes_flatness": sigma.square().reciprocal(),
+        "pacbayes_mag_init": magnitude_aware_pac_bayes_sharpness(fro_moves.sum(), displacement, mag_sigma, m),
+        "pacbayes_mag_orig": magnitude_aware_pac_bayes_sharpness(fro.sum(), displacement, mag_sigma, m),
+        "pacbayes_mag_flatness": mag_sigma.square().reciprocal(),
+    }
+    return {
+        name: (value - math.log(m)) / 2 if name.startswith("log_") else (value / m).sqrt()
+        for name, value in values.items()
+    }
+
+
+def capacity_measures(
+    network: nn.Module,
+    initial_parameters: Parameters,
+    points: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    num_draws: int = 10,
+    max_hessian_parameters: int = 2000,
+) -> dict[str, float]:
+    """Every measure of `catalogue.MEASURES` for a trained network on its training set.
+
+    `initial_parameters` hold the parameters before training, by name; `points` [m, D], `labels` [m]; the
+    generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
+    mode. The family "curvature" is left out when the network has more than `max_hessian_parameters`
+    parameters. Measures over a margin are infinite when a tenth of the training points is misclassified.
+    """
+    forward, names = functional_forward(network), weight_names(network)
+    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    noise = draw_noise(parameters, num_draws, generator)
+    measures = robust_study_measures(forward, names, parameters, initial_parameters, points, labels, noise)
+    measures["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
+    measures["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
+    if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
+        double = functional_forward(copy.deepcopy(network).double())  # its buffers too
+        measures |= curvature_measures(double, parameters, points, labels)
+    return {name: value.item() for name, value in measures.items()}
+
+
+def stacked_capacity_measures(
+    network: nn.Module,
+    parameters: Parameters,
+    initial_parameters: Parameters,
+    points: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    num_draws: int = 10,
+    chunk_size: int | None = None,
+) -> dict[str, Tensor]:
+    """The measures of K networks of equal shape as tensors [K], all but the curvature family.
+
+    `parameters` and `initial_parameters` are stacked [K, ...] (torch.func.stack_module_state); each network
+    has its own training set, `points` [K, m, D] and `labels` [K, m]. All share the same noise draws;
+    network k gets what `capacity_measures` gives it alone with an equal generator. `chunk_size` networks go
+    at a time; on a CPU few are fastest.
+    """
+    forward, names = functional_forward(network), weight_names(network)
+    noise = draw_noise({name: value[0] for name, value in parameters.items()}, num_draws, generator)
+
+    def measures(parameters: Parameters, initial: Parameters, points: Tensor, labels: Tensor) -> Parameters:
+        table = robust_study_measures(forward, names, parameters, initial, points, labels, noise)
+        table["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
+        table["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
+        return table
+
+    return vmap(measures, chunk_size=chunk_size)(parameters, initial_parameters, points, labels)
