@@ -7,6 +7,7 @@ from omegaconf import II
 
 from gaplab.config.checks import ConfigError, check
 from gaplab.config.data import DataConfig
+from gaplab.config.logging import LoggingConfig
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.task import TaskConfig
@@ -86,6 +87,7 @@ class Config:
     task: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""
 
@@ -97,12 +99,18 @@ class Config:
                 "trainer.early_stopping_patience: expected validation points to watch, but "
                 "data.num_val_points and data.num_folds are 0. Set one of them."
             )
-        processes = self.trainer.num_processes
-        if processes is not None and processes > self.data.points_per_step:
-            raise ConfigError(
-                f"trainer.devices: expected at most as many processes as points in a batch "
-                f"({self.data.points_per_step}), but got {processes}. Raise data.batch_size."
-            )
+        if self.trainer.num_processes is not None:
+            self.check_num_processes(self.trainer.num_processes)
+
+    def check_num_processes(self, number: int) -> None:
+        """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        check(
+            number <= self.data.points_per_step,
+            "trainer.devices",
+            f"at most as many processes as points in a batch ({self.data.points_per_step})",
+            number,
+            "Raise data.batch_size.",
+        )
 
     @property
     def has_validation(self) -> bool:
