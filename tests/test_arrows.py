@@ -18,7 +18,7 @@ ORDER = (
     ("callbacks",),
     ("runs",),
     ("assembly",),
-    ("loading",),
+    ("loading", "measures", "phenomena"),
     ("study",),
     ("evaluate", "report", "processes"),
     ("cli", "worker", "job"),

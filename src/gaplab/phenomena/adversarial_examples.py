@@ -1,5 +1,6 @@
 """Adversarial examples: FGSM and PGD against the smallest perturbation that search can find in the plane."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.phenomena.training import build_networks, draw_spirals
-from gaplab.phenomena.verdict import Check, Phenomenon, Row, Verdict, at_least, at_most
+from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, at_most
 from gaplab.randomness import make_generator
 
 EPSILONS = (0.0, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2)
@@ -142,7 +143,7 @@ def linear_witness(seed: int, num_points: int) -> tuple[float, float]:
 
 def judge(results: list[Result]) -> Verdict:
     def rise(values: Sequence[float]) -> float:
-        return max(b - a for a, b in zip(values, values[1:], strict=False))
+        return max(b - a for a, b in itertools.pairwise(values))
 
     rows: list[Row] = []
     for i, epsilon in enumerate(EPSILONS):
@@ -153,12 +154,20 @@ def judge(results: list[Result]) -> Verdict:
     ahead = [max(e - p for e, p in zip(r.exact, r.pgd, strict=True)) for r in results]
     return Verdict(
         checks=[
-            at_most("PGD: accuracy never rises with ε by more than 0.005", [rise(r.pgd) for r in results], 0.005),
+            at_most(
+                "PGD: accuracy never rises with ε by more than 0.005", [rise(r.pgd) for r in results], 0.005
+            ),
             at_most("accuracy under PGD is at most that under FGSM", worse, 0.0),
             at_most("accuracy under exact search is at most that under PGD (to 0.01)", ahead, 0.01),
             at_most("no attack beats the smallest perturbation", [r.impossible for r in results], 0),
-            at_least("a shift by 0.2 costs at least 0.5 of accuracy", [r.pgd[0] - r.pgd[-1] for r in results], 0.5),
-            at_most("linear model: FGSM moves the margin by exactly −ε‖w‖₁", [r.linear_error for r in results], 1e-12),
+            at_least(
+                "a shift by 0.2 costs at least 0.5 of accuracy", [r.pgd[0] - r.pgd[-1] for r in results], 0.5
+            ),
+            at_most(
+                "linear model: FGSM moves the margin by exactly −ε‖w‖₁",
+                [r.linear_error for r in results],
+                1e-12,
+            ),
             at_most(
                 "linear model: search finds margin/‖w‖₁ to one grid step",
                 [r.distance_error for r in results],
@@ -175,7 +184,7 @@ def judge(results: list[Result]) -> Verdict:
                             Curve(label, EPSILONS, [getattr(r, name) for r in results])
                             for name, label in _ATTACKS.items()
                         ],
-                        "largest change of a coordinate ε (arms are about 0.3 apart at radius 1)",
+                        "largest change of a coordinate ε (the spiral has radius 1)",
                         "test accuracy under attack",
                         limits=(-0.02, 1.02),
                     )

@@ -29,7 +29,9 @@ class SpiralDensity(NamedTuple):
         """Class probabilities [P, 3] by Bayes' rule for balanced classes."""
         arms = torch.arange(NUM_ARMS)
         angle = torch.atan2(points[:, 0], points[:, 1])[:, None]
-        excess = angle - 2 * math.pi * (arms / NUM_ARMS + self.turns * points.norm(dim=1)[:, None]) - self.phase
+        excess = (
+            angle - 2 * math.pi * (arms / NUM_ARMS + self.turns * points.norm(dim=1)[:, None]) - self.phase
+        )
         wrapped = torch.remainder(excess + math.pi, 2 * math.pi) - math.pi
         return (-0.5 * (wrapped / self.noise).square()).softmax(dim=1)
 
@@ -110,8 +112,11 @@ def judge(sizes: Sequence[int], results: list[Result], figure_models, seed: int)
         for k in range(len(few.spiral))
     ]
     half = len(reached) // 2
-    names = {"spiral": "spiral density (right family)", "gaussian": "Gaussian density (wrong family)",
-             "network": "discriminative network 2-50-50-3"}
+    names = {
+        "spiral": "spiral density (right family)",
+        "gaussian": "Gaussian density (wrong family)",
+        "network": "discriminative network 2-50-50-3",
+    }
     rows: list[Row] = [
         (size, *(sum(getattr(r, part)) / len(r.spiral) for part in names))
         for size, r in zip(sizes, results, strict=True)
@@ -121,7 +126,9 @@ def judge(sizes: Sequence[int], results: list[Result], figure_models, seed: int)
     return Verdict(
         checks=[
             at_least(
-                f"right family, {sizes[0]} points: generative ahead by 0.1", lead(few.spiral, few.network), 0.1
+                f"right family, {sizes[0]} points: generative ahead by 0.1",
+                lead(few.spiral, few.network),
+                0.1,
             ),
             Check(
                 expectation="right family: needs at most a quarter of the points to reach 97 %",

@@ -88,7 +88,10 @@ def build_pipelines() -> dict[str, tuple[Any, Callable[[Any], int]]]:
         "PCA to 2, then 5 neighbours": (neighbours(PCA(2)), stored),
         "5 neighbours, raw inputs": (neighbours(), stored),
         "2 inputs by mutual information, then 5 neighbours": (neighbours(information), stored),
-        "polynomials of degree 3, logistic": (linear(PolynomialFeatures(3, include_bias=False)), coefficients),
+        "polynomials of degree 3, logistic": (
+            linear(PolynomialFeatures(3, include_bias=False)),
+            coefficients,
+        ),
         "polar features, logistic": (linear(FunctionTransformer(polar_features)), coefficients),
         "straightened-arm features, logistic": (linear(FunctionTransformer(spiral_features)), coefficients),
         "distances to 30 k-means centres, logistic": (
@@ -153,7 +156,9 @@ def draw_data(seeds: Sequence[int], noise_dimensions: int, num_test: int) -> Dat
     return drawn[0], drawn[1], drawn[2], drawn[3]
 
 
-def measure(seeds: Sequence[int], noise_dimensions: int, num_test: int, num_steps: int) -> dict[str, list[Score]]:
+def measure(
+    seeds: Sequence[int], noise_dimensions: int, num_test: int, num_steps: int
+) -> dict[str, list[Score]]:
     """Scores by method, one a seed."""
     data = draw_data(seeds, noise_dimensions, num_test)
     classic = [measure_classic((a, b, c, d)) for a, b, c, d in zip(*data, strict=True)]
@@ -185,19 +190,40 @@ def judge(plane: dict[str, list[Score]], noisy: dict[str, list[Score]]) -> Verdi
     return Verdict(
         checks=[
             at_most("plane: a linear classifier on raw inputs stays below 0.6", test(plane, raw), 0.6),
-            at_least("plane: learned distances lift the same classifier by 0.2", lead(plane, learned, raw), 0.2),
-            at_least("plane: deep learning reaches 0.97 without hand-designed features", test(plane, deep), 0.97),
-            at_least("plane: the right hand-designed feature is at least as good", lead(plane, straight, deep), 0.0),
-            at_least("noise inputs: deep learning on raw inputs falls by 0.1",
-                     [a - b for a, b in zip(test(plane, deep), test(noisy, deep), strict=True)], 0.1),
-            at_least("noise inputs: selection by mutual information lifts neighbours by 0.2",
-                     lead(noisy, chosen, every), 0.2),
-            at_least("noise inputs: PCA, blind to labels, does not (selection ahead of it by 0.2)",
-                     lead(noisy, chosen, "PCA to 2, then 5 neighbours"), 0.2),
+            at_least(
+                "plane: learned distances lift the same classifier by 0.2", lead(plane, learned, raw), 0.2
+            ),
+            at_least(
+                "plane: deep learning reaches 0.97 without hand-designed features", test(plane, deep), 0.97
+            ),
+            at_least(
+                "plane: the right hand-designed feature is at least as good", lead(plane, straight, deep), 0.0
+            ),
+            at_least(
+                "noise inputs: deep learning on raw inputs falls by 0.1",
+                [a - b for a, b in zip(test(plane, deep), test(noisy, deep), strict=True)],
+                0.1,
+            ),
+            at_least(
+                "noise inputs: selection by mutual information lifts neighbours by 0.2",
+                lead(noisy, chosen, every),
+                0.2,
+            ),
+            at_least(
+                "noise inputs: PCA, blind to labels, does not (selection ahead of it by 0.2)",
+                lead(noisy, chosen, "PCA to 2, then 5 neighbours"),
+                0.2,
+            ),
         ],
         columns=(
-            "rung", "method", "plane: test accuracy", "gap", "learned values",
-            f"with {NOISE_DIMENSIONS} noise inputs: test accuracy", "gap ", "learned values ",
+            "rung",
+            "method",
+            "plane: test accuracy",
+            "gap",
+            "learned values",
+            f"with {NOISE_DIMENSIONS} noise inputs: test accuracy",
+            "gap ",
+            "learned values ",
         ),
         rows=rows,
         figures={
@@ -212,7 +238,7 @@ def judge(plane: dict[str, list[Score]], noisy: dict[str, list[Score]]) -> Verdi
         },
         remark=(
             "The ladder is about who finds the features, not about accuracy: a person who knows that arms are "
-            "spirals needs nine numbers. \"Learned values\" of neighbours are the stored training points."
+            'spirals needs nine numbers. "Learned values" of neighbours are the stored training points.'
         ),
     )
 
