@@ -97,7 +97,9 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 
 PHENOMENON = Phenomenon(
     title="Deeper and wider is not always better",
-    claim="At equal data, adding layers and units improves a plain network only up to a point; then it fails.",
+    claim=(
+        "At equal data, adding layers and units improves a plain network only up to a point; then it fails."
+    ),
     reference="He et al. 2016 (degradation of plain deep networks)",
     run=run,
 )

@@ -127,7 +127,10 @@ def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]
             ),
             at_least("√(N/m) is larger than the 0-1 gap: their ratio where the gap is positive", scales, 1.0),
             Check(
-                expectation=f"from {narrow} to {wide} units √(N/m) grows {growth:.0f}-fold, the mean gap by at most half",
+                expectation=(
+                    f"from {narrow} to {wide} units √(N/m) grows {growth:.0f}-fold, the mean gap by "
+                    "at most half"
+                ),
                 measured=f"mean gap {_mean(gaps_by_width[narrow]):.4f} to {_mean(gaps_by_width[wide]):.4f}",
                 holds=_mean(gaps_by_width[wide]) <= 1.5 * _mean(gaps_by_width[narrow]),
             ),
@@ -160,12 +163,13 @@ def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]
         rows=[_row(size, m, group) for m, group in results.items()],
         figures={"bounds": _draw_bounds(results), "scale": _draw_scale(size, results, gaps_by_width)},
         remark=(
-            f"Two arms, noise 0.5, 2-{WIDTH}-2 ReLU networks with N = {size} weights; test sets of {NUM_TEST} "
-            "points; failure probability 0.05 for each bound alone. Numbers in a bound's column bound the error "
-            f"from above: {GUESSING} and more says less than guessing (vacuous). √(N/m) is a heuristic scale, "
-            "never a bound. The VC bound's constants are unchecked, the Rademacher estimate trains to fit random "
-            "labels and may miss the supremum, and PAC-Bayes is about a noisy copy of the network; its error is "
-            "compared with that of the network itself."
+            f"Two arms, noise 0.5, 2-{WIDTH}-2 ReLU networks with N = {size} weights; test sets of "
+            f"{NUM_TEST} "
+            "points; failure probability 0.05 for each bound alone. Numbers in a bound's column bound the "
+            f"error from above: {GUESSING} and more says less than guessing (vacuous). √(N/m) is a "
+            "heuristic scale, never a bound. The VC bound's constants are unchecked, the Rademacher "
+            "estimate trains to fit random labels and may miss the supremum, and PAC-Bayes is about a "
+            "noisy copy of the network; its error is compared with that of the network itself."
         ),
     )
 
@@ -259,8 +263,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="The gap, the scale and the bounds",
     claim=(
-        "The gap shrinks with the number of training points m but does not grow with the number of weights N as "
-        "√(N/m) would have it; bounds that count weights are vacuous, a PAC-Bayes bound is not."
+        "The gap shrinks with the number of training points m but does not grow with the number of weights "
+        "N as √(N/m) would have it; bounds that count weights are vacuous, a PAC-Bayes bound is not."
     ),
     reference=(
         "Arora 2018 (√(N/m)); Hoeffding 1963; Vapnik and Chervonenkis 1971; Bartlett and Mendelson 2002; "

@@ -1,4 +1,5 @@
-"""The ladder of the lecture notes: rules, classic machine learning, representation learning, deep learning."""
+"""The ladder of the lecture notes: rules, classic machine learning, representation learning, deep "
+"learning."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -237,7 +238,8 @@ def judge(plane: dict[str, list[Score]], noisy: dict[str, list[Score]]) -> Verdi
             )
         },
         remark=(
-            "The ladder is about who finds the features, not about accuracy: a person who knows that arms are "
+            "The ladder is about who finds the features, not about accuracy: a person who knows that arms "
+            "are "
             'spirals needs nine numbers. "Learned values" of neighbours are the stored training points.'
         ),
     )
@@ -251,9 +253,12 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="The ladder: rules, classic learning, representation learning, deep learning",
     claim=(
-        "Each rung leaves more to the data: rules, then hand-designed features, then simple learned ones, then "
-        "layers of them. At equal data, knowledge that is right beats learning it."
+        "Each rung leaves more to the data: rules, then hand-designed features, then simple learned ones, "
+        "then layers of them. At equal data, knowledge that is right beats learning it."
     ),
-    reference="Goodfellow, Bengio and Courville 2016, Deep Learning, chapter 1; Coates and Ng 2012 (k-means features)",
+    reference=(
+        "Goodfellow, Bengio and Courville 2016, Deep Learning, chapter 1; Coates and Ng 2012 "
+        "(k-means features)"
+    ),
     run=run,
 )

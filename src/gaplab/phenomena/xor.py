@@ -176,9 +176,12 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="XOR: one threshold is not enough",
     claim=(
-        "A linear threshold unit classifies at most three of the four points of XOR, so the perceptron's rule "
-        "never comes to rest there. A network with two hidden units computes it."
+        "A linear threshold unit classifies at most three of the four points of XOR, so the perceptron's "
+        "rule never comes to rest there. A network with two hidden units computes it."
     ),
-    reference="McCulloch and Pitts 1943; Minsky and Papert 1969, Perceptrons (cycling theorem: Block and Levin 1970)",
+    reference=(
+        "McCulloch and Pitts 1943; Minsky and Papert 1969, Perceptrons (cycling theorem: Block and "
+        "Levin 1970)"
+    ),
     run=run,
 )
