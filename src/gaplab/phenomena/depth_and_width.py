@@ -56,7 +56,7 @@ def judge(results: dict[tuple[int, int], Result]) -> Verdict:
                 0.5,
             ),
             at_most(
-                f"of the best accuracy in the grid, 2 x 16 ({moderate.num_parameters} parameters) misses at most 0.04",
+                f"2 x 16 ({moderate.num_parameters} parameters) misses at most 0.04 of the best accuracy in the grid",
                 lost,
                 0.04,
             ),

@@ -64,8 +64,7 @@ def measure(seeds: Sequence[int], label_noise: float | None, num_steps: int) -> 
 
 
 def judge(results: dict[str, Result]) -> Verdict:
-    """``results`` by the name of the condition; "true labels", "random labels" and "40 % wrong" among "
-    "them."""
+    """``results`` by condition; "true labels", "random labels" and "40 % wrong" must be among them."""
     random, true, noisy = results["random labels"], results["true labels"], results["40 % wrong"]
     slower = [a / b for a, b in zip(random.fitted_at, true.fitted_at, strict=True)]
     kept = [a - b for a, b in zip(noisy.stopped, noisy.test, strict=True)]

@@ -36,8 +36,7 @@ def write_page(
     prefix: str = "",
     command: str = "",
 ) -> None:
-    """Write the page and its pictures, into ``folder`` beside it and with names that start with "
-    "``prefix``."""
+    """Write the page and its pictures into ``folder`` beside it; their names start with ``prefix``."""
     lines = [f"# {phenomenon.title}", "", phenomenon.claim, "", f"**Verdict: {outcome_of(verdict)}.**", ""]
     if command:
         lines += [f"`{command}`", ""]

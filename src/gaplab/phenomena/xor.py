@@ -69,8 +69,8 @@ def perceptron_epochs(truth: Labels, order: Sequence[int]) -> Iterator[tuple[tup
 def perceptron_cycle(truth: Labels, order: Sequence[int]) -> tuple[int, int]:
     """Epochs until the weights repeat, and the least number of mistakes in an epoch of the cycle.
 
-    The rule is deterministic: weights that return at the end of an epoch return for ever. A cycle with mistakes
-    is a proof that the perceptron never converges; without mistakes it has converged.
+    The rule is deterministic: weights that return at the end of an epoch return for ever. A cycle with
+    mistakes is a proof that the perceptron never converges; without mistakes it has converged.
     """
     seen: dict[tuple[int, ...], int] = {(0, 0, 0): 0}
     history: list[int] = []
