@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 
-from conftest import Compose
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import restore
 from gaplab.config.schema import RunConfig
@@ -17,6 +16,7 @@ from gaplab.runs.atomic import AtomicCheckpointIO, replacing, write_json, write_
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
 from gaplab.runs.identity import new_run_id, run_directory
 from gaplab.tasks.optimization import DivergedError
+from quick_runs import Compose
 
 ENVIRONMENTS = {
     "slurm-17": {"SLURM_JOB_ID": "17", "SLURM_PROCID": "3", "TORCHELASTIC_RUN_ID": "abc"},
