@@ -87,7 +87,7 @@ def draw_decision_regions(
     canvas, axes, colors = _draw_map(predict, points, extent, resolution, title, FULL_CONFIDENCE_SHADE)
     wrong = _mistakes(predict, points, labels)
     labels = labels.cpu()
-    radius = min(3.6, max(2.4, 60 / len(points) ** 0.5))
+    radius = min(3.6, max(2.4, 60 / max(len(points), 1) ** 0.5))
     for c, color in enumerate(colors):
         axes.dots(points[labels == c], radius, _darker(color), edge=WHITE if len(points) <= 1000 else None)
     axes.dots(points[wrong], radius + 1.6, BLACK, edge=BLACK, filled=False)

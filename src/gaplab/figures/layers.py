@@ -73,14 +73,14 @@ def draw_layers(stages: Mapping[str, Stage], labels: Tensor, *, title: str = "")
     canvas = Canvas(GAP + (PANEL + GAP) * len(names), TOP + PANEL + 52)
     canvas.text(GAP, 14, title, size=14, anchor="lm")
     for column, name in enumerate(names):
-        grid, points, share = project(stages[name])
         left, top = GAP + (PANEL + GAP) * column, TOP + 20
         box = (left, top, left + PANEL, top + PANEL)
-        axes = Axes(canvas, box, window(points, 0.12), name)
-        if not points.isfinite().all():
-            canvas.text(left + PANEL / 2, top + PANEL / 2, "not finite")
-            axes.finish("", "", ticks=False)
+        if not all(part.isfinite().all() for part in stages[name]):
+            canvas.text(left + PANEL / 2, top + PANEL / 2, f"{name}: not finite")
+            canvas.frame(box)
             continue
+        grid, points, share = project(stages[name])
+        axes = Axes(canvas, box, window(points, 0.12), name)
         for lines in (grid, grid.transpose(0, 1)):
             for line in lines:
                 _draw_inside(axes, line)
