@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Compose
 
+from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.config.checks import ConfigError
 from gaplab.runs.checkpoints import load_weights, read_checkpoint, read_weights
@@ -90,5 +90,3 @@ def test_another_architecture_is_refused(word: str, problem: str, finished_run: 
     with pytest.raises(ConfigError, match=problem):
         load_weights(task, finished_run / "checkpoints" / "last.ckpt")
     assert all(torch.equal(before[name], tensor) for name, tensor in task.state_dict().items())
-
-

@@ -1,4 +1,4 @@
-"""Every kind of mistake in a configuration gives one message with key, expectation, value and nearest name."""
+"""Every kind of mistake in a configuration gives one message: key, expectation, value, nearest name."""
 
 import subprocess
 import sys
@@ -45,7 +45,9 @@ MISTAKES = {
     "trainer.devices=two": ["trainer.devices", "a whole number or auto", "'two'"],
     # ranges
     "data.num_points=-5": ["data.num_points", "at least 3", "-5"],
-    "data=notebook_spirals data.num_points=0": ["data.num_points", "at least 1", "got 0"],
+    "data=notebook_spirals data.num_points=0": ["data.num_points", "at least 3", "got 0"],
+    "data.num_test_points=0": ["data.num_test_points", "at least 1", "got 0"],
+    "data.num_val_points=2": ["data.num_val_points", "at least 3", "got 2"],
     "data.num_points=1": ["data.num_points", "at least 3", "got 1", "Every arm needs a point"],
     "data.noise=inf": ["data.noise", "finite", "inf"],
     "data.label_noise=1.5": ["data.label_noise", "between 0 and 1", "1.5"],
@@ -63,7 +65,12 @@ MISTAKES = {
     "trainer.max_steps=5 trainer.max_epochs=7": ["trainer.max_steps", "trainer.max_epochs", "5 and 7"],
     "task.objective=hinge task.label_smoothing=0.1": ["task.label_smoothing", "cross_entropy", "0.1"],
     "data.num_val_points=0 trainer.early_stopping_patience=3": ["early_stopping", "data.num_val_points"],
-    "trainer.devices=65": ["trainer.devices", "64", "65", "data.batch_size"],
+    "data.batch_size=8 trainer.devices=9 trainer.num_nodes=1": [
+        "trainer.devices",
+        "batch (8)",
+        "got 9",
+        "data.batch_size",
+    ],
     "data.fold=1": ["data.fold", "data.num_folds", "got 1"],
     "data.num_folds=4 data.fold=4": ["data.fold", "between 0 and 3", "got 4"],
     "data=two_spirals data.num_points=100": ["two_spirals", "194", "data=spirals"],

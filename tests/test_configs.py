@@ -5,8 +5,8 @@ from enum import StrEnum
 import pytest
 import torch
 import yaml
-from conftest import Compose
 
+from conftest import Compose
 from gaplab.assembly import build_run, build_trainer
 from gaplab.assembly.networks import NETWORKS
 from gaplab.assembly.points import DATA
@@ -21,12 +21,13 @@ from gaplab.objectives.classification import LOSSES
 from gaplab.study import prepare_process
 
 
-
 def shipped_words() -> list[str]:
     words = [f"{group}={name}" for group, options in SHIPPED.items() for name in options]
     for group in ("experiment", "debug"):
         folder = CONFIG_DIR / group
-        words += sorted(f"{group}={file.relative_to(folder).with_suffix('')}" for file in folder.rglob("*.yaml"))
+        words += sorted(
+            f"{group}={file.relative_to(folder).with_suffix('')}" for file in folder.rglob("*.yaml")
+        )
     return words
 
 
@@ -68,14 +69,15 @@ def test_every_shipped_class_has_a_builder(group: str, table: dict[type, object]
     assert set(SHIPPED[group].values()) == table.keys()
 
 
-@pytest.mark.parametrize("words", ["optimizer=sgd optimizer.momentum=0.9", "network.block=glu network.dropout=0.5"])
+@pytest.mark.parametrize(
+    "words", ["optimizer=sgd optimizer.momentum=0.9", "network.block=glu network.dropout=0.5"]
+)
 def test_a_changed_configuration_is_restored(quick: Compose, words: str) -> None:
     composed = quick(*words.split())
     assert restore(composed.resolved, "config.yaml") == composed.config
 
 
 def test_a_saved_configuration_with_unknown_values_is_refused(quick: Compose) -> None:
-
 
     saved = quick().resolved
     with pytest.raises(ConfigError, match="somewhere: .*network.widht"):

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from conftest import Compose
 
+from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.assembly.points import build_data
 from gaplab.config.checks import ConfigError

@@ -66,12 +66,15 @@ def test_shards_cut_a_range_into_neighbours(world_size: int) -> None:
         assert [i for part in parts for i in range(num_points)[part]] == list(range(num_points))
 
 
-@pytest.mark.parametrize(("num_steps", "between"), [(12, 5), (1000, 120), (1000, 1), (49, 50), (230, 60), (7, 7)])
+@pytest.mark.parametrize(
+    ("num_steps", "between"), [(12, 5), (1000, 120), (1000, 1), (49, 50), (230, 60), (7, 7)]
+)
 def test_blocks_end_where_an_evaluation_is_due(num_steps: int, between: int) -> None:
     loader = make_loader(num_steps=num_steps, steps_between_evaluations=between)
     blocks = list(loader)
     assert len(blocks) == len(loader)
-    assert 1 <= min(map(len, blocks)) and max(map(len, blocks)) <= STEPS_PER_BLOCK
+    assert min(map(len, blocks)) >= 1
+    assert max(map(len, blocks)) <= STEPS_PER_BLOCK
     ends = [block[-1].step + 1 for block in blocks]
     assert ends[-1] == num_steps
     per_evaluation = -(-between // STEPS_PER_BLOCK)

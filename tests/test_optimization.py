@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Compose
 from torch import nn
 from torch.nn import functional
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LinearLR, LRScheduler
 
+from conftest import Compose
 from gaplab.assembly import build_run, build_trainer
 from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, OptimizerConfig, Schedule, SGDConfig
 from gaplab.networks import draw_dropout_masks
@@ -198,7 +198,9 @@ def test_a_run_equals_a_bare_loop_bit_for_bit(case: str, quick: Compose) -> None
 
 
 def test_a_loss_that_is_not_finite_names_its_step(quick: Compose, tmp_path: Path) -> None:
-    composed = quick("optimizer=sgd", "optimizer.lr=1e30", "network.widths=[8,8]", "network.activation=identity")
+    composed = quick(
+        "optimizer=sgd", "optimizer.lr=1e30", "network.widths=[8,8]", "network.activation=identity"
+    )
     with pytest.raises(DivergedError, match="the loss is not finite at step") as caught:
         run_one(composed, tmp_path / "run")
     # The first step whose loss is not finite in a bare loop over the same batches.

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import QUICK
 
+from conftest import QUICK
 from gaplab.config.checks import ConfigError
 from gaplab.config.registry import load_extensions
 
-EXTENSION = '''
+EXTENSION = """
 from dataclasses import dataclass
 
 import torch
@@ -54,7 +54,7 @@ def build_quadratic(config, in_features, out_features, generator):
 
 register("network", "quadratic", QuadraticConfig, build_quadratic)
 register("data", "stripes", StripesConfig, build_stripes)
-'''
+"""
 
 PROGRAM = """
 import sys

@@ -11,6 +11,7 @@ from rich.console import Console
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
 from gaplab.callbacks.card import Card
 from gaplab.callbacks.curves import GapCurves
+from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
 from gaplab.config.logging import LoggingConfig, SubRuns
@@ -22,8 +23,10 @@ from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.group import check_equal_parameters, reported_failures
 from gaplab.runs.links import SPLITS_BY_TAG, SPLITS_IN_COLOURS, deep_link
+from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan
 from gaplab.runs.placement import ALONE, Placement
+from gaplab.runs.requeueing import requeue
 from gaplab.runs.results import Result, print_result
 from gaplab.tasks.task import Task
 
@@ -33,8 +36,14 @@ def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
     if plan.finished:
         if placement.rank == 0:
             print(f"Already finished: {plan.path}")
+            unlock(plan.path)
         return float(read_json(plan.path / "result.json")["objective"])
-    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
+    try:
+        return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
+    except Preempted as error:
+        if placement.rank == 0:
+            requeue(error.number)
+        raise
 
 
 def run_one(
@@ -51,15 +60,18 @@ def run_one(
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
         DivergedError: If the loss is no longer finite; the directory says so too.
+        Preempted: If a stop signal came; the state is saved.
     """
     config = composed.config
     prepare_process(config)
     data, task = build_run(config)
+    if config.trainer.precision == "64-true":
+        task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
     run = RunDirectory(path, writes=placement.rank == 0)
     callbacks = build_callbacks(config, run, composed.overrides)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), placement)
     run.open(composed)
-    with run.recorded(), reported_failures(placement):
+    with signals_noted(), run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
         result = measure(trainer, task, data, run)

@@ -2,11 +2,11 @@
 
 import json
 import os
-import signal
 import sys
 import threading
 from typing import NoReturn
 
+from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.registry import load_extensions
 from gaplab.config.trainer import TrainerConfig
 from gaplab.runs.placement import Placement
@@ -16,7 +16,7 @@ EXIT_FAILED = 1
 
 def main(errand: str) -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; rank 0 decides what follows from it
+    NOTED.install()  # a signal to all processes of the run must not end this one before the others agree
     threading.Thread(target=_end_with_parent, daemon=True).start()
     content = json.loads(errand)
     placement = Placement(**content["placement"])
@@ -28,7 +28,7 @@ def main(errand: str) -> None:
     try:
         with reported_failures(placement):
             run_planned(agree(placement, _decided_elsewhere), placement)
-    except Exception:  # rank 0 has the message, or the same exception itself
+    except (Exception, Preempted, KeyboardInterrupt):  # rank 0 has the message, or the same exception itself
         sys.exit(EXIT_FAILED)
     leave_group()
 

@@ -18,7 +18,8 @@ class Card(Callback):
         self.describe = describe
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.write(trainer, trainer.global_step)
+        if trainer.global_step == 0:
+            self.write(trainer, 0)
 
     def write(self, trainer: Trainer, step: int) -> None:
         writer = event_writer(trainer)

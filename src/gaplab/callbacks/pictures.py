@@ -30,12 +30,14 @@ class Pictures(Callback):
         self.every_n_evaluations = every_n_evaluations
         self.all_along = all_along
         self.num_evaluations = 0
+        self.logged: dict[str, int] = {}
+        """Step of the latest picture by name: the end may be a measurement too."""
 
     def state_dict(self) -> dict[str, Any]:
-        return {"num_evaluations": self.num_evaluations}
+        return {"num_evaluations": self.num_evaluations, "logged": self.logged}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.num_evaluations = state_dict["num_evaluations"]
+        self.num_evaluations, self.logged = state_dict["num_evaluations"], state_dict["logged"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
@@ -63,7 +65,8 @@ class Pictures(Callback):
             png = encode_png(pixels)
             if final:
                 save_bytes(png, self.folder / f"{name}.png")
-            if writer is not None:
+            if writer is not None and self.logged.get(name) != trainer.global_step:
+                self.logged[name] = trainer.global_step
                 image = Summary.Image(
                     height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
                 )

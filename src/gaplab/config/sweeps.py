@@ -42,6 +42,17 @@ def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: 
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{_digest(own)}"
 
 
+def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of a job that are the same in all jobs of its sweep, as Hydra writes them.
+
+    >>> fixed_words(["seed=3", "optimizer.lr=0.001"], ["seed=range(0,9)", "optimizer.lr=1e-3"])
+    ['optimizer.lr=0.001']
+    """
+    parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+    fixed = {override.key_or_group for override in parsed if not override.is_sweep_override()}
+    return [text for text in job_overrides if text.lstrip("+~").split("=")[0] in fixed]
+
+
 def num_jobs(overrides: Sequence[str]) -> int:
     """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
 
