@@ -106,17 +106,17 @@ def test_a_diverged_network_is_drawn_grey() -> None:
     picture = draw_decision_regions(diverged, POINTS, torch.tensor([2, 2, 2, 2]), extent=extent)
     assert picture[to_pixel(-1.8, 1.8, extent)].tolist() == [128, 128, 128]
     draw_confidence(diverged, POINTS)
-    draw_mistakes(diverged, POINTS, LABELS)
+    draw_mistakes(diverged, POINTS, LABELS, 4, extent=extent)
 
 
-def test_mistakes_are_drawn_alone_in_the_colour_of_their_class() -> None:
+def test_mistakes_are_drawn_in_the_colour_of_their_class() -> None:
     extent = (-2.0, 2.0, -2.0, 2.0)
-    picture = draw_mistakes(right_half_plane, POINTS, LABELS, extent=extent)
+    picture = draw_mistakes(right_half_plane, POINTS[3:], LABELS[3:], 4, extent=extent)
     colors = torch.tensor(class_colors(2))
     wrong = picture[to_pixel(-0.5, -0.5, extent)].float()
     torch.testing.assert_close(wrong, 255 * 0.75 * colors[1], atol=2.0, rtol=0)
-    correct = picture[to_pixel(1.0, 0.2, extent)]
-    assert torch.equal(correct, picture[to_pixel(1.0, 0.0, extent)])  # nothing but the pale region
+    region = picture[to_pixel(1.0, 0.0, extent)].float()
+    torch.testing.assert_close(region, 255 * (1 - 0.25 * (1 - colors[1])), atol=1.0, rtol=0)
 
 
 def test_drawing_leaves_no_gradient_on_a_trainable_model() -> None:
