@@ -148,8 +148,8 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 def test_charts_name_the_tags_that_exist() -> None:
     charts = charts_of_classifier(subruns=False)["gaplab"]
-    assert charts["1 Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
-    assert charts_of_classifier(subruns=True)["gaplab"]["1 Loss"] == ["Multiline", ["^loss$"]]
+    assert charts["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
+    assert charts_of_classifier(subruns=True)["gaplab"]["Loss"] == ["Multiline", ["^loss$"]]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

@@ -78,7 +78,7 @@ def run_one(
         result.compare(config.published)
         report(result, run, config.logging)
         run.mark(Status.finished)
-        record_end(trainer, result)
+    record_end(trainer, result)
     return result
 
 
