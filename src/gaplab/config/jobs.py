@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.config_loader import ConfigLoader
@@ -37,7 +38,7 @@ class Job:
         return 1 if isinstance(devices, str) else devices
 
 
-def job_of_sweep(tree: DictConfig, facts: DictConfig) -> Job:
+def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
     """Make a job of what Hydra composed for it.
 
     Args:

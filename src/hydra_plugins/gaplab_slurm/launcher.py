@@ -26,7 +26,7 @@ class SlurmLauncher(Launcher):
     """Submits jobs and returns at once; the same command later submits what is not finished."""
 
     def __init__(self, **settings: Any) -> None:
-        self.site = SlurmConfig(**settings)
+        self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.config = hydra_context, config
@@ -34,43 +34,50 @@ class SlurmLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit an array for each shape of jobs (nodes and processes)."""
         try:
+            site = SlurmConfig(**self.settings)
             jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
             waiting = [job for job in jobs if not is_finished(job)]
             if len(waiting) < len(jobs):
                 print(f"{len(jobs) - len(waiting)} of {len(jobs)} jobs are finished already.")
             for number, (_, group) in enumerate(groupby(sorted(waiting, key=_shape), key=_shape)):
-                self._submit(list(group), jobs[0].path.parent.resolve() / "slurm" / str(number))
+                submit(site, list(group), jobs[0].path.parent.resolve() / "slurm" / str(number))
         except ConfigError as error:
             refuse(error)
         return []
 
-    def _submit(self, jobs: list[Job], folder: Path) -> None:
-        tasks = [jobs[i : i + self.site.jobs_per_task] for i in range(0, len(jobs), self.site.jobs_per_task)]
-        script = batch_script(self.site, jobs[0], len(tasks), folder)
-        if self.site.dry_run:
-            print(script)
-            return
-        if shutil.which("sbatch") is None:
-            raise ConfigError(
-                "hydra/launcher=slurm: expected the command sbatch, but this machine has none. Start from a "
-                "login node, or look at the script with hydra.launcher.dry_run=true."
-            )
-        for number, task in enumerate(tasks):
-            shutil.rmtree(folder / str(number), ignore_errors=True)
-            for position, job in enumerate(task):
-                freeze(job, folder / str(number) / f"{position:05}.yaml")
-        (folder / "batch.sh").write_text(script)
-        answer = subprocess.run(
-            ["sbatch", "--parsable", str(folder / "batch.sh")], capture_output=True, text=True
+
+def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
+    """Freeze the jobs in ``folder`` and submit them as one array.
+
+    Raises:
+        ConfigError: If there is no SLURM, or it refuses.
+    """
+    tasks = [jobs[i : i + site.jobs_per_task] for i in range(0, len(jobs), site.jobs_per_task)]
+    script = batch_script(site, jobs[0], len(tasks), folder)
+    if site.dry_run:
+        print(script)
+        return
+    if shutil.which("sbatch") is None:
+        raise ConfigError(
+            "hydra/launcher=slurm: expected the command sbatch, but this machine has none. Start from a "
+            "login node, or look at the script with hydra.launcher.dry_run=true."
         )
-        if answer.returncode:
-            raise ConfigError(
-                f"hydra/launcher=slurm: sbatch refuses {folder / 'batch.sh'}: {answer.stderr.strip()}"
-            )
-        number = answer.stdout.strip().split(";")[0]
-        print(f"Submitted {len(jobs)} jobs as {number}_[0-{len(tasks) - 1}]; scancel {number} ends them.")
-        print(f"Follow: tail -F {folder}/*.txt")
-        print(f"Runs: {jobs[0].path.parent}")
+    for number, task in enumerate(tasks):
+        shutil.rmtree(folder / str(number), ignore_errors=True)
+        for position, job in enumerate(task):
+            freeze(job, folder / str(number) / f"{position:05}.yaml")
+    (folder / "batch.sh").write_text(script)
+    answer = subprocess.run(
+        ["sbatch", "--parsable", str(folder / "batch.sh")], capture_output=True, text=True
+    )
+    if answer.returncode:
+        raise ConfigError(
+            f"hydra/launcher=slurm: sbatch refuses {folder / 'batch.sh'}: {answer.stderr.strip()}"
+        )
+    array = answer.stdout.strip().split(";")[0]
+    print(f"Submitted {len(jobs)} jobs as {array}_[0-{len(tasks) - 1}]; scancel {array} ends them.")
+    print(f"Follow: tail -F {folder}/*.txt")
+    print(f"Runs: {jobs[0].path.parent}")
 
 
 def _shape(job: Job) -> tuple[int, int, str]:
