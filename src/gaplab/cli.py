@@ -72,7 +72,7 @@ def _plan_single(composed: Composed) -> "Plan":
     from gaplab.runs.identity import run_directory
     from gaplab.runs.opening import plan_new
 
-    return plan_new(composed, run_directory(composed.config.run, composed.overrides))
+    return plan_new(composed, run_directory(composed.config.run, overrides=composed.overrides))
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")

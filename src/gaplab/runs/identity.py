@@ -29,14 +29,14 @@ def new_run_id(environment: Mapping[str, str] = os.environ, overrides: Sequence[
     """
     digest = hashlib.blake2b("\n".join(sorted(overrides)).encode(), digest_size=3).hexdigest()
     end = f"-{digest}" if overrides else ""
-    if "TORCHELASTIC_RUN_ID" in environment:
-        elastic = environment["TORCHELASTIC_RUN_ID"]
-        return f"torchrun-{_agent_start() if elastic == 'none' else elastic}{end}"
     if "SLURM_JOB_ID" in environment and not is_interactive(environment):
         array = environment.get("SLURM_ARRAY_JOB_ID")
         if array is not None:
             return f"slurm-{array}_{environment['SLURM_ARRAY_TASK_ID']}{end}"
         return f"slurm-{environment['SLURM_JOB_ID']}{end}"
+    if "TORCHELASTIC_RUN_ID" in environment:
+        elastic = environment["TORCHELASTIC_RUN_ID"]
+        return f"torchrun-{_agent_start() if elastic == 'none' else elastic}{end}"
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
