@@ -18,7 +18,7 @@ ORDER = (
     ("callbacks",),
     ("runs",),
     ("assembly",),
-    ("loading",),
+    ("loading", "measures", "phenomena"),
     ("study",),
     ("evaluate", "report", "processes", "exits"),
     ("cli", "worker", "job"),

@@ -64,9 +64,7 @@ def judge(results: dict[str, dict[str, list[float]]]) -> Verdict:
         ),
     ]
     names = sorted(results, key=lambda name: -sum(results[name]["test"]))
-    mean = {
-        name: {key: sum(values) / len(values) for key, values in results[name].items()} for name in names
-    }
+    mean = {name: {key: sum(values) / len(values) for key, values in results[name].items()} for name in names}
     return Verdict(
         checks=checks,
         columns=("activation", "distance of the hidden weights", "train accuracy", "test accuracy"),

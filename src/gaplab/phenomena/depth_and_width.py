@@ -47,9 +47,13 @@ def judge(results: dict[tuple[int, int], Result]) -> Verdict:
     ]
     return Verdict(
         checks=[
-            at_least(f"2 layers of {widths[-1]} beat {depths[-1]} such layers by 0.3 in test accuracy", lead, 0.3),
+            at_least(
+                f"2 layers of {widths[-1]} beat {depths[-1]} such layers by 0.3 in test accuracy", lead, 0.3
+            ),
             at_most(
-                f"{depths[-1]} layers do not even fit their training set (accuracy below 0.5)", largest.train, 0.5
+                f"{depths[-1]} layers do not even fit their training set (accuracy below 0.5)",
+                largest.train,
+                0.5,
             ),
             at_most(
                 f"of the best accuracy in the grid, 2 x 16 ({moderate.num_parameters} parameters) misses at most 0.04",

@@ -47,7 +47,9 @@ def common_point(labels: Labels) -> Tensor | None:
 
 def best_linear_accuracy(truth: Labels) -> float:
     """The largest share of right answers of any linear threshold, exactly."""
-    return max(sum(a == b for a, b in zip(labels, truth, strict=True)) for labels in threshold_labelings()) / 4
+    return (
+        max(sum(a == b for a, b in zip(labels, truth, strict=True)) for labels in threshold_labelings()) / 4
+    )
 
 
 def perceptron_epochs(truth: Labels, order: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int]]:
