@@ -99,6 +99,7 @@ def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirecto
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),
+        criterion=task.criterion,
         history=curves.history,
     )
     if run.best.is_file():

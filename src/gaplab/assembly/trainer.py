@@ -11,8 +11,10 @@ from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import GapCurves
 from gaplab.callbacks.pictures import DecisionPictures
 from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.samples import SamplePictures
 from gaplab.callbacks.stopping import StopAtLastStep, StopAtTrainLevel
 from gaplab.config.checks import ConfigError
+from gaplab.config.generation import GenerationConfig
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.runs.atomic import AtomicCheckpointIO
@@ -23,13 +25,15 @@ from gaplab.runs.placement import ALONE, Placement
 
 def build_callbacks(config: Config, run: RunDirectory) -> list[Callback]:
     trainer = config.trainer
+    generates = isinstance(config.task, GenerationConfig)
+    monitor = config.task.criterion.format(split="val")
     callbacks: list[Callback] = [
         GapCurves(),
-        DecisionPictures(run.figures),
-        Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds),
+        SamplePictures(run.figures) if generates else DecisionPictures(run.figures),
+        Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, monitor),
     ]
     if trainer.early_stopping_patience is not None:
-        callbacks.append(EarlyStopping("loss/val", patience=trainer.early_stopping_patience))
+        callbacks.append(EarlyStopping(monitor, patience=trainer.early_stopping_patience))
     if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
         callbacks.append(StopAtTrainLevel(trainer.stop_at_train_loss, trainer.stop_at_train_accuracy))
     if trainer.progress_bar:

@@ -40,11 +40,10 @@ class GapCurves(Callback):
             return
         table = pl_module.scorecard()
         self.history[trainer.global_step] = table
-        error = table["gap/loss_error"]
-        extra = {
-            "gap/loss_lower": table["gap/loss"] - error,
-            "gap/loss_upper": table["gap/loss"] + error,
-            "optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"],
-        }
+        extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        if "gap/loss" in table:
+            error = table["gap/loss_error"]
+            extra["gap/loss_lower"] = table["gap/loss"] - error
+            extra["gap/loss_upper"] = table["gap/loss"] + error
         for logger in trainer.loggers:
             logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)

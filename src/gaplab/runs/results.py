@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaplab.config.schema import PublishedNumber, Relation
+from gaplab.runs.generation_table import print_generation
 
 
 @dataclass(slots=True)
@@ -43,13 +44,17 @@ class Result:
     best: dict[str, float] | None = None
     """Scorecard of the weights with the smallest validation loss."""
     best_step: int | None = None
+    criterion: str = "loss/{split}"
+    """Tag of what selected the best weights."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the smallest validation loss, or the last test loss without validation."""
-        return self.last["loss/test"] if self.best is None else self.best["loss/val"]
+        """What a sweep minimises: the criterion on val at the best weights, or on test without validation."""
+        if self.best is None:
+            return self.last[self.criterion.format(split="test")]
+        return self.best[self.criterion.format(split="val")]
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""
@@ -86,6 +91,16 @@ class Result:
 
 def print_result(result: Result, console: Console) -> None:
     """Print the table that a run ends with."""
+    if "gap/loss" in result.last:
+        _print_splits(result, console)
+    else:
+        print_generation(result.last, f"{result.num_parameters} parameters, {result.step} steps", console)
+    for comparison in result.comparisons:
+        _print_comparison(comparison, console)
+
+
+def _print_splits(result: Result, console: Console) -> None:
+    """Print losses and accuracies of all splits, and their gaps."""
     table = Table(title=f"{result.num_parameters} parameters, {result.num_train_points} training points")
     for column in ("weights", "quantity", "train", "val", "test", "gap"):
         table.add_column(column, justify="left" if column in ("weights", "quantity") else "right")
@@ -103,8 +118,6 @@ def print_result(result: Result, console: Console) -> None:
     console.print(table)
     scale = result.last["scale/sqrt_params_over_points"]
     console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
-    for comparison in result.comparisons:
-        _print_comparison(comparison, console)
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:
