@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 import warnings
 from typing import Any
 
@@ -158,7 +159,7 @@ class AdversarialTask(Task):
             if values:
                 mean = float(torch.stack(values).mean())
                 self.block_losses[f"loss/{player}_batch"] = mean
-                if not torch.isfinite(torch.tensor(mean)):
+                if not math.isfinite(mean):
                     raise DivergedError(f"the {player}'s loss", block[-1].step)
 
     def step_discriminator(self, batch: Batch) -> Tensor:

@@ -123,5 +123,5 @@ def move_average(average: nn.Module, network: nn.Module, ema: float, step: int) 
     past = min(ema, (step + 1) / (step + 10))
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - past)
-    for mean, value in zip(average.buffers(), network.buffers(), strict=True):
-        mean.copy_(value)
+    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(buffer)
