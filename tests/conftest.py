@@ -1,5 +1,6 @@
 """Fixtures that many tests share: small configurations, and runs that are done once a session."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,3 +52,11 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "finished"
     run_one(compose_config([*QUICK, "data.label_noise=0.2"]), path)
     return path
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

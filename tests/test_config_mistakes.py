@@ -65,7 +65,12 @@ MISTAKES = {
     "trainer.max_steps=5 trainer.max_epochs=7": ["trainer.max_steps", "trainer.max_epochs", "5 and 7"],
     "task.objective=hinge task.label_smoothing=0.1": ["task.label_smoothing", "cross_entropy", "0.1"],
     "data.num_val_points=0 trainer.early_stopping_patience=3": ["early_stopping", "data.num_val_points"],
-    "trainer.devices=65": ["trainer.devices", "64", "65", "data.batch_size"],
+    "data.batch_size=8 trainer.devices=9 trainer.num_nodes=1": [
+        "trainer.devices",
+        "batch (8)",
+        "got 9",
+        "data.batch_size",
+    ],
     "data.fold=1": ["data.fold", "data.num_folds", "got 1"],
     "data.num_folds=4 data.fold=4": ["data.fold", "between 0 and 3", "got 4"],
     "data=two_spirals data.num_points=100": ["two_spirals", "194", "data=spirals"],

@@ -1,8 +1,7 @@
 """A run that was stopped and continued ends with the numbers of one that was not."""
 
 import json
-import os
-import socket
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from lightning.pytorch import Trainer
 
 from conftest import Compose
 from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
 from gaplab.runs.atomic import write_json
@@ -27,17 +27,18 @@ from gaplab.study import run_one, run_planned
 
 @pytest.fixture
 def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Let a run be interrupted at a step, as by Ctrl-C: it saves and raises ``KeyboardInterrupt``."""
+    """Let a run be interrupted at a step, as by a signal: it saves and raises ``Preempted``."""
     original = Checkpoints.on_train_batch_start
 
     def arm(step: int | None) -> None:
         def hook(self: Checkpoints, trainer: Trainer, *arguments: Any) -> None:
-            self.interrupted = step is not None and trainer.global_step >= step
+            NOTED.number = signal.SIGTERM if step is not None and trainer.global_step >= step else 0
             original(self, trainer, *arguments)
 
         monkeypatch.setattr(Checkpoints, "on_train_batch_start", hook)
 
-    return arm
+    yield arm
+    NOTED.number = 0
 
 
 def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, dict[str, float]]]:
@@ -67,7 +68,7 @@ def test_stopped_and_continued_equals_uninterrupted(
     stop_at(None)
     run_one(composed, tmp_path / "whole")
     stop_at(stop)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Preempted):
         run_one(composed, tmp_path / "parts")
     assert read_json(tmp_path / "parts" / "run.json")["status"] == "preempted"
     stop_at(None)
@@ -89,7 +90,7 @@ def stopped_run(quick: Compose, tmp_path: Path, stop_at: Any) -> Path:
     """A run that was stopped at its first measurement."""
     stop_at(8)
     path = tmp_path / "stopped"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Preempted):
         run_one(quick("optimizer=sgd"), path)
     stop_at(None)
     return path
@@ -157,17 +158,20 @@ def test_a_directory_of_another_configuration_is_refused(quick: Compose, stopped
         plan_new(quick("optimizer=sgd", "optimizer.lr=0.5"), stopped_run)
 
 
-def test_a_directory_in_which_a_process_works_is_refused(quick: Compose, stopped_run: Path) -> None:
-    record = read_json(stopped_run / "run.json")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
-        live = {"status": "running", "pid": alive.pid, "host": socket.gethostname()}
-        write_json(stopped_run / "run.json", record | live)
-        with pytest.raises(ConfigError, match=f"a run is at work in this directory .process {alive.pid}"):
+HOLD = "import sys; from pathlib import Path; from gaplab.runs.locking import lock; lock(Path(sys.argv[1]))"
+
+
+def test_a_directory_in_which_a_process_works_is_refused(stopped_run: Path) -> None:
+    code = f"{HOLD}; print('locked', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(stopped_run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as alive:
+        assert alive.stdout is not None
+        assert alive.stdout.readline() == b"locked\n"
+        with pytest.raises(ConfigError, match="a run is at work in this directory"):
             plan_resumption(stopped_run, [])
-        alive.communicate(b"\n")
+        alive.kill()
     assert plan_resumption(stopped_run, []).checkpoint is not None, "a process that died is no obstacle"
-    write_json(stopped_run / "run.json", record | live | {"pid": os.getpid(), "host": "elsewhere"})
-    assert plan_resumption(stopped_run, []).checkpoint is not None
 
 
 def test_an_attempt_without_a_checkpoint_starts_again(quick: Compose, stopped_run: Path) -> None:

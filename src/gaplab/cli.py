@@ -21,7 +21,7 @@ from gaplab.config.compose import CONFIG_DIR, Composed, compose_config, convert
 from gaplab.config.overview import overview
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
-from gaplab.config.sweeps import job_name, sweep_name
+from gaplab.config.sweeps import fixed_words, job_name, limit_subruns, sweep_name
 from gaplab.processes import run_with_all_processes
 from gaplab.runs.placement import find_placement
 
@@ -84,9 +84,9 @@ def run_single(overrides: list[str]) -> None:
         from gaplab.tasks.optimization import DivergedError
 
         if isinstance(error, DivergedError):
-            print(f"Diverged: {error}. {error.advice}", *error.__notes__, file=sys.stderr)
+            print(f"Diverged: {error}. {error.advice}", *getattr(error, "__notes__", []), file=sys.stderr)
         elif isinstance(error, OtherProcessFailedError):
-            print(f"error: {error}", *error.__notes__, sep="\n", file=sys.stderr)
+            print(f"error: {error}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         else:
             raise
         sys.exit(EXIT_FAILED)
@@ -106,9 +106,10 @@ def _hydra_main(tree: DictConfig) -> float:
 
     facts = HydraConfig.get()
     words = list(facts.overrides.task)
+    given = [word for word in sys.argv[1:] if not word.startswith("-")]
+    limit_subruns(tree, given)
     composed = convert(tree, dict(facts.runtime.choices), words)
-    swept = [word for word in sys.argv[1:] if not word.startswith("-")]
-    path = Path(facts.sweep.dir) / job_name(words, swept, facts.job.num)
+    path = Path(facts.sweep.dir) / job_name(words, fixed_words(words, given), facts.job.num)
     from gaplab.runs.opening import plan_new
 
     try:

@@ -9,10 +9,12 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -106,7 +108,11 @@ def started_workers(count: int, config: Config) -> Iterator[tuple[Placement, soc
                     dataclasses.replace(placement, rank=rank, local_rank=rank), config.trainer
                 )
             threading.Thread(target=_watch, args=(workers, ended), daemon=True).start()
-            yield placement, listener
+            try:
+                yield placement, listener
+            except RuntimeError as error:
+                _blame_killed_worker(workers, error)
+                raise
             ended.set()
             for worker in workers.values():
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -114,8 +120,8 @@ def started_workers(count: int, config: Config) -> Iterator[tuple[Placement, soc
         finally:
             ended.set()
             for worker in workers.values():
-                worker.kill()
-                worker.wait()
+                with worker:  # closes its standard input, and waits
+                    worker.kill()
             _leave_group()
 
 
@@ -128,6 +134,19 @@ def _start_worker(placement: Placement, config: TrainerConfig) -> subprocess.Pop
     return subprocess.Popen(
         [sys.executable, "-m", "gaplab.worker", json.dumps(errand)], stdin=subprocess.PIPE
     )
+
+
+def _blame_killed_worker(workers: dict[int, subprocess.Popen[bytes]], error: RuntimeError) -> None:
+    """Raise a readable error if a worker was killed, which the process group reports as a lost connection."""
+    from gaplab.runs.group import OtherProcessFailedError
+
+    time.sleep(0.5)
+    for rank, worker in workers.items():
+        code = worker.poll()
+        if code is not None and code < 0:
+            raise OtherProcessFailedError(
+                f"process {rank} of {len(workers) + 1} was ended by {signal.Signals(-code).name}"
+            ) from error
 
 
 def _watch(workers: dict[int, subprocess.Popen[bytes]], ended: threading.Event) -> None:

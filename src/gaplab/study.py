@@ -9,9 +9,12 @@ from lightning.pytorch import Trainer
 from rich.console import Console
 
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.callbacks.card import Card
 from gaplab.callbacks.curves import GapCurves
 from gaplab.callbacks.preemption import Preempted, signals_noted
+from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
+from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.networks import num_parameters
@@ -19,6 +22,7 @@ from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.group import check_equal_parameters, reported_failures
+from gaplab.runs.links import SPLITS_BY_TAG, SPLITS_IN_COLOURS, deep_link
 from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan
 from gaplab.runs.placement import ALONE, Placement
@@ -64,15 +68,17 @@ def run_one(
     if config.trainer.precision == "64-true":
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
     run = RunDirectory(path, writes=placement.rank == 0)
-    trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run), placement)
+    callbacks = build_callbacks(config, run, composed.overrides)
+    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), placement)
     run.open(composed)
     with signals_noted(), run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
         result = measure(trainer, task, data, run)
         result.compare(config.published)
-        report(result, run)
+        report(result, run, config.logging)
         run.mark(Status.finished)
+        record_end(trainer, result)
     return result
 
 
@@ -115,7 +121,7 @@ def _scores(trainer: Trainer, task: Task, data: PointDataModule) -> dict[str, fl
     return task.scorecard()
 
 
-def report(result: Result, run: RunDirectory) -> None:
+def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
     """Leave the result in the run directory and show it."""
     if run.writes:
         write_json(run.path / "result.json", result.as_json())
@@ -123,3 +129,14 @@ def report(result: Result, run: RunDirectory) -> None:
         print_result(result, console)
         console.print(f"Run: {run.path}", highlight=False, soft_wrap=True)
         console.print(f"Look: tensorboard --logdir {run.path.parent}", highlight=False, soft_wrap=True)
+        tags = SPLITS_BY_TAG if shown.subruns is SubRuns.never else SPLITS_IN_COLOURS
+        console.print(f"then  {deep_link(run.path.name, tags)}", highlight=False, soft_wrap=True)
+
+
+def record_end(trainer: Trainer, result: Result) -> None:
+    """Write the final metrics, the status and the finished run card to TensorBoard."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Session):
+            callback.conclude(result.best or result.last, result.step)
+        elif isinstance(callback, Card):
+            callback.write(trainer, result.step)

@@ -1,48 +1,18 @@
-"""Callbacks, loggers and Lightning's Trainer from the configuration."""
+"""Lightning's Trainer from the configuration."""
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
-from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.callbacks.curves import GapCurves
-from gaplab.callbacks.pictures import DecisionPictures
-from gaplab.callbacks.progress import StepProgress
-from gaplab.callbacks.samples import SamplePictures
-from gaplab.callbacks.stopping import StopAtLastStep, StopAtTrainLevel
+from gaplab.callbacks.stopping import StopAtLastStep
 from gaplab.config.checks import ConfigError
-from gaplab.config.generation import GenerationConfig
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.runs.atomic import AtomicCheckpointIO
-from gaplab.runs.directory import RunDirectory
 from gaplab.runs.environment import PlacedEnvironment
 from gaplab.runs.placement import ALONE, Placement
-
-
-def build_callbacks(config: Config, run: RunDirectory) -> list[Callback]:
-    trainer = config.trainer
-    generates = isinstance(config.task, GenerationConfig)
-    monitor = config.task.criterion.format(split="val")
-    callbacks: list[Callback] = [
-        GapCurves(),
-        SamplePictures(run.figures) if generates else DecisionPictures(run.figures),
-        Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, monitor),
-    ]
-    if trainer.early_stopping_patience is not None:
-        callbacks.append(EarlyStopping(monitor, patience=trainer.early_stopping_patience))
-    if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
-        callbacks.append(StopAtTrainLevel(trainer.stop_at_train_loss, trainer.stop_at_train_accuracy))
-    if trainer.progress_bar:
-        callbacks.append(StepProgress(config.num_steps))
-    return callbacks
-
-
-def build_loggers(run: RunDirectory) -> list[Logger]:
-    return [TensorBoardLogger(run.path, name="", version="", default_hp_metric=False)]
 
 
 def build_trainer(

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from gaplab.callbacks.preemption import NOTED, Preempted
 
@@ -81,8 +80,7 @@ class Checkpoints(Callback):
         if trainer.global_step != self.saved_step:
             if trainer.is_global_zero:
                 for logger in trainer.loggers:
-                    if isinstance(logger, TensorBoardLogger):
-                        logger.experiment.flush()
+                    logger.save()
                 keep_previous(self.last)
             trainer.save_checkpoint(self.last)
             self.saved_step = trainer.global_step

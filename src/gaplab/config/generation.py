@@ -45,7 +45,7 @@ class GenerationConfig(TaskConfig):
     steps on every ``discriminator_steps``-th batch.
     """
 
-    criterion: ClassVar[str] = "distance/sliced_wasserstein_{split}"
+    criterion: ClassVar[str] = "distance/sliced_w2_{split}"
 
     defaults: list[Any] = field(
         default_factory=lambda: [

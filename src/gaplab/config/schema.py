@@ -7,6 +7,7 @@ from omegaconf import II
 
 from gaplab.config.checks import ConfigError, check
 from gaplab.config.data import DataConfig
+from gaplab.config.logging import LoggingConfig
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.task import TaskConfig
@@ -86,6 +87,7 @@ class Config:
     task: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""
 

@@ -12,12 +12,12 @@ def print_generation(scores: dict[str, float], title: str, console: Console) -> 
     for column in ("quantity", *SPLITS, "gap", "ceiling"):
         table.add_column(column, justify="left" if column == "quantity" else "right", no_wrap=True)
     for name in _quantities(scores):
-        quantity = name.partition("/")[2]
+        gap_name = f"gap/{name.replace('/', '_')}"
         splits = [scores.get(f"{name}_{split}") for split in SPLITS]
         if splits == [None] * 3:
             splits[2] = scores[name]
-        gap = scores.get(f"gap/{quantity}")
-        error = scores.get(f"gap/{quantity}_error")
+        gap = scores.get(gap_name)
+        error = scores.get(f"{gap_name}_error")
         ceiling = scores.get(f"ceiling/{name}", scores.get(f"ceiling/{name}_test"))
         shown = "" if gap is None else f"{gap:+.4f}" + ("" if error is None else f" ± {error:.4f}")
         table.add_row(name, *(_number(value) for value in splits), shown, _number(ceiling))

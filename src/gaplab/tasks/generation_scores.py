@@ -65,6 +65,15 @@ def spiral_scores(num_arms: int) -> LawScores:
     return scores
 
 
+def gap_tag(name: str) -> str:
+    """Return the tag of a score's gap.
+
+    >>> gap_tag("judge/accuracy")
+    'gap/judge_accuracy'
+    """
+    return f"gap/{name.replace('/', '_')}"
+
+
 def sample_scores(
     points: Tensor,
     labels: Tensor | None,
@@ -90,26 +99,25 @@ def sample_scores(
     real = {split: reference[:number] for split, reference in references.items()}
     for split in real:
         distance = sliced_wasserstein2(fake, real[split], generator=generator)
-        table[f"distance/sliced_wasserstein_{split}"] = distance
+        table[f"distance/sliced_w2_{split}"] = distance
     neighbours = neighbour_scores(real["test"], fake)
     table |= {f"coverage/{name}": value for name, value in neighbours._asdict().items()}
     table["distance/copying_ratio"] = copying_ratio(fake, real["train"], real["test"])
-    table["distance/nearest_split_gap"] = nearest_split_gap(fake, real["train"], real["test"])
+    table["distance/nearest_split"] = nearest_split_gap(fake, real["train"], real["test"])
     if thorough:
         if find_spec("scipy"):
             left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
-            table["distance/exact_wasserstein"] = exact_wasserstein2(left, right)
+            table["distance/exact_w2"] = exact_wasserstein2(left, right)
         for split in ("train", "test"):
             judge = two_sample_test(real[split], fake, generator=generator)
-            table[f"two_sample/accuracy_{split}"] = judge.accuracy
-            table[f"two_sample/p_value_{split}"] = judge.p_value
+            table[f"judge/accuracy_{split}"] = judge.accuracy
+            table[f"judge/p_value_{split}"] = judge.p_value
             left, right = real[split][:QUICK_POINTS], fake[:QUICK_POINTS]
             mmd, p_value = mmd_test(left, right, generator=generator)
-            table[f"two_sample/mmd_{split}"], table[f"two_sample/mmd_p_value_{split}"] = mmd, p_value
-    for name in ("distance/sliced_wasserstein", "two_sample/accuracy", "two_sample/mmd"):
+            table[f"mmd/squared_{split}"], table[f"mmd/p_value_{split}"] = mmd, p_value
+    for name in ("distance/sliced_w2", "judge/accuracy", "mmd/squared"):
         if f"{name}_test" in table:
-            gap = table[f"{name}_test"] - table[f"{name}_train"]
-            table[f"gap/{name.partition('/')[2]}"] = gap
+            table[gap_tag(name)] = table[f"{name}_test"] - table[f"{name}_train"]
     return {name: value for name, value in table.items() if math.isfinite(value)}
 
 
@@ -150,8 +158,8 @@ def discriminator_scores(
         values[name] = loss(real_scores[:, None], fake_scores[:, None]).double()
         table[f"loss/discriminator_{name}"] = values[name].mean().item()
     train, test = values["train"], values["test"]
-    table["gap/discriminator"] = (test.mean() - train.mean()).item()
-    table["gap/discriminator_error"] = gap_standard_error(
+    table[gap_tag("loss/discriminator")] = (test.mean() - train.mean()).item()
+    table["gap/loss_discriminator_error"] = gap_standard_error(
         train.var().item(), len(train), test.var().item(), len(test)
     )
     return table
