@@ -110,6 +110,7 @@ def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule,
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),
+        criterion=task.criterion,
         history=curves.history,
     )
     result.bounds, result.capacity = final_measures(config, task, data)
