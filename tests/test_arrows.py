@@ -20,7 +20,7 @@ ORDER = (
     ("assembly",),
     ("loading", "measures", "phenomena"),
     ("study",),
-    ("evaluate", "report", "processes"),
+    ("evaluate", "report", "processes", "exits"),
     ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

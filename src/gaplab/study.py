@@ -82,7 +82,7 @@ def run_one(
         result.compare(config.published)
         report(result, run, config.logging)
         run.mark(Status.finished)
-        record_end(trainer, result)
+    record_end(trainer, result)
     return result
 
 
@@ -95,6 +95,7 @@ def prepare_process(config: Config) -> None:
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see runs/placement.py
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
@@ -109,6 +110,7 @@ def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule,
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),
+        criterion=task.criterion,
         history=curves.history,
     )
     result.bounds, result.capacity = final_measures(config, task, data)

@@ -28,9 +28,10 @@ class Checkpoints(Callback):
     that is resumed in its directory does not want.
     """
 
-    def __init__(self, last: Path, best: Path, every_n_seconds: float) -> None:
+    def __init__(self, last: Path, best: Path, every_n_seconds: float, monitor: str = "loss/val") -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds
+        self.monitor = monitor
         self.best_loss = float("inf")
         self.best_step = 0
         self.saved_step = -1
@@ -50,7 +51,7 @@ class Checkpoints(Callback):
         NOTED.install()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = trainer.callback_metrics.get("loss/val")
+        loss = trainer.callback_metrics.get(self.monitor)
         if trainer.state.fn == "fit" and loss is not None and float(loss) < self.best_loss:
             self.best_loss, self.best_step = float(loss), trainer.global_step
             trainer.save_checkpoint(self.best, weights_only=True)

@@ -61,7 +61,9 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
-    content["choices"] = {group: choices.get(group) for group in (*SHIPPED, "experiment")}
+    content["choices"] = {
+        group: name for group, name in choices.items() if group.split("@")[0] in (*SHIPPED, "experiment")
+    }
     return Composed(config=config, resolved=content, overrides=overrides)
 
 
@@ -80,7 +82,8 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
-    tree = compose_tree([f"{group}={choices[group]}" for group in SHIPPED if choices.get(group)])
+    groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in SHIPPED}
+    tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)
     try:

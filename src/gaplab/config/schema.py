@@ -105,6 +105,7 @@ class Config:
                 "trainer.early_stopping_patience: expected validation points to watch, but "
                 "data.num_val_points and data.num_folds are 0. Set one of them."
             )
+        self.task.check_fits(self)
         if self.trainer.num_processes is not None:
             self.check_num_processes(self.trainer.num_processes)
 

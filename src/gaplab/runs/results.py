@@ -8,6 +8,7 @@ from rich.table import Table
 
 from gaplab.config.schema import PublishedNumber, Relation
 from gaplab.metrics.bounds import Bound
+from gaplab.runs.generation_table import print_generation
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Result:
     best: dict[str, float] | None = None
     """Scorecard of the weights with the smallest validation loss."""
     best_step: int | None = None
+    criterion: str = "loss/{split}"
+    """Tag of what selected the best weights."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
@@ -59,8 +62,10 @@ class Result:
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the smallest validation loss, or the last test loss without validation."""
-        return self.last["loss/test"] if self.best is None else self.best["loss/val"]
+        """What a sweep minimises: the criterion on val at the best weights, or on test without validation."""
+        if self.best is None:
+            return self.last[self.criterion.format(split="test")]
+        return self.best[self.criterion.format(split="val")]
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""
@@ -99,6 +104,16 @@ class Result:
 
 def print_result(result: Result, console: Console) -> None:
     """Print the table that a run ends with."""
+    if "gap/loss" in result.last:
+        _print_splits(result, console)
+    else:
+        print_generation(result.last, f"{result.num_parameters} parameters, {result.step} steps", console)
+    for comparison in result.comparisons:
+        _print_comparison(comparison, console)
+
+
+def _print_splits(result: Result, console: Console) -> None:
+    """Print losses and accuracies of all splits, and their gaps."""
     table = Table(title=f"{result.num_parameters} parameters, {result.num_train_points} training points")
     for column in ("weights", "quantity", "train", "val", "test", "gap"):
         table.add_column(column, justify="left" if column in ("weights", "quantity") else "right")
@@ -128,8 +143,6 @@ def print_result(result: Result, console: Console) -> None:
         for name, value in result.capacity.items():
             capacity.add_row(name, f"{value:.5g}")
         console.print(capacity)
-    for comparison in result.comparisons:
-        _print_comparison(comparison, console)
 
 
 _BOUNDED = {"gap": "error - training error", "risk": "error of a noisy copy"}
