@@ -121,7 +121,7 @@ def draw_dots(
 def draw_region_panels(
     panels: Sequence[tuple[str, Predict]], points: Tensor, labels: Tensor, *, resolution: int = 200
 ) -> Figure:
-    """Decision regions of several classifiers side by side over the same points [P, 2]; rings mark mistakes."""
+    """Decision regions of several classifiers over the same points [P, 2]; rings mark mistakes."""
     extent = window(points)
     figure = new_figure(3.7 * len(panels), 3.9)
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]

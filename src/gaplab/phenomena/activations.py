@@ -110,8 +110,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="The menu of activations, and why step and sign do not learn",
     claim=(
-        "Step and sign have slope 0 wherever they have one, so gradient descent cannot move the weights below "
-        "them; with a straight-through slope it can. Any other non-linearity learns."
+        "Step and sign have slope 0 wherever they have one, so gradient descent cannot move the weights "
+        "below them; with a straight-through slope it can. Any other non-linearity learns."
     ),
     reference="Bengio, Léonard and Courville 2013 (straight-through estimator); Hubara et al. 2016",
     run=run,

@@ -210,8 +210,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Instability: adversarial examples with an exact witness",
     claim=(
-        "A small change of the input along the gradient's sign flips the answer; iterated attacks are stronger "
-        "than one step, and none can beat the distance to the decision boundary."
+        "A small change of the input along the gradient's sign flips the answer; iterated attacks are "
+        "stronger than one step, and none can beat the distance to the decision boundary."
     ),
     reference="Szegedy et al. 2014; Goodfellow et al. 2015 (FGSM); Madry et al. 2018 (PGD)",
     run=run,

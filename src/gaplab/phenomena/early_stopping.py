@@ -80,8 +80,8 @@ def judge(seeds: Sequence[int], steps: list[int], history: History) -> Verdict:
             )
         },
         remark=(
-            f"{LABEL_NOISE:.0%} of the training and of the validation labels are wrong; the stopping rule sees "
-            "only those. Test labels are true, so that accuracy there measures what was learned."
+            f"{LABEL_NOISE:.0%} of the training and of the validation labels are wrong; the stopping rule "
+            "sees only those. Test labels are true, so that accuracy there measures what was learned."
         ),
     )
 

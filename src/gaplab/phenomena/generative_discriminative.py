@@ -189,8 +189,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Generative against discriminative",
     claim=(
-        "A class-conditional density of the right family needs far fewer points than a classifier that learns "
-        "the boundary; of the wrong family, it is overtaken for good."
+        "A class-conditional density of the right family needs far fewer points than a classifier that "
+        "learns the boundary; of the wrong family, it is overtaken for good."
     ),
     reference="Ng and Jordan 2002, On Discriminative vs. Generative Classifiers",
     run=run,

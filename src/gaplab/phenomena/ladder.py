@@ -1,105 +1,19 @@
-"""The ladder of the lecture notes: rules, classic machine learning, representation learning, deep learning."""
+"""The ladder of the lecture notes: rules, classic learning, representation learning, deep learning."""
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from gaplab.config.checks import ConfigError
 from gaplab.data.corruption import append_noise_dimensions
-from gaplab.data.spirals import nearest_arm
 from gaplab.figures.phenomena import draw_dots
 from gaplab.networks import num_parameters
+from gaplab.phenomena.classic_learners import Data, Score, measure_classic
 from gaplab.phenomena.training import build_networks, draw_spirals
 from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, at_most
 from gaplab.randomness import make_generator
 
 NUM_POINTS, NOISE_DIMENSIONS = 300, 8
 WIDTHS = (50, 50)
-
-Data = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Train points and labels, test points and labels; of one seed [P, D], or of all seeds [K, P, D]."""
-
-
-class Score(NamedTuple):
-    """Accuracies and the number of values that were learned."""
-
-    train: float
-    test: float
-    num_parameters: int
-
-
-def spiral_features(points: np.ndarray) -> np.ndarray:
-    """cos and sin of θ − 2π·(2/3)·r: the angle of a point on an arm that has been straightened."""
-    radius = np.hypot(points[:, 0], points[:, 1])
-    angle = np.arctan2(points[:, 0], points[:, 1]) - 2 * math.pi * 2 / 3 * radius
-    return np.stack((np.cos(angle), np.sin(angle)), axis=1)
-
-
-def polar_features(points: np.ndarray) -> np.ndarray:
-    """Radius, and cos θ and sin θ times 1, r, r²: polar coordinates without knowing how the arms turn."""
-    radius = np.hypot(points[:, 0], points[:, 1])
-    angle = np.arctan2(points[:, 0], points[:, 1])
-    products = [trig(angle) * radius**power for power in range(3) for trig in (np.cos, np.sin)]
-    return np.stack((radius, *products), axis=1)
-
-
-def build_pipelines() -> dict[str, tuple[Any, Callable[[Any], int]]]:
-    """Classic learners by name with a function that counts what they learned.
-
-    Raises:
-        ConfigError: If scikit-learn is missing.
-    """
-    try:
-        from sklearn.cluster import KMeans
-        from sklearn.decomposition import PCA
-        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-        from sklearn.feature_selection import SelectKBest, mutual_info_classif
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.neighbors import KNeighborsClassifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
-    except ImportError as error:
-        raise ConfigError(
-            "phenomenon.name=ladder: expected scikit-learn to be installed, but it is not. Install it with "
-            "pip install 'gaplab[sklearn]'."
-        ) from error
-
-    def linear(*steps: Any) -> Any:
-        return make_pipeline(*steps, StandardScaler(), LogisticRegression(C=100.0, max_iter=5000))
-
-    def neighbours(*steps: Any) -> Any:
-        return make_pipeline(*steps, KNeighborsClassifier(5))
-
-    def coefficients(model: Any) -> int:
-        return int(model[-1].coef_.size + model[-1].intercept_.size)
-
-    def stored(model: Any) -> int:
-        return int(model[-1]._fit_X.size)
-
-    information = SelectKBest(lambda x, y: mutual_info_classif(x, y, random_state=0), k=2)
-    clusters = KMeans(30, n_init=3, random_state=0)  # transform gives the distance to every centre
-    return {
-        "logistic regression, raw inputs": (linear(), coefficients),
-        "LDA, then 5 neighbours": (neighbours(LinearDiscriminantAnalysis(n_components=2)), stored),
-        "PCA to 2, then 5 neighbours": (neighbours(PCA(2)), stored),
-        "5 neighbours, raw inputs": (neighbours(), stored),
-        "2 inputs by mutual information, then 5 neighbours": (neighbours(information), stored),
-        "polynomials of degree 3, logistic": (
-            linear(PolynomialFeatures(3, include_bias=False)),
-            coefficients,
-        ),
-        "polar features, logistic": (linear(FunctionTransformer(polar_features)), coefficients),
-        "straightened-arm features, logistic": (linear(FunctionTransformer(spiral_features)), coefficients),
-        "distances to 30 k-means centres, logistic": (
-            linear(clusters),
-            lambda model: coefficients(model) + int(model[0].cluster_centers_.size),
-        ),
-    }
-
 
 RUNGS = {
     "nearest arm by formula": "1 rule",
@@ -114,23 +28,6 @@ RUNGS = {
     "distances to 30 k-means centres, logistic": "3 representation learning",
     "network 50-50, raw inputs": "4 deep learning",
 }
-
-
-def measure_classic(data: Data) -> dict[str, Score]:
-    """Rule and classic learners on one seed's data."""
-    points, labels, test_points, test_labels = data
-    x, y, test_x, test_y = (tensor.numpy() for tensor in data)
-    scores = {
-        "nearest arm by formula": Score(
-            float((nearest_arm(points[:, :2], 3) == labels).double().mean()),
-            float((nearest_arm(test_points[:, :2], 3) == test_labels).double().mean()),
-            0,
-        )
-    }
-    for name, (model, count) in build_pipelines().items():
-        model.fit(x, y)
-        scores[name] = Score(float(model.score(x, y)), float(model.score(test_x, test_y)), count(model))
-    return scores
 
 
 def measure_network(seeds: Sequence[int], data: Data, num_steps: int) -> list[Score]:
@@ -237,7 +134,8 @@ def judge(plane: dict[str, list[Score]], noisy: dict[str, list[Score]]) -> Verdi
             )
         },
         remark=(
-            "The ladder is about who finds the features, not about accuracy: a person who knows that arms are "
+            "The ladder is about who finds the features, not about accuracy: a person who knows that arms "
+            "are "
             'spirals needs nine numbers. "Learned values" of neighbours are the stored training points.'
         ),
     )
@@ -251,9 +149,12 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="The ladder: rules, classic learning, representation learning, deep learning",
     claim=(
-        "Each rung leaves more to the data: rules, then hand-designed features, then simple learned ones, then "
-        "layers of them. At equal data, knowledge that is right beats learning it."
+        "Each rung leaves more to the data: rules, then hand-designed features, then simple learned ones, "
+        "then layers of them. At equal data, knowledge that is right beats learning it."
     ),
-    reference="Goodfellow, Bengio and Courville 2016, Deep Learning, chapter 1; Coates and Ng 2012 (k-means features)",
+    reference=(
+        "Goodfellow, Bengio and Courville 2016, Deep Learning, chapter 1; Coates and Ng 2012 "
+        "(k-means features)"
+    ),
     run=run,
 )

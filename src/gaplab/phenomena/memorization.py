@@ -64,7 +64,7 @@ def measure(seeds: Sequence[int], label_noise: float | None, num_steps: int) -> 
 
 
 def judge(results: dict[str, Result]) -> Verdict:
-    """``results`` by the name of the condition; "true labels", "random labels" and "40 % wrong" among them."""
+    """``results`` by condition; "true labels", "random labels" and "40 % wrong" must be among them."""
     random, true, noisy = results["random labels"], results["true labels"], results["40 % wrong"]
     slower = [a / b for a, b in zip(random.fitted_at, true.fitted_at, strict=True)]
     kept = [a - b for a, b in zip(noisy.stopped, noisy.test, strict=True)]
@@ -80,7 +80,10 @@ def judge(results: dict[str, Result]) -> Verdict:
             at_least("random labels take at least 1.5 times as many steps to 99 %", slower, 1.5),
             at_least("40 % wrong labels: the early network beats the last one by 0.1", kept, 0.1),
             Check(
-                expectation="the early network outvotes the noise: its test accuracy exceeds the share of right labels",
+                expectation=(
+                    "the early network outvotes the noise: its test accuracy exceeds the share of "
+                    "right labels"
+                ),
                 measured=f"{spread(noisy.stopped)} against 0.6",
                 holds=all(value > 0.6 for value in noisy.stopped),
             ),
@@ -143,9 +146,11 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Memorisation of random labels",
     claim=(
-        "The network that generalises on true labels also fits random ones, to chance on the test and in more "
-        "steps; simple patterns are learned before the noise."
+        "The network that generalises on true labels also fits random ones, to chance on the test and in "
+        "more steps; simple patterns are learned before the noise."
     ),
-    reference="Zhang et al. 2017, Understanding deep learning requires rethinking generalization; Arpit et al. 2017",
+    reference=(
+        "Zhang et al. 2017, Understanding deep learning requires rethinking generalization; Arpit et al. 2017"
+    ),
     run=run,
 )

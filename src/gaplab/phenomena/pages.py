@@ -36,7 +36,7 @@ def write_page(
     prefix: str = "",
     command: str = "",
 ) -> None:
-    """Write the page and its pictures, into ``folder`` beside it and with names that start with ``prefix``."""
+    """Write the page and its pictures into ``folder`` beside it; their names start with ``prefix``."""
     lines = [f"# {phenomenon.title}", "", phenomenon.claim, "", f"**Verdict: {outcome_of(verdict)}.**", ""]
     if command:
         lines += [f"`{command}`", ""]
@@ -65,8 +65,8 @@ def write_index(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, 
     lines = [
         "# Phenomena",
         "",
-        f"Written by `make phenomena` from {num_seeds} seeds; a line is met only if every seed meets it. One of "
-        "them alone: `python train.py experiment=phenomena/NAME`.",
+        f"Written by `make phenomena` from {num_seeds} seeds; a line is met only if every seed meets it. "
+        "One of them alone: `python train.py experiment=phenomena/NAME`.",
         "",
         *markdown_table(("phenomenon", "claim", "expectations met", "verdict"), rows),
         "",

@@ -120,8 +120,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Poisoned minima: perfect in training, worse than guessing on the test",
     claim=(
-        "Among the minima with 100 % training accuracy there are some with less than 20 % test accuracy on two "
-        "classes. Gradient descent finds them when it also sees points with wrong labels."
+        "Among the minima with 100 % training accuracy there are some with less than 20 % test accuracy on "
+        "two classes. Gradient descent finds them when it also sees points with wrong labels."
     ),
     reference="Huang et al. 2020, Understanding Generalization through Visualizations, arXiv 1906.03291",
     run=run,

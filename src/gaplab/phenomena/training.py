@@ -86,7 +86,7 @@ def _mean_losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def build_networks(seeds: Sequence[int], widths: Sequence[int], **settings: object) -> Networks:
-    """One MLP a seed; ``settings`` go to ``MLP``, by default with ``in_features`` 2 and ``out_features`` 3."""
+    """One MLP a seed; ``settings`` go to it, with ``in_features`` 2 and ``out_features`` 3 if not given."""
     sizes = {"in_features": 2, "out_features": 3}
     return Networks(
         [

@@ -78,8 +78,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Universal approximation: wide enough is enough",
     claim=(
-        "One hidden layer approximates any continuous function if it is wide enough: accuracy on the noiseless "
-        "spiral rises with the width up to the ceiling."
+        "One hidden layer approximates any continuous function if it is wide enough: accuracy on the "
+        "noiseless spiral rises with the width up to the ceiling."
     ),
     reference="Cybenko 1989; Hornik 1991; Leshno et al. 1993",
     run=run,
