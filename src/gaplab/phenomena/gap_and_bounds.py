@@ -53,8 +53,7 @@ def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]
             at_least("√(N/m) is larger than the 0-1 gap: their ratio where the gap is positive", scales, 1.0),
             Check(
                 expectation=(
-                    f"{narrow} to {wide} units: √(N/m) grows {growth:.0f}-fold, the mean gap by "
-                    "at most half"
+                    f"{narrow} to {wide} units: √(N/m) grows {growth:.0f}-fold, the mean gap by at most half"
                 ),
                 measured=f"mean gap {_mean(gaps_by_width[narrow]):.4f} to {_mean(gaps_by_width[wide]):.4f}",
                 holds=_mean(gaps_by_width[wide]) <= 1.5 * _mean(gaps_by_width[narrow]),
