@@ -38,7 +38,7 @@ MISTAKES = {
     # choices
     "network.activation=rleu": ["network.activation", "relu, leaky_relu", "'rleu'", "Did you mean 'relu'?"],
     "data.sampling=gird": ["data.sampling", "grid, iid", "'gird'", "Did you mean 'grid'?"],
-    "network=mpl": ["network", "cs231n, linear, mlp", "'mpl'", "Did you mean 'mlp'?"],
+    "network=mpl": ["network", "linear, mlp", "'mpl'", "Did you mean 'mlp'?"],
     "network=null": ["expected the name of an option"],
     "experiment=notebook_rleu": ["experiment", "two_spirals", "'notebook_rleu'", "'notebook_relu'"],
     "trainer.precision=16-mixed": ["trainer.precision", "bf16-mixed", "'16-mixed'"],

@@ -147,6 +147,12 @@ def test_projection_keeps_a_plane_that_lies_in_many_dimensions() -> None:
     torch.testing.assert_close(seen.grid.view(9, 2), seen.points[:9])
 
 
+def test_a_single_point_can_be_projected() -> None:
+    seen = project(Stage(torch.ones(2, 2, 4), torch.ones(1, 4)))
+    assert seen.points.tolist() == [[0.0, 0.0]]
+    assert seen.grid.shape == (2, 2, 2)
+
+
 def test_layers_of_a_diverged_network_are_named_as_such() -> None:
     points = torch.full((4, 3), torch.nan)
     stages = {"hidden layer 1": Stage(torch.full((2, 2, 3), torch.nan), points)}

@@ -110,7 +110,7 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
         "result.json",
         "checkpoints/last.ckpt",
         "checkpoints/best.ckpt",
-        "figures/decision_regions.png",
+        "figures/decision_regions_test.png",
     }
     assert sum("events.out.tfevents" in name for name in files) >= 1
     hidden = {name for name in files if Path(name).name.startswith(".")}

@@ -8,6 +8,7 @@ import torch
 from gaplab.assembly.generation import build_adversarial_task
 from gaplab.assembly.networks import build_network
 from gaplab.assembly.points import build_data
+from gaplab.config.checks import ConfigError
 from gaplab.config.generation import GenerationConfig
 from gaplab.config.registry import registered_builder
 from gaplab.config.schema import Config, Stream
@@ -28,6 +29,11 @@ def build_task(config: Config, data: PointDataModule, init_stream: torch.Generat
 
 def build_classifier(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Classifier:
     assert isinstance(config.task, ClassificationConfig), "the table of builders chose by this type"
+    if data.num_classes < 2:
+        raise ConfigError(
+            "task: expected at least two classes to tell apart, but this point set has one. "
+            "Learn its law with task=generation."
+        )
     score = objective = LOSSES[config.task.objective]
     if config.task.label_smoothing:
         objective = functools.partial(cross_entropy, label_smoothing=config.task.label_smoothing)

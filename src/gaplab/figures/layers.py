@@ -48,6 +48,7 @@ def project(stage: Stage) -> Projection:
     axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
     variance = singular.square()
     share = float(variance[:2].sum() / variance.sum().clamp(min=1e-300))
+    axes = torch.nn.functional.pad(axes, (0, 0, 0, 2 - len(axes)))  # a single point has one component
     return Projection((grid - mean) @ axes.T, (points - mean) @ axes.T, share)
 
 

@@ -19,7 +19,7 @@ def print_generation(scores: dict[str, float], title: str, console: Console) -> 
         gap = scores.get(gap_name)
         error = scores.get(f"{gap_name}_error")
         ceiling = scores.get(f"ceiling/{name}", scores.get(f"ceiling/{name}_test"))
-        shown = "" if gap is None else f"{gap:+.4f}" + ("" if error is None else f" ± {error:.4f}")
+        shown = "" if gap is None else f"{gap:+.4f}" + ("" if error is None else f" ± {error:.0e}")
         table.add_row(name, *(_number(value) for value in splits), shown, _number(ceiling))
     console.print(table)
     console.print("Ceiling: what a perfect sampler gets at this sample size.", highlight=False)
@@ -37,4 +37,6 @@ def _quantities(scores: dict[str, float]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    if value is None:
+        return ""
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"

@@ -58,9 +58,12 @@ class Judge:
         if thorough not in self.ceilings:
             tables = []
             for number in range(NUM_CEILING_DRAWS):
-                true_points, true_labels = draw(f"ceiling/{number}", len(points))
-                true_points, true_labels = true_points.to(points), true_labels.to(labels.device)
-                tables.append(score(true_points, true_labels, f"ceiling/{number}"))
+                stream = f"ceiling/{number}"
+                true_points, true_labels = draw(stream, len(points))
+                # Point sets come in the order of their arms, but some scores look at the first points only.
+                order = torch.randperm(len(points), generator=make_generator(self.seed, "order", stream))
+                true_points, true_labels = true_points[order].to(points), true_labels[order].to(labels.device)
+                tables.append(score(true_points, true_labels, stream))
             self.ceilings[thorough] = {
                 f"ceiling/{name}": sum(table[name] for table in tables) / len(tables)
                 for name in tables[0]

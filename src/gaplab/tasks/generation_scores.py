@@ -147,9 +147,10 @@ def discriminator_scores(
     loss = torch.vmap(ADVERSARIAL_LOSSES[config.loss].discriminator)
     table, values = {}, {}
     for name, split in splits.items():
-        number = len(split) if max_points is None else min(len(split), max_points)
-        number -= number % config.pack
-        points, labels = split.points[:number], split.labels[:number]
+        every = 1 if max_points is None else -(-len(split) // max_points)
+        points, labels = split.points[::every], split.labels[::every]
+        number = len(points) - len(points) % config.pack
+        points, labels = points[:number], labels[:number]
         turns = torch.arange(number) % len(latents)
         fake = generate(latents[turns].to(points), labels)
         scores = discriminate(labels)
