@@ -11,6 +11,7 @@ from gaplab.config.data import LabelNoise, NotebookSpiralsConfig, Sampling, Spir
 from gaplab.config.measures import points_are_independent
 from gaplab.metrics.capacity.catalogue import MEASURES
 from gaplab.study import run_one
+from running import points
 
 
 def content_of(path: Path) -> dict[str, object]:
@@ -36,8 +37,8 @@ def test_default_run_prints_and_keeps_the_free_bounds(
     printed = " ".join(capsys.readouterr().out.split())
     assert "Bound finite_precision: error - training error <= 3.0" in printed
     assert "(vacuous)" in printed
-    rows = (tmp_path / "run" / "metrics.csv").read_text()
-    assert "bound/finite_precision" in rows
+    logged = {(tag, step) for tag, step in points(tmp_path / "run") if "bound/" in tag}
+    assert logged == {("./bound/hoeffding_test", 24), ("./bound/finite_precision", 24)}
 
 
 def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gaplab.callbacks.loggers import event_writer
 from gaplab.config.measures import Measures, points_are_independent
 from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.bounds import Bound
@@ -18,7 +19,7 @@ SEED = 0
 
 
 class FinalMeasures(Callback):
-    """Logs ``bound/...`` and ``capacity/...`` of the last weights.
+    """Writes ``bound/...`` and ``capacity/...`` of the last weights to TensorBoard; the result keeps them.
 
     Bounds are left out where their assumption fails: points on a grid, or wrong labels in training only.
 
@@ -48,8 +49,10 @@ class FinalMeasures(Callback):
         with torch.enable_grad():
             self._measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
         pl_module.train(training)
-        for logger in trainer.loggers:
-            logger.log_metrics(self.table, step=trainer.global_step)
+        writer = event_writer(trainer)
+        if writer is not None:
+            for tag, value in self.table.items():
+                writer.add_scalar(tag, value, trainer.global_step)
 
     def _measure(self, task: Classifier, data: PointDataModule) -> None:
         network, train = task.network, data.splits["train"]
