@@ -18,7 +18,7 @@ ORDER = (
     ("callbacks",),
     ("runs",),
     ("assembly",),
-    ("loading", "measures", "phenomena"),
+    ("loading", "phenomena"),
     ("study",),
     ("evaluate", "report", "processes", "exits"),
     ("cli", "worker", "job"),

@@ -43,7 +43,6 @@ def test_quick_version_gives_a_complete_verdict(name: PhenomenonName) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", PhenomenonName)
 def test_verdict_holds_over_five_seeds(name: PhenomenonName) -> None:
     verdict = load_phenomenon(name).run(range(5), False)

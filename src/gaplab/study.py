@@ -10,14 +10,14 @@ from rich.console import Console
 
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
 from gaplab.callbacks.card import Card
-from gaplab.callbacks.curves import GapCurves, log_table
+from gaplab.callbacks.curves import GapCurves
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
 from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.measures import final_measures
 from gaplab.networks import num_parameters
 from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.runs.atomic import write_json
@@ -78,7 +78,7 @@ def run_one(
     with signals_noted(), run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
-        result = measure(config, trainer, task, data, run)
+        result = measure(trainer, task, data, run)
         result.compare(config.published)
         report(result, run, config.logging)
         run.mark(Status.finished)
@@ -99,7 +99,7 @@ def prepare_process(config: Config) -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
-def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
+def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
     """Score the last and the best weights on all splits, in eval mode."""
     curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
     step = trainer.global_step
@@ -113,7 +113,9 @@ def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule,
         criterion=task.criterion,
         history=curves.history,
     )
-    result.bounds, result.capacity = final_measures(config, task, data)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, FinalMeasures):
+            result.bounds, result.measures = callback.bounds, callback.table
     if run.best.is_file():
         best = read_weights(run.best)
         task.load_state_dict(best.weights)
@@ -141,7 +143,6 @@ def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
 
 def record_end(trainer: Trainer, result: Result) -> None:
     """Write the final metrics, the status and the finished run card to TensorBoard."""
-    log_table(trainer, result.measures, result.step)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Session):
             callback.conclude(result.best or result.last, result.step)

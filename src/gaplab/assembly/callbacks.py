@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 
+from gaplab.assembly.tasks import build_run
 from gaplab.callbacks.card import Card
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import GapCurves, SubRunCurves, charts_of_classifier
 from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.gallery import classifier_gallery
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.pictures import Pictures
 from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
@@ -48,6 +50,8 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
         )
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
+    if not generates:
+        callbacks.append(FinalMeasures(config.measures, lambda: build_run(config)[1]))
     callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, monitor))
     if trainer.early_stopping_patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=trainer.early_stopping_patience))

@@ -69,12 +69,6 @@ class GapCurves(Callback):
             logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)
 
 
-def log_table(trainer: Trainer, table: dict[str, float], step: int) -> None:
-    """Write one number a tag to every logger."""
-    for logger in trainer.loggers:
-        logger.log_metrics(table, step=step)
-
-
 class SubRunCurves(Callback):
     """Writes ``loss`` and ``accuracy`` of each split from a sub-run: TensorBoard colours by run."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from gaplab.figures.decision_regions import POINT_TONE, Predict, probability_map, shade, window
@@ -81,6 +82,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         if len(x) <= MOST_TICKS:
             axes.set_xticks(x, labels=[f"{value:g}" for value in x])
             axes.set_xticks([], minor=True)
+    elif all(isinstance(value, int) for curve in panel.curves for value in curve.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if "y" in panel.log:
         axes.set_yscale("log")
     for (label, height), style in zip(panel.lines, (":", "-.", (0, (1, 3))), strict=False):

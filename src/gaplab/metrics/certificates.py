@@ -8,6 +8,9 @@ from gaplab.metrics.capacity.weights import Parameters
 from gaplab.metrics.pac_bayes import isotropic_posterior, pac_bayes_bound
 from gaplab.metrics.pac_bayes_posterior import fitted_posterior
 
+FEWEST_POINTS = 8
+"""The PAC-Bayes theorem holds from so many points on (Maurer 2004)."""
+
 
 def counting_bounds(network: nn.Module, num_points: int, num_test_points: int) -> list[Bound]:
     """Bounds that cost nothing: Hoeffding for the test set, and finite precision for the gap.

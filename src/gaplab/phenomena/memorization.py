@@ -121,7 +121,7 @@ def judge(results: dict[str, Result]) -> Verdict:
         },
         remark=(
             "Since the same network fits true and random labels, its size alone cannot explain why it "
-            "generalises on the true ones. A step count of nan means that 99 % was never reached."
+            "generalises on the true ones. A step count of nan: not every seed reached 99 %."
         ),
     )
 

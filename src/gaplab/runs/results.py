@@ -51,14 +51,8 @@ class Result:
     comparisons: list[Comparison] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
     """Bounds for the last weights."""
-    capacity: dict[str, float] = field(default_factory=dict)
-    """Capacity measures of the last weights."""
-
-    @property
-    def measures(self) -> dict[str, float]:
-        """Bounds and capacity measures, a number a tag."""
-        bounds = {f"bound/{bound.name}": bound.value for bound in self.bounds}
-        return bounds | {f"capacity/{name}": value for name, value in self.capacity.items()}
+    measures: dict[str, float] = field(default_factory=dict)
+    """Bounds and capacity measures of the last weights, a number a tag."""
 
     @property
     def objective(self) -> float:
@@ -138,11 +132,12 @@ def _print_splits(result: Result, console: Console) -> None:
             f"{' (vacuous)' if bound.vacuous else ''}.",
             highlight=False,
         )
-    if result.capacity:
-        capacity = Table("capacity measure", "value", title="Last weights")
-        for name, value in result.capacity.items():
-            capacity.add_row(name, f"{value:.5g}")
-        console.print(capacity)
+    capacity = {tag: value for tag, value in result.measures.items() if tag.startswith("capacity/")}
+    if capacity:
+        measures = Table("capacity of the last weights", "value")
+        for tag, value in capacity.items():
+            measures.add_row(tag.removeprefix("capacity/"), f"{value:.5g}")
+        console.print(measures)
 
 
 _BOUNDED = {"gap": "error - training error", "risk": "error of a noisy copy"}

@@ -1,0 +1,69 @@
+"""Bounds and capacity measures of a classifier's last weights, at the end of an ordinary run."""
+
+from collections.abc import Callable
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from gaplab.config.measures import Measures, points_are_independent
+from gaplab.data.datamodule import PointDataModule
+from gaplab.metrics.bounds import Bound
+from gaplab.metrics.capacity.table import capacity_measures
+from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
+from gaplab.tasks.classification import Classifier
+from gaplab.tasks.task import Task
+
+SEED = 0
+"""Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""
+
+
+class FinalMeasures(Callback):
+    """Logs ``bound/...`` and ``capacity/...`` of the last weights.
+
+    Bounds are left out where their assumption fails: points on a grid, or wrong labels in training only.
+
+    Args:
+        level: How much is measured.
+        rebuild: Builds the task with its initial weights again; the PAC-Bayes prior and the distances from
+            initialisation need them.
+    """
+
+    def __init__(self, level: Measures, rebuild: Callable[[], Task]) -> None:
+        self.level = level
+        self.rebuild = rebuild
+        self.bounds: list[Bound] = []
+        self.capacity: dict[str, float] = {}
+
+    @property
+    def table(self) -> dict[str, float]:
+        """One number a tag."""
+        bounds = {f"bound/{bound.name}": bound.value for bound in self.bounds}
+        return bounds | {f"capacity/{name}": value for name, value in self.capacity.items()}
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.level is Measures.none or not isinstance(pl_module, Classifier):
+            return
+        training = pl_module.training
+        pl_module.eval()
+        with torch.enable_grad():
+            self._measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        pl_module.train(training)
+        for logger in trainer.loggers:
+            logger.log_metrics(self.table, step=trainer.global_step)
+
+    def _measure(self, task: Classifier, data: PointDataModule) -> None:
+        network, train = task.network, data.splits["train"]
+        independent = points_are_independent(data.config)
+        if independent:
+            self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
+        if self.level is not Measures.full:
+            return
+        fresh = self.rebuild()
+        assert isinstance(fresh, Classifier), "the same configuration builds the same task"
+        initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
+        generator = torch.Generator(train.points.device).manual_seed(SEED)
+        if independent and len(train) >= FEWEST_POINTS:
+            self.bounds.append(
+                pac_bayes_certificate(network, initial, train.points, train.labels, generator=generator)
+            )
+        self.capacity = capacity_measures(network, initial, train.points, train.labels, generator=generator)
