@@ -1,7 +1,7 @@
 """Fixtures that many tests share: small configurations, and runs that are done once a session."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,21 +9,7 @@ import torch
 
 from gaplab.config.compose import Composed, compose_config
 from gaplab.study import run_one
-
-QUICK = (
-    "data.num_points=60",
-    "data.num_val_points=40",
-    "data.num_test_points=80",
-    "data.batch_size=16",
-    "network.widths=[8]",
-    "trainer.max_steps=24",
-    "trainer.eval_every_n_steps=8",
-    "trainer.accelerator=cpu",
-    "trainer.progress_bar=false",
-)
-"""Overrides that make a run of the default experiment take a fraction of a second."""
-
-Compose = Callable[..., Composed]
+from quick_runs import QUICK, Compose
 
 
 @pytest.fixture(autouse=True)

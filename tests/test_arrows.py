@@ -18,9 +18,9 @@ ORDER = (
     ("callbacks",),
     ("runs",),
     ("assembly",),
-    ("loading",),
+    ("loading", "measures", "phenomena"),
     ("study",),
-    ("evaluate", "report", "processes"),
+    ("evaluate", "report", "processes", "exits"),
     ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

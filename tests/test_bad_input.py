@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import QUICK, Compose
 from gaplab import cli
 from gaplab.config.checks import ConfigError
 from gaplab.runs.directory import read_json
 from gaplab.runs.opening import plan_resumption
 from gaplab.study import run_one, run_planned
 from gaplab.tasks.optimization import DivergedError
+from quick_runs import QUICK, Compose
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

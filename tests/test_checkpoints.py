@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.config.checks import ConfigError
 from gaplab.runs.checkpoints import load_weights, read_checkpoint, read_weights
 from gaplab.runs.directory import read_json
 from gaplab.study import run_one
+from quick_runs import Compose
 
 
 def history(checkpoint: dict) -> dict[int, dict[str, float]]:

@@ -6,7 +6,6 @@ import pytest
 import torch
 import yaml
 
-from conftest import Compose
 from gaplab.assembly import build_run, build_trainer
 from gaplab.assembly.networks import NETWORKS
 from gaplab.assembly.points import DATA
@@ -19,6 +18,7 @@ from gaplab.config.task import Objective
 from gaplab.networks import ACTIVATIONS, BLOCKS, INITIALIZATIONS
 from gaplab.objectives.classification import LOSSES
 from gaplab.study import prepare_process
+from quick_runs import Compose
 
 
 def shipped_words() -> list[str]:

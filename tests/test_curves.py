@@ -8,7 +8,6 @@ import pytest
 from lightning.pytorch import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import Compose
 from gaplab.callbacks.curves import charts_of_classifier
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.config.checks import ConfigError
@@ -19,6 +18,7 @@ from gaplab.runs.directory import read_json
 from gaplab.runs.links import deep_link
 from gaplab.runs.opening import plan_resumption
 from gaplab.study import run_one, run_planned
+from quick_runs import Compose
 
 
 def points(folder: Path, tag: str) -> dict[int, float]:
@@ -148,8 +148,8 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 def test_charts_name_the_tags_that_exist() -> None:
     charts = charts_of_classifier(subruns=False)["gaplab"]
-    assert charts["1 Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
-    assert charts_of_classifier(subruns=True)["gaplab"]["1 Loss"] == ["Multiline", ["^loss$"]]
+    assert charts["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
+    assert charts_of_classifier(subruns=True)["gaplab"]["Loss"] == ["Multiline", ["^loss$"]]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

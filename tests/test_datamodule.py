@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.assembly.points import build_data
 from gaplab.config.checks import ConfigError
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.randomness import make_generator
+from quick_runs import Compose
 
 
 def build(quick: Compose, *overrides: str) -> PointDataModule:

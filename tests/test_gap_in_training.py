@@ -8,12 +8,12 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import Compose
 from gaplab.assembly import build_run
 from gaplab.runs.checkpoints import load_weights, read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.study import run_one
 from gaplab.tasks.task import Task
+from quick_runs import Compose
 
 WORDS = [
     "network.widths=[8,8]",

@@ -11,7 +11,6 @@ from torch.nn import functional
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LinearLR, LRScheduler
 
-from conftest import Compose
 from gaplab.assembly import build_run, build_trainer
 from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, OptimizerConfig, Schedule, SGDConfig
 from gaplab.networks import draw_dropout_masks
@@ -26,6 +25,7 @@ from gaplab.tasks.optimization import (
     make_closure,
     schedule_factor,
 )
+from quick_runs import Compose
 
 STEPS = 20
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from conftest import Compose
 from gaplab.callbacks.checkpoints import Checkpoints, keep_previous
 from gaplab.callbacks.curves import GapCurves
 from gaplab.callbacks.preemption import NOTED, STOP_SIGNALS, Preempted, signals_noted
@@ -21,6 +20,7 @@ from gaplab.runs.locking import lock, unlock
 from gaplab.runs.opening import plan_new, plan_resumption
 from gaplab.runs.requeueing import requeue
 from gaplab.study import run_one, run_planned
+from quick_runs import Compose
 from running import TRAIN, finished, points, running
 
 StopAt = Callable[[int, int], None]

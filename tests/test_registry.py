@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import QUICK
 from gaplab.config.checks import ConfigError
 from gaplab.config.registry import load_extensions
+from quick_runs import QUICK
 
 EXTENSION = """
 from dataclasses import dataclass

@@ -12,7 +12,6 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from conftest import Compose
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.checks import ConfigError
@@ -23,6 +22,7 @@ from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.opening import plan_new, plan_resumption
 from gaplab.runs.results import Result
 from gaplab.study import run_one, run_planned
+from quick_runs import Compose
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 
-from conftest import Compose
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import restore
 from gaplab.config.schema import RunConfig
@@ -17,6 +16,7 @@ from gaplab.runs.atomic import AtomicCheckpointIO, replacing, write_json, write_
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
 from gaplab.runs.identity import new_run_id, run_directory
 from gaplab.tasks.optimization import DivergedError
+from quick_runs import Compose
 
 ENVIRONMENTS = {
     "slurm-17": {"SLURM_JOB_ID": "17", "SLURM_PROCID": "3", "TORCHELASTIC_RUN_ID": "abc"},
@@ -32,9 +32,23 @@ def test_scheduler_and_torchrun_name_the_run_alike_on_all_ranks(name: str) -> No
     assert new_run_id(environment | {"SLURM_PROCID": "0", "RANK": "0"}) == name
 
 
-@pytest.mark.parametrize("environment", [{}, {"TORCHELASTIC_RUN_ID": "none"}])
-def test_without_a_scheduler_the_time_and_chance_name_the_run(environment: dict[str, str]) -> None:
-    names = {new_run_id(environment) for _ in range(50)}
+def test_torchrun_without_an_id_names_the_run_by_its_own_start() -> None:
+    names = {new_run_id({"TORCHELASTIC_RUN_ID": "none"}) for _ in range(5)}
+    assert len(names) == 1, "a restarted worker finds its run again"
+    assert re.fullmatch(rf"torchrun-\d{{8}}-\d{{6}}-{os.getppid()}", names.pop())
+
+
+def test_several_runs_of_one_batch_job_have_directories_of_their_own() -> None:
+    environment = {"SLURM_JOB_ID": "17"}
+    names = {new_run_id(environment, words) for words in (["seed=1"], ["seed=2"], ["seed=1"])}
+    assert len(names) == 2
+    assert all(name.startswith("slurm-17-") for name in names)
+    interactive = environment | {"SLURM_JOB_NAME": "interactive"}
+    assert not new_run_id(interactive, ["seed=1"]).startswith("slurm"), "a person may repeat a command"
+
+
+def test_without_a_scheduler_the_time_and_chance_name_the_run() -> None:
+    names = {new_run_id({}) for _ in range(50)}
     assert len(names) == 50
     assert all(re.fullmatch(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{4}", name) for name in names)
 
@@ -96,7 +110,7 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
         "result.json",
         "checkpoints/last.ckpt",
         "checkpoints/best.ckpt",
-        "figures/decision_regions.png",
+        "figures/decision_regions_test.png",
     }
     assert sum("events.out.tfevents" in name for name in files) >= 1
     hidden = {name for name in files if Path(name).name.startswith(".")}

@@ -158,6 +158,17 @@ def _watch(workers: dict[int, subprocess.Popen[bytes]], ended: threading.Event) 
             os._exit(1)
 
 
+def end_with_parent() -> None:
+    """End this process at once when its standard input closes, in whatever call the main thread is."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _leave_group() -> None:
     if "torch" in sys.modules:
         from gaplab.runs.group import leave_group

@@ -10,14 +10,16 @@ from rich.console import Console
 
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
 from gaplab.callbacks.card import Card
-from gaplab.callbacks.curves import GapCurves
+from gaplab.callbacks.curves import GapCurves, log_table
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
 from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
+from gaplab.measures import final_measures
 from gaplab.networks import num_parameters
+from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
@@ -33,6 +35,8 @@ from gaplab.tasks.task import Task
 
 def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
     """Do what is left of a plan; return what a sweep minimises."""
+    if plan.composed.config.phenomenon.name is not None:
+        return run_phenomenon(plan, placement)
     if plan.finished:
         if placement.rank == 0:
             print(f"Already finished: {plan.path}")
@@ -74,11 +78,11 @@ def run_one(
     with signals_noted(), run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
-        result = measure(trainer, task, data, run)
+        result = measure(config, trainer, task, data, run)
         result.compare(config.published)
         report(result, run, config.logging)
         run.mark(Status.finished)
-        record_end(trainer, result)
+    record_end(trainer, result)
     return result
 
 
@@ -91,10 +95,11 @@ def prepare_process(config: Config) -> None:
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see runs/placement.py
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
-def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
+def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
     """Score the last and the best weights on all splits, in eval mode."""
     curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
     step = trainer.global_step
@@ -108,6 +113,7 @@ def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirecto
         criterion=task.criterion,
         history=curves.history,
     )
+    result.bounds, result.capacity = final_measures(config, task, data)
     if run.best.is_file():
         best = read_weights(run.best)
         task.load_state_dict(best.weights)
@@ -135,6 +141,7 @@ def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
 
 def record_end(trainer: Trainer, result: Result) -> None:
     """Write the final metrics, the status and the finished run card to TensorBoard."""
+    log_table(trainer, result.measures, result.step)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Session):
             callback.conclude(result.best or result.last, result.step)

@@ -1,23 +1,21 @@
 """A process that ``gaplab.processes`` starts beside rank 0: it joins the group and does what rank 0 plans."""
 
 import json
-import os
 import sys
-import threading
 from typing import NoReturn
 
 from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.registry import load_extensions
 from gaplab.config.trainer import TrainerConfig
+from gaplab.exits import EXIT_FAILED
+from gaplab.processes import end_with_parent
 from gaplab.runs.placement import Placement
-
-EXIT_FAILED = 1
 
 
 def main(errand: str) -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
     NOTED.install()  # a signal to all processes of the run must not end this one before the others agree
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     content = json.loads(errand)
     placement = Placement(**content["placement"])
     load_extensions()
@@ -35,13 +33,6 @@ def main(errand: str) -> None:
 
 def _decided_elsewhere() -> NoReturn:
     raise AssertionError("only rank 0 decides")
-
-
-def _end_with_parent() -> None:
-    """End at once when the pipe from the parent closes, in whatever call the main thread is."""
-    while os.read(0, 1):
-        pass
-    os._exit(EXIT_FAILED)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ SECONDS = 60
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with ``single`` (a run with full diagnostics) and ``sweep`` (three seeds)."""
     root = tmp_path_factory.mktemp("logs")
-    run_one(compose_config([*QUICK, "logging.diagnostics=full"]), root / "single")
+    run_one(compose_config([*QUICK, "seed=5", "logging.diagnostics=full"]), root / "single")
     sweep = [f"seed={','.join(map(str, SEEDS))}", f"hydra.sweep.dir={root / 'sweep'}"]
     command = [sys.executable, "train.py", "-m", *QUICK, *sweep]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=300)

@@ -79,11 +79,11 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
 def test_custom_charts_are_laid_out_once(ask: Ask) -> None:
     (category,) = ask("plugin/custom_scalars/layout")["category"]
     assert [chart["title"] for chart in category["chart"]] == [
-        "1 Loss",
-        "2 Generalization gap",
-        "3 Generalization gap, scale and bounds",
-        "4 Accuracy",
-        "5 Gradient norm by layer",
+        "Loss",
+        "Accuracy",
+        "Gap, scale and bounds",
+        "Gradient norm by layer",
+        "Generalization gap",
     ]
 
 

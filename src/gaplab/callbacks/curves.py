@@ -20,11 +20,12 @@ def charts_of_classifier(subruns: bool) -> Layout:
     splits = "$" if subruns else "/(train|val|test)$"
     return {
         "gaplab": {
-            "1 Loss": ["Multiline", [f"^loss{splits}"]],
-            "2 Generalization gap": ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]],
-            "3 Generalization gap, scale and bounds": ["Multiline", ["^gap/loss$", "^scale/", "^bound/"]],
-            "4 Accuracy": ["Multiline", [f"^accuracy{splits}"]],
-            "5 Gradient norm by layer": ["Multiline", ["^gradient_norm/"]],
+            "Loss": ["Multiline", [f"^loss{splits}"]],
+            "Accuracy": ["Multiline", [f"^accuracy{splits}"]],
+            "Gap, scale and bounds": ["Multiline", ["^gap/loss$", "^scale/", "^bound/"]],
+            "Gradient norm by layer": ["Multiline", ["^gradient_norm/"]],
+            # TensorBoard shows charts with a band after all others.
+            "Generalization gap": ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]],
         }
     }
 
@@ -66,6 +67,12 @@ class GapCurves(Callback):
             extra["gap/loss_upper"] = table["gap/loss"] + table["gap/loss_error"]
         for logger in trainer.loggers:
             logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)
+
+
+def log_table(trainer: Trainer, table: dict[str, float], step: int) -> None:
+    """Write one number a tag to every logger."""
+    for logger in trainer.loggers:
+        logger.log_metrics(table, step=step)
 
 
 class SubRunCurves(Callback):

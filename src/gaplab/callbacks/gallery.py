@@ -1,5 +1,6 @@
 """The pictures of a classifier, by name; each is drawn only when it is called for."""
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -24,8 +25,8 @@ from gaplab.tasks.classification import Classifier
 Draw = Callable[[], Tensor]
 """Returns pixels [H, W, 3] uint8."""
 
-SHOWN_POINTS = 1_000
-LANDSCAPE_POINTS = 500
+SHOWN_POINTS = 500
+LANDSCAPE_POINTS = 300
 GRID_LINES = 25
 
 
@@ -40,21 +41,24 @@ def classifier_gallery(task: Classifier, data: PointDataModule, step: int) -> di
         title = f"Decision regions, {name} points, {at}"
         return draw_decision_regions(predict, split.points[:, :2], split.labels, title=title)
 
+    @functools.cache
+    def predicted() -> Tensor:
+        return logits_of(task, test.points).argmax(dim=1)
+
     def confusion() -> Tensor:
-        predicted = predict(test.points).argmax(dim=1)
-        counts = confusion_counts(predicted, test.labels.to(predicted.device), data.num_classes)
+        counts = confusion_counts(predicted(), test.labels, data.num_classes)
         return draw_confusion_matrix(counts, title=f"Test points, {at}")
+
+    def mistakes() -> Tensor:
+        wrong = test[predicted() != test.labels]
+        title, extent = f"Misclassified test points, {at}", window(shown_test.points[:, :2])
+        plane = wrong.points[:, :2]
+        return draw_mistakes(predict, plane, wrong.labels, len(test), extent=extent, title=title)
 
     return {
         "decision_regions_train": lambda: regions(shown_train, "training"),
         "decision_regions_test": lambda: regions(shown_test, "test"),
-        "misclassified_test": lambda: draw_mistakes(
-            predict,
-            test.points[:, :2],
-            test.labels,
-            title=f"Misclassified test points, {at}",
-            extent=window(shown_test.points[:, :2]),
-        ),
+        "misclassified_test": mistakes,
         "confidence": lambda: draw_confidence(predict, shown_train.points[:, :2], title=f"Confidence, {at}"),
         "confusion": confusion,
         "hidden_layers": lambda: draw_layers(

@@ -30,7 +30,8 @@ class PhenomenonName(StrEnum):
 class PhenomenonConfig:
     """One statement about learning, tested over several seeds."""
 
-    name: PhenomenonName
+    name: PhenomenonName | None = None
+    """Null trains one network as usual."""
     num_seeds: int = 5
     """Seeds are ``seed``, ``seed + 1``, ...; a statement holds if it holds for every one of them."""
     quick: bool = False

@@ -8,8 +8,10 @@ from omegaconf import II
 from gaplab.config.checks import ConfigError, check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
+from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.phenomenon import PhenomenonConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
@@ -88,6 +90,10 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    measures: Measures = Measures.counting
+    """What is measured at the last weights beside losses and gaps."""
+    phenomenon: PhenomenonConfig = field(default_factory=PhenomenonConfig)
+    """A statement to test instead of training one network; set by ``experiment=phenomena/...``."""
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""
 

@@ -20,7 +20,8 @@ class Axes:
 
     def __init__(self, canvas: Canvas, box: Box, extent: Extent, title: str = "") -> None:
         self.canvas, self.box, self.extent = canvas, box, extent
-        canvas.text((box[0] + box[2]) / 2, box[1] - 14, title, size=14)
+        if title:
+            canvas.text((box[0] + box[2]) / 2, box[1] - 14, title, size=14)
 
     def finish(self, xlabel: str = "x1", ylabel: str = "x2", *, ticks: bool = True) -> None:
         """Draw the frame over what is in the window, then ticks and labels."""

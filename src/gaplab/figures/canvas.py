@@ -58,6 +58,10 @@ class Canvas:
         method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
         self.image.paste(patch.resize((right - left, bottom - top), method), (left, top))
 
+    def insert(self, sheet: "Canvas", left: int, top: int) -> None:
+        """Put another sheet onto this one, its upper left corner at a pixel."""
+        self.image.paste(sheet.image, (SCALE * left, SCALE * top))
+
     def dots(
         self, centres: Tensor, radius: float, color: Color, *, edge: Color | None = None, filled: bool = True
     ) -> None:
@@ -71,7 +75,7 @@ class Canvas:
     def line(self, points: Tensor, color: Color, *, width: float = 1.0) -> None:
         """Draw a line through pixels [P, 2]."""
         flat = (SCALE * points).flatten().tolist()
-        self.draw.line(flat, rgb(color), max(1, round(SCALE * width)), joint="curve")
+        self.draw.line(flat, rgb(color), max(1, round(SCALE * width)))
 
     def frame(self, box: Box) -> None:
         left, top, right, bottom = (SCALE * edge for edge in box)

@@ -68,7 +68,7 @@ def draw_decision_regions(
     labels: Tensor,
     *,
     title: str = "",
-    resolution: int = 160,
+    resolution: int = 120,
     extent: Extent | None = None,
 ) -> Tensor:
     """Regions shaded by confidence, boundaries, the data, and rings around misclassified points.
@@ -87,7 +87,7 @@ def draw_decision_regions(
     canvas, axes, colors = _draw_map(predict, points, extent, resolution, title, FULL_CONFIDENCE_SHADE)
     wrong = _mistakes(predict, points, labels)
     labels = labels.cpu()
-    radius = min(3.6, max(2.4, 60 / len(points) ** 0.5))
+    radius = min(3.6, max(2.4, 60 / max(len(points), 1) ** 0.5))
     for c, color in enumerate(colors):
         axes.dots(points[labels == c], radius, _darker(color), edge=WHITE if len(points) <= 1000 else None)
     axes.dots(points[wrong], radius + 1.6, BLACK, edge=BLACK, filled=False)
@@ -105,27 +105,30 @@ def draw_mistakes(
     predict: Predict,
     points: Tensor,
     labels: Tensor,
+    num_points: int,
     *,
+    extent: Extent,
     title: str = "",
-    extent: Extent | None = None,
-    most: int = 2_000,
+    most: int = 600,
 ) -> Tensor:
-    """Only the misclassified points [P, 2], in the colour of their true class, over pale regions.
+    """Misclassified points [P, 2] in the colours of their true classes [P], over pale regions.
 
-    Where there are more than ``most``, every k-th of them is drawn. Arguments and result are otherwise those
-    of `draw_decision_regions`.
+    Args:
+        predict, extent, title: As for `draw_decision_regions`, which also says what is returned.
+        points, labels: The misclassified points only.
+        num_points: Of how many points they are the misclassified ones.
+        most: Where there are more, every k-th is drawn.
     """
-    canvas, axes, colors = _draw_map(predict, points, extent, 160, title, 0.25)
-    wrong = _mistakes(predict, points, labels)
-    stride = max(1, -(-int(wrong.sum()) // most))
-    shown, shown_labels = points[wrong][::stride], labels[wrong][::stride].cpu()
+    canvas, axes, colors = _draw_map(predict, points, extent, 120, title, 0.25)
+    stride = max(1, -(-len(points) // most))
+    shown, shown_labels = points[::stride], labels[::stride].cpu()
     for c, color in enumerate(colors):
         axes.dots(shown[shown_labels == c], 2.6, _darker(color))
     axes.finish()
     x, y = BOX[2] + 20, BOX[1] + 12
     canvas.text(x - 6, y, "true class", size=12, anchor="lm")
     draw_legend(canvas, x, y + 22, [(str(c), _darker(color), True) for c, color in enumerate(colors[:12])])
-    lines = [f"wrong: {int(wrong.sum()):,}", f"of {len(points):,}", f"({float(wrong.double().mean()):.2%})"]
+    lines = [f"wrong: {len(points):,}", f"of {num_points:,}", f"({len(points) / num_points:.2%})"]
     if stride > 1:
         lines.append(f"1 in {stride} shown")
     for row, line in enumerate(lines):
@@ -133,7 +136,7 @@ def draw_mistakes(
     return canvas.pixels()
 
 
-def draw_confidence(predict: Predict, points: Tensor, *, title: str = "", resolution: int = 160) -> Tensor:
+def draw_confidence(predict: Predict, points: Tensor, *, title: str = "", resolution: int = 120) -> Tensor:
     """The probability of the most probable class over the window of the points, as pixels [H, W, 3] uint8."""
     extent = window(points)
     probabilities = probability_map(predict, extent, resolution, points.device).cpu()

@@ -41,7 +41,7 @@ def slice_losses(
     second: Parameters,
     *,
     reach: float = 1.0,
-    resolution: int = 17,
+    resolution: int = 13,
 ) -> Tensor:
     """Return the losses [R, R] at ``parameters + a first + b second``, a and b in [-reach, reach].
 

@@ -48,6 +48,7 @@ def project(stage: Stage) -> Projection:
     axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
     variance = singular.square()
     share = float(variance[:2].sum() / variance.sum().clamp(min=1e-300))
+    axes = torch.nn.functional.pad(axes, (0, 0, 0, 2 - len(axes)))  # a single point has one component
     return Projection((grid - mean) @ axes.T, (points - mean) @ axes.T, share)
 
 
@@ -73,27 +74,22 @@ def draw_layers(stages: Mapping[str, Stage], labels: Tensor, *, title: str = "")
     canvas = Canvas(GAP + (PANEL + GAP) * len(names), TOP + PANEL + 52)
     canvas.text(GAP, 14, title, size=14, anchor="lm")
     for column, name in enumerate(names):
-        grid, points, share = project(stages[name])
         left, top = GAP + (PANEL + GAP) * column, TOP + 20
         box = (left, top, left + PANEL, top + PANEL)
-        axes = Axes(canvas, box, window(points, 0.12), name)
-        if not points.isfinite().all():
-            canvas.text(left + PANEL / 2, top + PANEL / 2, "not finite")
-            axes.finish("", "", ticks=False)
+        if not all(part.isfinite().all() for part in stages[name]):
+            canvas.text(left + PANEL / 2, top + PANEL / 2, f"{name}: not finite")
+            canvas.frame(box)
             continue
-        for lines in (grid, grid.transpose(0, 1)):
-            for line in lines:
-                _draw_inside(axes, line)
+        grid, points, share = project(stages[name])
+        extent = window(points, 0.12)
+        sheet = Canvas(PANEL, PANEL)  # of its own, so that it cuts off what leaves the window
+        inside = Axes(sheet, (0, 0, PANEL, PANEL), extent)
+        for line in (*grid, *grid.transpose(0, 1)):
+            inside.line(line, GRID_COLOR)
         for c, color in enumerate(colors):
-            axes.dots(points[labels == c], 2.2, color)
+            inside.dots(points[labels == c], 2.2, color)
+        canvas.insert(sheet, left, top)
+        axes = Axes(canvas, box, extent, name)
         shown = "" if share > 0.9995 else f"2 components, {share:.0%} of the variance"
         axes.finish(shown, "", ticks=False)
     return canvas.pixels()
-
-
-def _draw_inside(axes: Axes, line: Tensor) -> None:
-    """Draw the parts of a line [R, 2] that lie in the window."""
-    inside = axes.inside(line)
-    for i in range(len(line) - 1):
-        if inside[i] and inside[i + 1]:
-            axes.line(line[i : i + 2], GRID_COLOR)

@@ -14,6 +14,8 @@ from gaplab.figures.rendering import new_figure
 
 COLORS = (*OKABE_ITO[:6], "#000000")
 MARKERS = "osD^vPX"
+MOST_TICKS, MOST_INSIDE = 8, 5
+"""Up to so many x each gets a tick on a logarithmic axis; more curves have their legend beside the axes."""
 
 
 class Curve(NamedTuple):
@@ -46,7 +48,8 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
     """Curves in a row (or several) of axes."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = new_figure(5.4 * columns if columns > 1 else 6.6, 4.2 * rows)
+    beside = any(len(panel.curves) > MOST_INSIDE for panel in panels)
+    figure = new_figure(5.4 * columns if columns > 1 else 6.6 + 2.4 * beside, 4.2 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
         _draw_panel(axes, panel)
@@ -74,6 +77,10 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
     if "x" in panel.log:
         axes.set_xscale("log")
+        x = panel.curves[0].x
+        if len(x) <= MOST_TICKS:
+            axes.set_xticks(x, labels=[f"{value:g}" for value in x])
+            axes.set_xticks([], minor=True)
     if "y" in panel.log:
         axes.set_yscale("log")
     for (label, height), style in zip(panel.lines, (":", "-.", (0, (1, 3))), strict=False):
@@ -84,14 +91,17 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)
     _tidy(axes)
-    axes.legend(frameon=False, fontsize=8)
+    if len(panel.curves) > MOST_INSIDE:
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    else:
+        axes.legend(frameon=False, fontsize=8)
 
 
 def draw_dots(
     names: Sequence[str], series: dict[str, Sequence[Sequence[float]]], *, xlabel: str, title: str = ""
 ) -> Figure:
     """One line a name, one dot a seed: ``series[label][name][seed]``."""
-    figure = new_figure(7.2, 1.4 + 0.32 * len(names))
+    figure = new_figure(6.4 + 0.055 * max(map(len, names)), 1.4 + 0.32 * len(names))
     axes = figure.add_subplot()
     shift = 0.22 if len(series) > 1 else 0.0
     for index, (label, values) in enumerate(series.items()):
@@ -111,10 +121,11 @@ def draw_dots(
 def draw_region_panels(
     panels: Sequence[tuple[str, Predict]], points: Tensor, labels: Tensor, *, resolution: int = 200
 ) -> Figure:
-    """Decision regions of several classifiers side by side over the same points [P, 2]; rings mark mistakes."""
+    """Decision regions of several classifiers over the same points [P, 2]; rings mark mistakes."""
     extent = window(points)
     figure = new_figure(3.7 * len(panels), 3.9)
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    size = min(90.0, max(11.0, 1500 / len(points)))
     for axes, (title, predict) in zip(grid, panels, strict=True):
         probabilities = probability_map(predict, extent, resolution, points.device)
         colors = class_colors(probabilities.shape[-1])
@@ -125,9 +136,9 @@ def draw_region_panels(
         for c, color in enumerate(colors):
             x, y = points[labels == c].T.numpy()
             tone = tuple(POINT_TONE * part for part in color)
-            axes.scatter(x, y, s=11, color=tone, edgecolors="white", linewidths=0.3)
+            axes.scatter(x, y, s=size, color=tone, edgecolors="white", linewidths=0.3)
         x, y = points[wrong].T.numpy()
-        axes.scatter(x, y, s=26, facecolors="none", edgecolors="black", linewidths=0.9)
+        axes.scatter(x, y, s=size + 15, facecolors="none", edgecolors="black", linewidths=0.9)
         axes.set(title=f"{title}\nwrong here: {int(wrong.sum())} of {len(points)}", xlabel="$x_1$")
         axes.set(xlim=extent[:2], ylim=extent[2:])
     grid[0].set_ylabel("$x_2$")

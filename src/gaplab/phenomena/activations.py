@@ -64,9 +64,7 @@ def judge(results: dict[str, dict[str, list[float]]]) -> Verdict:
         ),
     ]
     names = sorted(results, key=lambda name: -sum(results[name]["test"]))
-    mean = {
-        name: {key: sum(values) / len(values) for key, values in results[name].items()} for name in names
-    }
+    mean = {name: {key: sum(values) / len(values) for key, values in results[name].items()} for name in names}
     return Verdict(
         checks=checks,
         columns=("activation", "distance of the hidden weights", "train accuracy", "test accuracy"),
@@ -112,8 +110,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="The menu of activations, and why step and sign do not learn",
     claim=(
-        "Step and sign have slope 0 wherever they have one, so gradient descent cannot move the weights below "
-        "them; with a straight-through slope it can. Any other non-linearity learns."
+        "Step and sign have slope 0 wherever they have one, so gradient descent cannot move the weights "
+        "below them; with a straight-through slope it can. Any other non-linearity learns."
     ),
     reference="Bengio, Léonard and Courville 2013 (straight-through estimator); Hubara et al. 2016",
     run=run,

@@ -106,9 +106,7 @@ def judge(results: list[tuple[dict[str, float], list[float]]]) -> Verdict:
     worst = [max(errors.values()) for errors in tables]
     gain = [min(by_step) for _, by_step in results]
     ends = [min(by_step[0], by_step[-1]) / min(by_step) for _, by_step in results]
-    rows: list[Row] = [
-        (name, min(e[name] for e in tables), max(e[name] for e in tables)) for name in names
-    ]
+    rows: list[Row] = [(name, min(e[name] for e in tables), max(e[name] for e in tables)) for name in names]
     return Verdict(
         checks=[
             at_most("relative error of every gradient below 1e-6", worst, 1e-6),

@@ -47,12 +47,16 @@ def judge(results: dict[tuple[int, int], Result]) -> Verdict:
     ]
     return Verdict(
         checks=[
-            at_least(f"2 layers of {widths[-1]} beat {depths[-1]} such layers by 0.3 in test accuracy", lead, 0.3),
-            at_most(
-                f"{depths[-1]} layers do not even fit their training set (accuracy below 0.5)", largest.train, 0.5
+            at_least(
+                f"2 layers of {widths[-1]} beat {depths[-1]} such layers by 0.3 in test accuracy", lead, 0.3
             ),
             at_most(
-                f"of the best accuracy in the grid, 2 x 16 ({moderate.num_parameters} parameters) misses at most 0.04",
+                f"{depths[-1]} layers do not even fit their training set (accuracy below 0.5)",
+                largest.train,
+                0.5,
+            ),
+            at_most(
+                f"2 x 16 ({moderate.num_parameters} parameters) comes within 0.04 of the best accuracy",
                 lost,
                 0.04,
             ),
@@ -93,7 +97,9 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 
 PHENOMENON = Phenomenon(
     title="Deeper and wider is not always better",
-    claim="At equal data, adding layers and units improves a plain network only up to a point; then it fails.",
+    claim=(
+        "At equal data, adding layers and units improves a plain network only up to a point; then it fails."
+    ),
     reference="He et al. 2016 (degradation of plain deep networks)",
     run=run,
 )

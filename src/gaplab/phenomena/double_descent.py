@@ -90,7 +90,11 @@ def judge(num_features: Sequence[int], num_points: int, results: list[dict[str, 
                     Panel(
                         [
                             Curve("test", num_features, tests),
-                            Curve("train", num_features, [_visible(r["train"]) for r in results]),
+                            Curve(
+                                "train (at least 1e-12)",
+                                num_features,
+                                [_visible(r["train"]) for r in results],
+                            ),
                         ],
                         "random ReLU features",
                         "mean squared error",
@@ -110,9 +114,12 @@ def judge(num_features: Sequence[int], num_points: int, results: list[dict[str, 
         remark=(
             f"Reported honestly: the second descent ends below the best model with fewer than half as many "
             f"features as points for {lower} of {len(second)} seeds (error ratio {min(second):.3g} to "
-            f"{max(second):.3g}). Here \"bigger is better again\" is true beside the peak, "
-            + ("and also against the best small model." if lower == len(second) else
-               "but not against the best small model.")
+            f'{max(second):.3g}). Here "bigger is better again" is true beside the peak, '
+            + (
+                "and also against the best small model."
+                if lower == len(second)
+                else "but not against the best small model."
+            )
         ),
     )
 

@@ -46,7 +46,9 @@ def judge(seeds: Sequence[int], steps: list[int], history: History) -> Verdict:
     ]
     return Verdict(
         checks=[
-            at_least("after the best validation loss, training loss still falls by 0.2 nats", train_fall, 0.2),
+            at_least(
+                "after the best validation loss, training loss still falls by 0.2 nats", train_fall, 0.2
+            ),
             at_least("while validation loss rises by 0.2 nats (overfitting)", val_rise, 0.2),
             at_least(
                 "test accuracy of the best-validation weights exceeds that of the last ones by 0.15",
@@ -78,8 +80,8 @@ def judge(seeds: Sequence[int], steps: list[int], history: History) -> Verdict:
             )
         },
         remark=(
-            f"{LABEL_NOISE:.0%} of the training and of the validation labels are wrong; the stopping rule sees "
-            "only those. Test labels are true, so that accuracy there measures what was learned."
+            f"{LABEL_NOISE:.0%} of the training and of the validation labels are wrong; the stopping rule "
+            "sees only those. Test labels are true, so that accuracy there measures what was learned."
         ),
     )
 

@@ -1,5 +1,6 @@
 """A verdict on the terminal and as a page of Markdown."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -27,9 +28,15 @@ def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:
 
 
 def write_page(
-    phenomenon: Phenomenon, verdict: Verdict, page: Path, *, figures: str = ".", command: str = ""
+    phenomenon: Phenomenon,
+    verdict: Verdict,
+    page: Path,
+    *,
+    folder: str = "",
+    prefix: str = "",
+    command: str = "",
 ) -> None:
-    """Write the page and, into the folder ``figures`` beside it, its pictures."""
+    """Write the page and its pictures into ``folder`` beside it; their names start with ``prefix``."""
     lines = [f"# {phenomenon.title}", "", phenomenon.claim, "", f"**Verdict: {outcome_of(verdict)}.**", ""]
     if command:
         lines += [f"`{command}`", ""]
@@ -37,13 +44,41 @@ def write_page(
         ("expected", "measured", "outcome"),
         [(c.expectation, c.measured, "holds" if c.holds else "**does not hold**") for c in verdict.checks],
     )
+    lines += ["", "Ranges run over seeds, and over settings where a line speaks of several; n counts values."]
     for name, figure in verdict.figures.items():
-        save_png(figure, page.parent / figures / f"{name}.png")
-        lines += ["", f"![{name.replace('_', ' ')}]({figures}/{name}.png)"]
+        picture = Path(folder) / f"{prefix}{name}.png"
+        save_png(figure, page.parent / picture)
+        lines += ["", f"![{name.replace('_', ' ')}]({picture})"]
     lines += ["", *markdown_table(verdict.columns, verdict.rows)]
     if verdict.remark:
         lines += ["", verdict.remark]
     lines += ["", f"Source: {phenomenon.reference}.", ""]
+    _write(page, lines)
+
+
+def write_index(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, *, num_seeds: int) -> None:
+    """Write the table of all verdicts."""
+    rows = [
+        (f"[{phenomenon.title}]({name}.md)", phenomenon.claim, f"{_number_met(verdict)}", outcome_of(verdict))
+        for name, (phenomenon, verdict) in verdicts.items()
+    ]
+    lines = [
+        "# Phenomena",
+        "",
+        f"Written by `make phenomena` from {num_seeds} seeds; a line is met only if every seed meets it. "
+        "One of them alone: `python train.py experiment=phenomena/NAME`.",
+        "",
+        *markdown_table(("phenomenon", "claim", "expectations met", "verdict"), rows),
+        "",
+    ]
+    _write(page, lines)
+
+
+def _number_met(verdict: Verdict) -> str:
+    return f"{sum(check.holds for check in verdict.checks)} of {len(verdict.checks)}"
+
+
+def _write(page: Path, lines: list[str]) -> None:
     with replacing(page) as temporary:
         temporary.write_text("\n".join(lines))
 
@@ -57,8 +92,10 @@ def cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def markdown_table(columns, rows) -> list[str]:  # type: ignore[no-untyped-def]
-    def line(cells) -> str:  # type: ignore[no-untyped-def]
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table; bars inside cells are escaped."""
+
+    def line(cells: Iterable[object]) -> str:
         return "| " + " | ".join(cell(value).replace("|", "\\|") for value in cells) + " |"
 
     return [line(columns), line("---" for _ in columns), *(line(row) for row in rows)]

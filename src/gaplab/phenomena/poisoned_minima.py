@@ -1,7 +1,7 @@
 """Poisoned minima: all training points right, nearly all test points wrong."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from gaplab.randomness import make_generator
 NUM_POINTS, NUM_POISON = 40, 800
 CLEARANCE = 0.03
 """Poison keeps this far from every training point, so that both can be fitted."""
-SPIRAL = {"num_arms": 2, "turns": 1.0, "min_radius": 0.1}
+SPIRAL: dict[str, Any] = {"num_arms": 2, "turns": 1.0, "min_radius": 0.1}
 
 
 class Result(NamedTuple):
@@ -83,7 +83,14 @@ def judge(seeds: Sequence[int], clean: Result, poisoned: Result) -> Verdict:
         ],
         columns=("seed", "training", "train accuracy", "test accuracy", "gap", "tolerated weight noise"),
         rows=[
-            (seed, kind, result.train[k], result.test[k], result.train[k] - result.test[k], result.tolerated[k])
+            (
+                seed,
+                kind,
+                result.train[k],
+                result.test[k],
+                result.train[k] - result.test[k],
+                result.tolerated[k],
+            )
             for kind, result in (("clean", clean), ("poisoned", poisoned))
             for k, seed in enumerate(seeds)
         ],
@@ -113,8 +120,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Poisoned minima: perfect in training, worse than guessing on the test",
     claim=(
-        "Among the minima with 100 % training accuracy there are some with less than 20 % test accuracy on two "
-        "classes. Gradient descent finds them when it also sees points with wrong labels."
+        "Among the minima with 100 % training accuracy there are some with less than 20 % test accuracy on "
+        "two classes. Gradient descent finds them when it also sees points with wrong labels."
     ),
     reference="Huang et al. 2020, Understanding Generalization through Visualizations, arXiv 1906.03291",
     run=run,

@@ -86,7 +86,7 @@ def _mean_losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def build_networks(seeds: Sequence[int], widths: Sequence[int], **settings: object) -> Networks:
-    """One MLP a seed; ``settings`` go to ``MLP``, with ``in_features`` 2 and ``out_features`` 3 by default."""
+    """One MLP a seed; ``settings`` go to it, with ``in_features`` 2 and ``out_features`` 3 if not given."""
     sizes = {"in_features": 2, "out_features": 3}
     return Networks(
         [
@@ -101,25 +101,33 @@ def draw_spirals(
     num_points: int,
     split: str = "train",
     *,
+    num_arms: int = 3,
+    noise: float = 0.2,
+    turns: float | None = None,
+    min_radius: float = 0.0,
     label_noise: float = 0.0,
     random_labels: bool = False,
-    **settings: float,
 ) -> tuple[Tensor, Tensor]:
-    """Points [K, P, 2] and labels [K, P], a draw a seed and split; ``settings`` go to ``sample_spirals``."""
+    """Points [K, P, 2] and labels [K, P] of `sample_spirals`, a draw a seed and split.
+
+    A share ``label_noise`` of the labels is wrong; ``random_labels`` makes all independent of the points.
+    """
     draws = []
     for seed in seeds:
         points, labels = sample_spirals(
             num_points,
+            num_arms=num_arms,
+            noise=noise,
+            turns=turns,
+            min_radius=min_radius,
             generator=make_generator(seed, "points", split),
-            **settings,  # type: ignore[arg-type]
         )
         labels = flip_labels(
             labels,
-            int(settings.get("num_arms", 3)),
+            num_arms,
             1.0 if random_labels else label_noise,
             include_true=random_labels,
             generator=make_generator(seed, "labels", split),
         )
         draws.append((points, labels))
-    points, labels = zip(*draws, strict=True)
-    return torch.stack(points), torch.stack(labels)
+    return torch.stack([points for points, _ in draws]), torch.stack([labels for _, labels in draws])

@@ -1,5 +1,6 @@
 """Universal approximation: training accuracy against width, up to the ceiling that the points set."""
 
+import itertools
 from collections.abc import Sequence
 
 from gaplab.data.spirals import sample_spirals
@@ -28,7 +29,7 @@ def measure(width: int, seeds: Sequence[int], num_steps: int) -> list[float]:
 def judge(widths: Sequence[int], accuracies: list[list[float]]) -> Verdict:
     """``accuracies[width][seed]``."""
     means = [sum(values) / len(values) for values in accuracies]
-    drops = [max(0.0, a - b) for a, b in zip(means, means[1:], strict=False)]
+    drops = [max(0.0, a - b) for a, b in itertools.pairwise(means)]
     return Verdict(
         checks=[
             Check(
@@ -77,8 +78,8 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="Universal approximation: wide enough is enough",
     claim=(
-        "One hidden layer approximates any continuous function if it is wide enough: accuracy on the noiseless "
-        "spiral rises with the width up to the ceiling."
+        "One hidden layer approximates any continuous function if it is wide enough: accuracy on the "
+        "noiseless spiral rises with the width up to the ceiling."
     ),
     reference="Cybenko 1989; Hornik 1991; Leshno et al. 1993",
     run=run,

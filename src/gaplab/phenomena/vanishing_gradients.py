@@ -142,7 +142,8 @@ PHENOMENON = Phenomenon(
     title="Vanishing gradients",
     claim=(
         "Going down a layer multiplies the gradient by √(n·Var w·E[φ'²]) on average, so that it dies out "
-        "exponentially with depth unless the initialisation, skip connections or gates keep that factor near 1."
+        "exponentially with depth unless the initialisation, skip connections or gates keep that factor "
+        "near 1."
     ),
     reference="Hochreiter 1991; Glorot and Bengio 2010; He et al. 2015 and 2016; Srivastava et al. 2015",
     run=run,

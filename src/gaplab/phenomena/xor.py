@@ -47,7 +47,9 @@ def common_point(labels: Labels) -> Tensor | None:
 
 def best_linear_accuracy(truth: Labels) -> float:
     """The largest share of right answers of any linear threshold, exactly."""
-    return max(sum(a == b for a, b in zip(labels, truth, strict=True)) for labels in threshold_labelings()) / 4
+    return (
+        max(sum(a == b for a, b in zip(labels, truth, strict=True)) for labels in threshold_labelings()) / 4
+    )
 
 
 def perceptron_epochs(truth: Labels, order: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int]]:
@@ -67,8 +69,8 @@ def perceptron_epochs(truth: Labels, order: Sequence[int]) -> Iterator[tuple[tup
 def perceptron_cycle(truth: Labels, order: Sequence[int]) -> tuple[int, int]:
     """Epochs until the weights repeat, and the least number of mistakes in an epoch of the cycle.
 
-    The rule is deterministic: weights that return at the end of an epoch return for ever. A cycle with mistakes
-    is a proof that the perceptron never converges; without mistakes it has converged.
+    The rule is deterministic: weights that return at the end of an epoch return for ever. A cycle with
+    mistakes is a proof that the perceptron never converges; without mistakes it has converged.
     """
     seen: dict[tuple[int, ...], int] = {(0, 0, 0): 0}
     history: list[int] = []
@@ -174,9 +176,12 @@ def run(seeds: Sequence[int], quick: bool) -> Verdict:
 PHENOMENON = Phenomenon(
     title="XOR: one threshold is not enough",
     claim=(
-        "A linear threshold unit classifies at most three of the four points of XOR, so the perceptron's rule "
-        "never comes to rest there. A network with two hidden units computes it."
+        "A linear threshold unit classifies at most three of the four points of XOR, so the perceptron's "
+        "rule never comes to rest there. A network with two hidden units computes it."
     ),
-    reference="McCulloch and Pitts 1943; Minsky and Papert 1969, Perceptrons (cycling theorem: Block and Levin 1970)",
+    reference=(
+        "McCulloch and Pitts 1943; Minsky and Papert 1969, Perceptrons (cycling theorem: Block and "
+        "Levin 1970)"
+    ),
     run=run,
 )
