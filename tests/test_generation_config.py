@@ -36,7 +36,7 @@ def test_networks_and_optimizers_are_chosen_by_group_and_survive_saving() -> Non
         (["task.latent_size=0"], "task.latent_size: .*at least 1.*all samples are one point"),
         (["task.pack=3"], "task.pack: .*batch of 256 points and the last batch of an epoch, 160 points"),
         (["task.pack=4", "data.num_points=1000", "data.batch_size=150"], "task.pack: .*but got 4"),
-        (["task.pack=4", "trainer.devices=3"], "task.pack: .*times 3 processes"),
+        (["task.pack=4", "trainer.devices=3", "trainer.num_nodes=1"], "task.pack: .*times 3 processes"),
         (["task.pack=0"], "task.pack: .*at least 1"),
         (["network.widths=[3]"], "network: a GAN has two networks"),
         (["task.loss=foo"], "task.loss: expected one of minimax, .*but got 'foo'"),

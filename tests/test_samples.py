@@ -65,4 +65,5 @@ def test_run_leaves_pictures_frames_and_animation(tmp_path: Path) -> None:
     frames = sorted(int(frame.stem) for frame in (figures / "samples").glob("*.png"))
     assert frames == [0, 6, 12], "one at the start and one a block of steps"
     assert (figures / "samples.png").read_bytes() == (figures / "samples" / "000000012.png").read_bytes()
-    assert Image.open(figures / "samples.gif").n_frames == 3  # type: ignore[attr-defined]
+    with Image.open(figures / "samples.gif") as animation:
+        assert animation.n_frames == 3  # type: ignore[attr-defined]

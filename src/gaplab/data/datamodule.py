@@ -125,7 +125,7 @@ def _make_splits(config: DataConfig, draw: Draw, num_classes: int, data_seed: in
             config.noise_scale,
             make_generator(data_seed, "noise", name),
         )
-        if name == "train" or config.label_noise_in is LabelNoise.all_splits:
+        if config.label_noise > 0 and (name == "train" or config.label_noise_in is LabelNoise.all_splits):
             generator = make_generator(data_seed, "labels", name)
             split.labels = flip_labels(split.labels, num_classes, config.label_noise, generator=generator)
     return splits
