@@ -13,7 +13,7 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
 from gaplab.study import prepare_process
 
-NUM_STEPS = 500
+NUM_STEPS = 1_500
 
 
 def compose(folder: str) -> Composed:
