@@ -82,7 +82,7 @@ class AdversarialTask(Task):
         self.average = copy.deepcopy(generator).requires_grad_(False)
         """Moving average of the generator: what is measured and shown."""
         self.scale: Tensor
-        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("scale", torch.tensor([scale]))
         self.config = config
         self.optimizer_configs = (config.discriminator_optimizer or optimizer, optimizer)
         self.num_steps = num_steps
@@ -127,7 +127,7 @@ class AdversarialTask(Task):
             real, fake = self.packs(batch)
         draws = make_generator(self.order_seed, "mixing", batch.step)
         first = batch.first // self.config.pack
-        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws)
+        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws, dtype=torch.float32)
         loss = discriminator_loss(
             self.config,
             self.discriminate(batch.labels),
@@ -150,9 +150,6 @@ class AdversarialTask(Task):
             losses["discriminator"].append(self.step_discriminator(batch))
             if (batch.step + 1) % self.config.discriminator_steps == 0:
                 losses["generator"].append(self.step_generator(batch))
-            for schedule in self.schedules:
-                if schedule is not None:
-                    schedule.step()
         count_steps(self.trainer, len(block))
         self.block_losses = {}
         for player, values in losses.items():
@@ -192,6 +189,9 @@ class AdversarialTask(Task):
             world_size=self.trainer.world_size,
         )
         value: Any = optimizer.step(closure)
+        schedule = self.schedules[phase]
+        if schedule is not None:
+            schedule.step()
         return torch.as_tensor(value)
 
     def configure_optimizers(self) -> Any:
@@ -199,8 +199,10 @@ class AdversarialTask(Task):
         pairs = zip(self.optimizer_configs, networks, strict=True)
         optimizers = [build_optimizer(config, network.parameters()) for config, network in pairs]
         self.schedules = [
-            build_schedule(config, optimizer, self.num_steps)
-            for config, optimizer in zip(self.optimizer_configs, optimizers, strict=True)
+            build_schedule(config, optimizer, self.num_steps // every)
+            for config, optimizer, every in zip(
+                self.optimizer_configs, optimizers, (1, self.config.discriminator_steps), strict=True
+            )
         ]
         return optimizers, [schedule for schedule in self.schedules if schedule is not None]
 
