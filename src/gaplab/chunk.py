@@ -14,8 +14,7 @@ from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import LAYOUT
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.classification import classification_problem
-from gaplab.ensembles.compilation import has_compiler, pays
-from gaplab.ensembles.ensemble import Ensemble, EnsembleData
+from gaplab.ensembles.ensemble import Ensemble, EnsembleData, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
@@ -31,7 +30,7 @@ from gaplab.tasks.classification import Classifier
 from gaplab.tasks.optimization import count_steps
 
 Report = Callable[[int, int], None]
-"""`report(model_steps, diverged)`: model-steps taken since the last call, runs of the chunk that diverged."""
+"""`report(model_steps, diverged)`: model-steps taken and runs diverged since the last call."""
 
 
 class Chunk:
@@ -40,12 +39,19 @@ class Chunk:
     Args:
         plans: What to train; none of them finished.
         width: Number of models to compute with; at least the number of plans.
-        compile: Whether to compile; None: where it pays.
+        compile: Whether to compile the step and the scoring.
+        kernels: Those of an earlier chunk of the same group and width.
         report: Told about the progress after every block of steps.
     """
 
     def __init__(
-        self, plans: Sequence[Plan], *, width: int, compile: bool | None = None, report: Report | None = None
+        self,
+        plans: Sequence[Plan],
+        *,
+        width: int,
+        compile: bool = False,
+        kernels: Kernels | None = None,
+        report: Report | None = None,
     ) -> None:
         self.plans = list(plans)
         self.report = report
@@ -57,10 +63,10 @@ class Chunk:
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
         self.members = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
-        self.ensemble = self._build(width, compile)
+        self.ensemble = self._build(width, compile, kernels)
         self._restore()
 
-    def _build(self, width: int, compile: bool | None) -> Ensemble:
+    def _build(self, width: int, compile: bool, kernels: Kernels | None) -> Ensemble:
         built = [build_run(member.config) for member in self.members]
         tasks: list[Classifier] = []
         for _, task in built:
@@ -70,16 +76,14 @@ class Chunk:
         splits: list[dict[str, Split]] = [data.splits for data, _ in built]
         self.num_train_points = [len(split["train"]) for split in splits]
         problem = classification_problem([member.config for member in self.members], tasks, self.dtype)
-        if compile is None:
-            compile = has_compiler(_device(self.config)) and pays(*self._work(splits))
         return Ensemble(
-            self.members, problem, splits, width=width if compile else len(self.members), compile=compile
+            self.members,
+            problem,
+            splits,
+            width=width if compile else len(self.members),
+            compile=compile,
+            kernels=kernels,
         )
-
-    def _work(self, splits: Sequence[dict[str, Split]]) -> tuple[int, int]:
-        num_models, steps = len(splits), self.config.num_steps
-        points = sum(len(split) for split in splits[0].values())
-        return num_models * steps, num_models * points * -(-steps // self.config.steps_between_evaluations)
 
     def _restore(self) -> None:
         """Continue from the checkpoints of plans that have one."""
@@ -200,6 +204,7 @@ class Keeper(Checkpoints):
         run = chunk.directories[0]
         super().__init__(run.last, run.best, chunk.config.trainer.checkpoint_every_n_seconds)
         self.chunk = chunk
+        self.known_diverged = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -209,9 +214,10 @@ class Keeper(Checkpoints):
     ) -> None:
         chunk = self.chunk
         training = sum(member.active for member in chunk.members)
+        diverged = sum(member.diverged_at is not None for member in chunk.members)
         if chunk.report is not None:
-            diverged = sum(member.diverged_at is not None for member in chunk.members)
-            chunk.report(len(batch) * len(chunk.members), diverged)
+            chunk.report(len(batch) * len(chunk.members), diverged - self.known_diverged)
+        self.known_diverged = diverged
         if training == 0:
             trainer.should_stop = True
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
@@ -232,9 +238,3 @@ class Keeper(Checkpoints):
                     self.chunk._write_curves(index)
             self.saved_step = trainer.global_step
         self.saved_at = time.monotonic()
-
-
-def _device(config: Any) -> torch.device:
-    accelerator = str(config.trainer.accelerator)
-    wants_gpu = accelerator in ("auto", "gpu") and torch.cuda.is_available()
-    return torch.device("cuda" if wants_gpu else "cpu")

@@ -77,7 +77,7 @@ def _scoring(
 
 
 def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether `argmax` of logits [P, C] is the label [P]; unlike `argmax` this fuses with what is before it."""
+    """Whether `argmax` of logits [P, C] is the label [P]; this fuses with what comes before, `argmax` not."""
     own = logits.gather(1, labels[:, None])
     earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
     return torch.where(earlier, logits < own, logits <= own).all(dim=1)

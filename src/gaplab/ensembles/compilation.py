@@ -75,7 +75,8 @@ class Kernel:
                     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                     _log.warning("Running without the compiler, which failed: %s", reason)
                     self.compile, self.compiled = False, None
-            return (self.compiled or self.function)(*arguments)
+            run = self.function if self.compiled is None else self.compiled
+            return run(*arguments)
 
     def _compile(self, *arguments: Any) -> Callable[..., Any]:
         table = {torch.ops.aten.bmm.default: small_bmm}

@@ -1,7 +1,7 @@
 """The LightningModule that trains K runs at once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -70,6 +70,13 @@ class Names:
         return iter(self.names)
 
 
+class Kernels(NamedTuple):
+    """The two functions that take the time."""
+
+    step: Kernel
+    score: Kernel
+
+
 class Ensemble(LightningModule):
     """K runs of equal shapes; every model keeps its own data, order, settings and stopping point.
 
@@ -80,6 +87,7 @@ class Ensemble(LightningModule):
         width: Number of models that are computed; those beyond the runs only fill up, so that the compiled
             step has one shape.
         compile: Whether to compile the step and the scoring.
+        kernels: Those of an earlier ensemble of the same group and width, to compile only once.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Ensemble(LightningModule):
         *,
         width: int,
         compile: bool,
+        kernels: Kernels | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -98,11 +107,10 @@ class Ensemble(LightningModule):
         configs = [member.config for member in members]
         optimizers = [config.optimizer for config in configs]
         self.rule = rule_of(optimizers[0])
-        self.clips = optimizers[0].clip_norm is not None
-        self.step_kernel = Kernel(
-            make_step(problem.loss, RULES[self.rule], clips=self.clips), compile=compile
+        step = make_step(problem.loss, RULES[self.rule], clips=optimizers[0].clip_norm is not None)
+        self.kernels = kernels or Kernels(
+            Kernel(step, compile=compile), Kernel(vmap(problem.score), compile=compile)
         )
-        self.score_kernel = Kernel(vmap(problem.score), compile=compile)
         self.params = stack(problem.params, width)
         self.best = {name: p.clone() for name, p in self.params.items()}
         self.state = initial_state(self.rule, self.params)
@@ -156,7 +164,7 @@ class Ensemble(LightningModule):
             batches, buffers = self.batches.gather(steps, flags)
             rates = self._learning_rates(steps)
             for batch, drawn, lr in zip(batches, buffers, rates, strict=True):
-                self.params, self.state, loss = self.step_kernel(
+                self.params, self.state, loss = self.kernels.step(
                     self.params, self.state, active, drawn, batch, self.knobs, self.hyper | {"lr": lr}
                 )
                 losses.append(loss)
@@ -187,7 +195,7 @@ class Ensemble(LightningModule):
         split = self.stacked_splits[name]
         sums = torch.zeros(3, self.width, dtype=torch.float64, device=self.device)
         for points, labels, mask in split.pieces():
-            losses, hits = self.score_kernel(self.params, points, labels)
+            losses, hits = self.kernels.score(self.params, points, labels)
             losses = torch.where(mask, losses, 0).double()
             sums += torch.stack([losses.sum(1), losses.square().sum(1), (hits & mask).double().sum(1)])
         for index, (total, squares, correct) in enumerate(sums.T.tolist()[: len(self.members)]):
@@ -223,7 +231,7 @@ class Ensemble(LightningModule):
             }
 
     def _penalties(self) -> list[float]:
-        """The L2 penalty that weight decay stands for, a value a model; see `tasks.optimization.l2_penalty`."""
+        """The L2 penalty of each model, as `tasks.optimization.l2_penalty` defines it."""
         if self.rule == "adamw":
             return [0.0] * len(self.members)
         weights = torch.zeros(2, self.width, dtype=torch.float64, device=self.device)
