@@ -18,7 +18,7 @@ from gaplab.ensembles.ensemble import Ensemble, EnsembleData, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
-from gaplab.runs.atomic import write_json
+from gaplab.runs.atomic import synced_together, write_json
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.event_files import write_events
@@ -106,8 +106,9 @@ class Chunk:
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged."""
-        for plan, run in zip(self.plans, self.directories, strict=True):
-            run.open(plan.composed)
+        with synced_together():
+            for plan, run in zip(self.plans, self.directories, strict=True):
+                run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = Keeper(self)
@@ -135,13 +136,16 @@ class Chunk:
     def settle(self, trainer: Trainer) -> None:
         """Write the runs that are over and have not been written yet."""
         over = trainer.global_step >= self.config.num_steps
-        for index, member in enumerate(self.members):
-            if self.results[index] is not None or "ended" in self.directories[index].record:
-                continue
-            if member.diverged_at is not None:
-                self._leave_diverged(index)
-            elif member.stopped or over:
-                self._leave_finished(trainer, index)
+        left = [index for index, run in enumerate(self.directories) if "ended" not in run.record]
+        gone = [index for index in left if over or not self.members[index].active]
+        if not gone:
+            return
+        with synced_together():
+            for index in gone:
+                if self.members[index].diverged_at is not None:
+                    self._leave_diverged(index)
+                else:
+                    self._leave_finished(trainer, index)
 
     def _leave_diverged(self, index: int) -> None:
         run, step = self.directories[index], self.members[index].diverged_at
@@ -178,6 +182,14 @@ class Chunk:
         member.step = member.step if member.stopped else trainer.global_step
         content = member_checkpoint(trainer, ensemble, index, weights)
         save_checkpoint(run.last, content)
+
+    def save_all(self, trainer: Trainer) -> None:
+        """Write what every run that still trains would need to continue."""
+        with synced_together():
+            for index, member in enumerate(self.members):
+                if member.active:
+                    self.save(trainer, index)
+                    self._write_curves(index)
 
     def _write_curves(self, index: int) -> None:
         member = self.members[index]
@@ -232,9 +244,6 @@ class Keeper(Checkpoints):
 
     def save(self, trainer: Trainer) -> None:
         if trainer.global_step != self.saved_step:
-            for index, member in enumerate(self.chunk.members):
-                if member.active:
-                    self.chunk.save(trainer, index)
-                    self.chunk._write_curves(index)
+            self.chunk.save_all(trainer)
             self.saved_step = trainer.global_step
         self.saved_at = time.monotonic()

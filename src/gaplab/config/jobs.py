@@ -100,9 +100,7 @@ def compose_jobs(load: Load, jobs: Sequence[Sequence[str]], *, allow_repeats: bo
             {k: v for k, v in job.resolved.items() if k not in ("run", "tags")}, default=str
         )
         if identity in seen and not allow_repeats:
-            raise ConfigError(
-                f"jobs {seen[identity]} and {number} are the same run ({shown}). Remove one."
-            )
+            raise ConfigError(f"jobs {seen[identity]} and {number} are the same run ({shown}). Remove one.")
         seen.setdefault(identity, number)
         composed.append(job)
     return composed
