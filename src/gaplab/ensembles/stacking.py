@@ -30,7 +30,7 @@ def torch_state(rule: str, state: OptimizerState, index: int, names: Sequence[st
         moments = {key: buffer[name][index].clone() for key, buffer in state.buffers.items()}
         if rule in ("adam", "adamw"):
             result[number] = {
-                "step": torch.tensor(steps, dtype=torch.float32),
+                "step": torch.tensor(steps, dtype=moments["mean"].dtype),
                 "exp_avg": moments["mean"],
                 "exp_avg_sq": moments["square"],
             }

@@ -79,11 +79,13 @@ def _optimizer_states(
     schedule = build_schedule(config, optimizer, member.config.num_steps)
     state = optimizer.state_dict()
     names = optimizer_names(config, dict(weights))
-    moments = torch_state(ensemble.rule, ensemble.state, index, names)
+    # Without momentum torch's SGD keeps nothing.
+    keeps = getattr(config, "momentum", 1.0) > 0
+    moments = torch_state(ensemble.rule, ensemble.state, index, names) if keeps else {}
     state["state"] = {n: {k: v.cpu() for k, v in m.items()} for n, m in moments.items()}
     rate = config.lr * schedule_factor(config, step, member.config.num_steps)
     for group in state["param_groups"]:
-        group["lr"] = rate
+        group |= {"lr": rate, "initial_lr": config.lr}
     if schedule is None:
         return state, None
     rates = [rate] * len(state["param_groups"])

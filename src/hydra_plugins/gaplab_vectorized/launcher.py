@@ -60,7 +60,7 @@ class VectorizedLauncher(Launcher):
         return [_job_return(words, value) for words, value in zip(job_overrides, objectives, strict=True)]
 
     def _run(self, jobs: list[list[str]], first: int) -> list[float]:
-        from gaplab.config.jobs import compose_jobs
+        from gaplab.config.sweep_jobs import compose_jobs
         from gaplab.config.sweeps import job_name
 
         context, config = self.hydra_context, self.config
