@@ -1,10 +1,10 @@
-# make train | test | lint | bench | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | lint | bench | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint format bench tensorboard clean
+.PHONY: train test lint format bench phenomena tensorboard clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml
@@ -29,6 +29,10 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Every classical phenomenon over 5 seeds, and its page in docs/phenomena.
+phenomena: $(INSTALLED)
+	$(BIN)/python -m gaplab.phenomena $(ARGS)
 
 tensorboard: $(INSTALLED)
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=100000 $(ARGS)

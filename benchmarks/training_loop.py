@@ -39,7 +39,9 @@ def gaplab_seconds(*overrides: str) -> float:
         data, task = build_run(config)
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
-        trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run))
+        trainer = build_trainer(
+            config, data, build_callbacks(config, run), build_loggers(config.logging, run)
+        )
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)
         return time.perf_counter() - start

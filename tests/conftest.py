@@ -1,6 +1,7 @@
 """Fixtures that many tests share: small configurations, and runs that are done once a session."""
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,20 +9,7 @@ import torch
 
 from gaplab.config.compose import Composed, compose_config
 from gaplab.study import run_one
-
-QUICK = (
-    "data.num_points=60",
-    "data.num_val_points=40",
-    "data.num_test_points=80",
-    "network.widths=[8]",
-    "trainer.max_steps=24",
-    "trainer.eval_every_n_steps=8",
-    "trainer.accelerator=cpu",
-    "trainer.progress_bar=false",
-)
-"""Overrides that make a run of the default experiment take a fraction of a second."""
-
-Compose = Callable[..., Composed]
+from quick_runs import QUICK, Compose
 
 
 @pytest.fixture(autouse=True)
@@ -48,5 +36,13 @@ def quick(tmp_path: Path) -> Compose:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quick run; tests read it and never write to it."""
     path = tmp_path_factory.mktemp("runs") / "finished"
-    run_one(compose_config([*QUICK, "data.label_noise=0.2", "data.noise_dimensions=1"]), path)
+    run_one(compose_config([*QUICK, "data.label_noise=0.2"]), path)
     return path
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

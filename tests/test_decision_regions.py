@@ -1,12 +1,16 @@
 import pytest
 import torch
-from matplotlib.collections import PathCollection
 from torch import Tensor
 
 from gaplab.figures.decision_regions import (
+    BOX,
+    HEIGHT,
+    WIDTH,
+    boundary_pixels,
+    draw_confidence,
     draw_decision_regions,
+    draw_mistakes,
     probability_map,
-    raster_decision_regions,
     shade,
     window,
 )
@@ -45,62 +49,92 @@ def test_shade_is_white_at_chance_and_deepens_with_confidence() -> None:
     torch.testing.assert_close(pixels[2], (1 + colors[0]) / 2)
 
 
-def test_raster_shows_regions_points_and_mistakes() -> None:
-    image = raster_decision_regions(right_half_plane, POINTS, LABELS, resolution=64, extent=(-2, 2, -2, 2))
-    assert image.shape == (64, 64, 3)
-    assert image.dtype == torch.uint8
+def test_boundary_pixels_lie_where_the_winner_changes() -> None:
+    winners = torch.tensor([[0, 0, 1], [0, 0, 1], [2, 2, 2]])
+    assert boundary_pixels(winners).tolist() == [
+        [False, True, False],
+        [True, True, True],
+        [False, False, False],
+    ]
+
+
+def to_pixel(x: float, y: float, extent: tuple[float, float, float, float]) -> tuple[int, int]:
+    """Row and column of a data point in the picture."""
+    left, top, right, bottom = BOX
+    column = left + (x - extent[0]) / (extent[1] - extent[0]) * (right - left)
+    row = bottom - (y - extent[2]) / (extent[3] - extent[2]) * (bottom - top)
+    return int(row), int(column)
+
+
+def test_picture_shows_regions_boundary_points_and_rings() -> None:
+    extent = (-2.0, 2.0, -2.0, 2.0)
+    picture = draw_decision_regions(right_half_plane, POINTS, LABELS, title="half plane", extent=extent)
+    assert picture.shape == (HEIGHT, WIDTH, 3)
+    assert picture.dtype == torch.uint8
     colors = torch.tensor(class_colors(2))
-    for corner, c in ((image[0, 0], 0), (image[63, 63], 1)):
-        torch.testing.assert_close(corner.float(), 255 * (1 + colors[c]) / 2, atol=0.51, rtol=0)
-    black = (image == 0).all(dim=2).nonzero()
-    # (-0.5, -0.5) lies at column 1.5 / 4 of the width and, counted from the top, at row 2.5 / 4
-    assert black.tolist() == [[40, 24], [40, 25], [41, 24], [41, 25]]
+    for corner, c in (((-1.8, 1.8), 0), ((1.8, -1.8), 1)):
+        pixel = picture[to_pixel(*corner, extent)].float()
+        torch.testing.assert_close(pixel, 255 * (1 + colors[c]) / 2, atol=1.0, rtol=0)
+    row, column = to_pixel(0.0, 1.5, extent)
+    assert picture[row, column - 2 : column + 3].float().mean(dim=1).min() < 130  # the dark boundary
+    for (x, y), c in zip(POINTS.tolist(), LABELS.tolist(), strict=True):
+        pixel = picture[to_pixel(x, y, extent)].float()
+        torch.testing.assert_close(pixel, 255 * 0.75 * colors[c], atol=2.0, rtol=0)
+    ring = picture[to_pixel(-0.5, -0.5, extent)[0], :].float().mean(dim=1)
+    centre = to_pixel(-0.5, -0.5, extent)[1]
+    assert ring[centre - 8 : centre - 2].min() < 80  # the black ring around the misclassified point
+    right_point = picture[to_pixel(1.0, 0.0, extent)[0]].float().mean(dim=1)
+    centre = to_pixel(1.0, 0.0, extent)[1]
+    assert right_point[centre + 6 : centre + 9].min() > 80  # none around a correct one
 
 
 def test_points_outside_the_window_are_not_drawn() -> None:
     far = torch.tensor([[5.0, 0.0], [0.0, -5.0]])
+    labels = torch.tensor([0, 0])
     extent = (-2.0, 2.0, -2.0, 2.0)
-    image = raster_decision_regions(right_half_plane, far, torch.tensor([0, 0]), extent=extent)
-    assert len(image.flatten(0, 1).unique(dim=0)) == 2  # the two regions and nothing else
+    left, top, right, bottom = BOX
+    empty = draw_decision_regions(right_half_plane, far[:0], labels[:0], extent=extent)
+    full = draw_decision_regions(right_half_plane, far, labels, extent=extent)
+    assert torch.equal(empty[top:bottom, left:right], full[top:bottom, left:right])
 
 
 def test_a_diverged_network_is_drawn_grey() -> None:
     def diverged(points: Tensor) -> Tensor:
         return torch.full((len(points), 3), torch.nan)
 
-    image = raster_decision_regions(diverged, POINTS, torch.tensor([2, 2, 2, 2]))
-    assert image[0, 0].tolist() == [128, 128, 128]
-    draw_decision_regions(diverged, POINTS, LABELS, resolution=20)
+    extent = (-2.0, 2.0, -2.0, 2.0)
+    picture = draw_decision_regions(diverged, POINTS, torch.tensor([2, 2, 2, 2]), extent=extent)
+    assert picture[to_pixel(-1.8, 1.8, extent)].tolist() == [128, 128, 128]
+    draw_confidence(diverged, POINTS)
+    draw_mistakes(diverged, POINTS, LABELS, 4, extent=extent)
 
 
-def test_raster_leaves_no_gradient_and_no_nan_on_a_trainable_model() -> None:
+def test_mistakes_are_drawn_in_the_colour_of_their_class() -> None:
+    extent = (-2.0, 2.0, -2.0, 2.0)
+    picture = draw_mistakes(right_half_plane, POINTS[3:], LABELS[3:], 4, extent=extent)
+    colors = torch.tensor(class_colors(2))
+    wrong = picture[to_pixel(-0.5, -0.5, extent)].float()
+    torch.testing.assert_close(wrong, 255 * 0.75 * colors[1], atol=2.0, rtol=0)
+    region = picture[to_pixel(1.0, 0.0, extent)].float()
+    torch.testing.assert_close(region, 255 * (1 - 0.25 * (1 - colors[1])), atol=1.0, rtol=0)
+
+
+def test_drawing_leaves_no_gradient_on_a_trainable_model() -> None:
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    image = raster_decision_regions(lambda points: (points @ weight.T).softmax(1), POINTS, LABELS)
-    assert not image.requires_grad
-    assert len(image.flatten(0, 1).unique(dim=0)) > 50  # shades, not a constant
+    draw_decision_regions(lambda points: (points @ weight.T).softmax(1), POINTS, LABELS)
+    assert weight.grad is None
 
 
-def test_figure_rings_the_misclassified_points_and_counts_them() -> None:
-    figure = draw_decision_regions(right_half_plane, POINTS, LABELS, title="half plane")
-    (axes,) = figure.axes
-    assert axes.get_title() == "half plane"
-    assert axes.get_aspect() == 1.0
-    scatters = [collection for collection in axes.collections if isinstance(collection, PathCollection)]
-    by_label = {scatter.get_label(): scatter.get_offsets().tolist() for scatter in scatters}
-    assert by_label["wrong: 1 of 4"] == [[-0.5, -0.5]]
-    assert by_label["class 0"] == [[-1.0, 0.0]]
-    assert len(by_label["class 1"]) == 3
+def test_confidence_is_brightest_where_the_network_is_certain() -> None:
+    def sure_on_the_right(points: Tensor) -> Tensor:
+        p = 0.5 + 0.5 * (points[:, :1] > 0)
+        return torch.cat((p, 1 - p), dim=1)
 
-
-def test_figure_draws_the_boundary_where_the_classes_tie() -> None:
-    def smooth(points: Tensor) -> Tensor:
-        return torch.stack((-points[:, 0], points[:, 0]), dim=1).softmax(1)
-
-    figure = draw_decision_regions(smooth, POINTS, LABELS, extent=(-2, 2, -2, 2))
-    contours = [c for c in figure.axes[0].collections if not isinstance(c, PathCollection)]
-    lines = torch.cat([torch.tensor(path.vertices) for c in contours for path in c.get_paths()])
-    assert len(lines) > 100
-    assert lines[:, 0].abs().max() < 1e-3
+    picture = draw_confidence(sure_on_the_right, POINTS)
+    left, top, right, bottom = BOX
+    middle = (top + bottom) // 2
+    assert picture[middle, right - 20].tolist() == [253, 231, 37]  # the bright end of viridis
+    assert picture[middle, left + 20].tolist() == [68, 1, 84]  # the dark end, at chance
 
 
 @pytest.mark.parametrize("num_classes", [2, 7, 12])

@@ -4,7 +4,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from gaplab.figures import draw_confusion_matrix, draw_gap_curves, new_figure, raster, save_png
+from gaplab.figures.curves import draw_gap_curves
+from gaplab.figures.rendering import new_figure, raster, save_png
 
 
 def test_raster_has_the_size_and_colour_of_the_figure() -> None:
@@ -41,12 +42,6 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing_behind(
         save_png(figure, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_confusion_matrix_writes_counts_and_row_shares() -> None:
-    figure = draw_confusion_matrix(torch.tensor([[3, 1], [0, 0]]), title="test")
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "0\n0.0%"]  # an absent class divides by nothing
 
 
 def test_gap_is_test_minus_train_and_the_scale_is_drawn_where_it_fits() -> None:

@@ -1,3 +1,15 @@
 """gaplab: train classifiers and GANs on 2-D point sets and measure their generalization gap."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``load_run`` only when it is asked for: it needs torch, which ``--help`` can do without."""
+    if name == "load_run":
+        from gaplab.loading import load_run
+
+        return load_run
+    raise AttributeError(f"module 'gaplab' has no attribute {name!r}")

@@ -7,19 +7,27 @@ every mistake are answered at once.
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
 
-from gaplab.config.checks import ConfigError
-from gaplab.config.compose import CONFIG_DIR, compose_config, convert
+from gaplab.callbacks.preemption import NOTED, Preempted
+from gaplab.config.compose import CONFIG_DIR, Composed, compose_config
+from gaplab.config.jobs import job_of_sweep
 from gaplab.config.overview import overview
 from gaplab.config.registry import register_all
-from gaplab.config.sweeps import job_name, sweep_name
+from gaplab.config.resumption import with_overrides
+from gaplab.config.sweeps import sweep_name
+from gaplab.exits import readable_exits
+from gaplab.processes import run_with_all_processes
+from gaplab.runs.placement import find_placement
 
-EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+if TYPE_CHECKING:
+    from gaplab.runs.opening import Plan
+
 SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
 
@@ -28,10 +36,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    try:
-        if {"-h", "--help"} & set(flags):
-            print(overview())
-            return
+    if {"-h", "--help"} & set(flags):
+        print(overview())
+        return
+    with readable_exits():
         if {"-m", "--multirun"} & set(flags):
             os.environ[SWEEP_FOLDER] = sweep_name(overrides)
             # Hydra's parser takes overrides only in one piece: flags go first.
@@ -41,35 +49,30 @@ def main() -> None:
             _hydra_main()
         else:
             run_single(overrides)
-    except ConfigError as error:
-        refuse(error)
-    except KeyboardInterrupt:
-        print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def run_single(overrides: list[str]) -> None:
     """Start a run, or continue the one that ``resume=`` names."""
     resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resumed and resumed[-1] not in ("null", "auto"):
+        from gaplab.runs.directory import read_config
         from gaplab.runs.opening import plan_resumption
 
+        path = Path(resumed[-1])
         others = [word for word in overrides if not word.startswith("resume=")]
-        plan = plan_resumption(Path(resumed[-1]), others)
+        composed = with_overrides(read_config(path), others, str(path / "config.yaml"))
+        decide = partial(plan_resumption, path, others)
     else:
         composed = compose_config(overrides)
-        from gaplab.runs.identity import run_directory
-        from gaplab.runs.opening import plan_new
+        decide = partial(_plan_single, composed)
+    run_with_all_processes(decide, composed.config)
 
-        plan = plan_new(composed, run_directory(composed.config.run))
-    from gaplab.study import run_planned
-    from gaplab.tasks.optimization import DivergedError
 
-    try:
-        run_planned(plan)
-    except DivergedError as error:
-        print(f"Diverged: {error}. {error.advice} The run stays in {plan.path}.", file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+def _plan_single(composed: Composed) -> "Plan":
+    from gaplab.runs.identity import run_directory
+    from gaplab.runs.opening import plan_new
+
+    return plan_new(composed, run_directory(composed.config.run, overrides=composed.overrides))
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")
@@ -77,22 +80,16 @@ def _hydra_main(tree: DictConfig) -> float:
     """One job of a multirun; flags such as ``--help`` and ``--cfg`` never come this far."""
     from hydra.core.hydra_config import HydraConfig
 
-    facts = HydraConfig.get()
-    words = list(facts.overrides.task)
-    composed = convert(tree, dict(facts.runtime.choices), words)
-    swept = [word for word in sys.argv[1:] if not word.startswith("-")]
-    path = Path(facts.sweep.dir) / job_name(words, swept, facts.job.num)
+    job = job_of_sweep(tree, HydraConfig.get())
     from gaplab.runs.opening import plan_new
-    from gaplab.study import run_planned
 
     try:
-        return run_planned(plan_new(composed, path))
+        objective = run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)
     except Exception:  # a job that fails must not end the sweep; its run.json says what happened
         traceback.print_exc()
+        if find_placement() is not None:
+            raise  # the processes of torchrun or srun cannot be brought together again
         return float("nan")
-
-
-def refuse(error: ConfigError) -> NoReturn:
-    """Say what was wrong, and leave."""
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(EXIT_MISTAKE)
+    if NOTED.number:  # it came when the job had no more steps to interrupt
+        raise Preempted(NOTED.number, job.composed.config.num_steps)
+    return objective

@@ -36,7 +36,8 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
 
     loaded = load_run(path, weights=weights, overrides=overrides or [])
     prepare_process(loaded.config)
-    loaded.config.trainer.progress_bar = False
+    section = loaded.config.trainer
+    section.devices, section.num_nodes, section.progress_bar = 1, 1, False
     trainer = build_trainer(loaded.config, loaded.data, callbacks=[], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
     return loaded.task.scorecard()

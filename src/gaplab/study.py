@@ -9,52 +9,80 @@ from lightning.pytorch import Trainer
 from rich.console import Console
 
 from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
-from gaplab.callbacks.curves import GapCurves
+from gaplab.callbacks.card import Card
+from gaplab.callbacks.curves import GapCurves, log_table
+from gaplab.callbacks.preemption import Preempted, signals_noted
+from gaplab.callbacks.session import Session
 from gaplab.config.compose import Composed
+from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
+from gaplab.measures import final_measures
 from gaplab.networks import num_parameters
+from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.group import check_equal_parameters, reported_failures
+from gaplab.runs.links import SPLITS_BY_TAG, SPLITS_IN_COLOURS, deep_link
+from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan
+from gaplab.runs.placement import ALONE, Placement
+from gaplab.runs.requeueing import requeue
 from gaplab.runs.results import Result, print_result
 from gaplab.tasks.task import Task
 
 
-def run_planned(plan: Plan) -> float:
+def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
     """Do what is left of a plan; return what a sweep minimises."""
+    if plan.composed.config.phenomenon.name is not None:
+        return run_phenomenon(plan, placement)
     if plan.finished:
-        print(f"Already finished: {plan.path}")
+        if placement.rank == 0:
+            print(f"Already finished: {plan.path}")
+            unlock(plan.path)
         return float(read_json(plan.path / "result.json")["objective"])
-    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint).objective
+    try:
+        return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
+    except Preempted as error:
+        if placement.rank == 0:
+            requeue(error.number)
+        raise
 
 
-def run_one(composed: Composed, path: Path, *, checkpoint: Path | None = None) -> Result:
+def run_one(
+    composed: Composed, path: Path, *, checkpoint: Path | None = None, placement: Placement = ALONE
+) -> Result:
     """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
 
     Args:
         composed: The configuration of the run.
         path: The run directory, which may hold the earlier part of the same run.
         checkpoint: A ``last.ckpt`` to continue from.
+        placement: The place of this process among those of the run, which have joined their group.
 
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
         DivergedError: If the loss is no longer finite; the directory says so too.
+        Preempted: If a stop signal came; the state is saved.
     """
     config = composed.config
     prepare_process(config)
     data, task = build_run(config)
-    run = RunDirectory(path)
-    trainer = build_trainer(config, data, build_callbacks(config, run), build_loggers(run))
-    run.writes = trainer.is_global_zero
+    if config.trainer.precision == "64-true":
+        task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
+    run = RunDirectory(path, writes=placement.rank == 0)
+    callbacks = build_callbacks(config, run, composed.overrides)
+    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), placement)
     run.open(composed)
-    with run.recorded():
+    with signals_noted(), run.recorded(), reported_failures(placement):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        result = measure(trainer, task, data, run)
+        check_equal_parameters(task)
+        result = measure(config, trainer, task, data, run)
         result.compare(config.published)
-        report(result, run)
+        report(result, run, config.logging)
         run.mark(Status.finished)
+    record_end(trainer, result)
     return result
 
 
@@ -66,10 +94,12 @@ def prepare_process(config: Config) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see runs/placement.py
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")
 
 
-def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
+def measure(config: Config, trainer: Trainer, task: Task, data: PointDataModule, run: RunDirectory) -> Result:
     """Score the last and the best weights on all splits, in eval mode."""
     curves = next(callback for callback in trainer.callbacks if isinstance(callback, GapCurves))  # type: ignore[attr-defined]
     step = trainer.global_step
@@ -80,8 +110,10 @@ def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirecto
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),
+        criterion=task.criterion,
         history=curves.history,
     )
+    result.bounds, result.capacity = final_measures(config, task, data)
     if run.best.is_file():
         best = read_weights(run.best)
         task.load_state_dict(best.weights)
@@ -95,7 +127,7 @@ def _scores(trainer: Trainer, task: Task, data: PointDataModule) -> dict[str, fl
     return task.scorecard()
 
 
-def report(result: Result, run: RunDirectory) -> None:
+def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
     """Leave the result in the run directory and show it."""
     if run.writes:
         write_json(run.path / "result.json", result.as_json())
@@ -103,3 +135,15 @@ def report(result: Result, run: RunDirectory) -> None:
         print_result(result, console)
         console.print(f"Run: {run.path}", highlight=False, soft_wrap=True)
         console.print(f"Look: tensorboard --logdir {run.path.parent}", highlight=False, soft_wrap=True)
+        tags = SPLITS_BY_TAG if shown.subruns is SubRuns.never else SPLITS_IN_COLOURS
+        console.print(f"then  {deep_link(run.path.name, tags)}", highlight=False, soft_wrap=True)
+
+
+def record_end(trainer: Trainer, result: Result) -> None:
+    """Write the final metrics, the status and the finished run card to TensorBoard."""
+    log_table(trainer, result.measures, result.step)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Session):
+            callback.conclude(result.best or result.last, result.step)
+        elif isinstance(callback, Card):
+            callback.write(trainer, result.step)

@@ -4,7 +4,9 @@ Each group has a table from config class to builder. ``gaplab.config.registry.re
 your own, which is called with the same arguments as those in the tables.
 """
 
+from gaplab.assembly.callbacks import build_callbacks
+from gaplab.assembly.loggers import build_loggers
 from gaplab.assembly.tasks import build_run
-from gaplab.assembly.trainer import build_callbacks, build_loggers, build_trainer
+from gaplab.assembly.trainer import build_trainer
 
 __all__ = ["build_callbacks", "build_loggers", "build_run", "build_trainer"]

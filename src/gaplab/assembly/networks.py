@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gaplab.config import network as network_config
+from gaplab.config.generation import DeepMLPConfig
 from gaplab.config.registry import registered_builder
 from gaplab.data.published_spirals import draw_cs231n_weights
 from gaplab.networks import MLP, Perceptron
@@ -80,6 +81,7 @@ def build_cs231n(
 
 NETWORKS: dict[type, Callable[..., nn.Module]] = {
     network_config.MLPConfig: build_mlp,
+    DeepMLPConfig: build_mlp,
     network_config.LinearConfig: build_linear,
     network_config.PerceptronConfig: build_perceptron,
     network_config.CS231nConfig: build_cs231n,

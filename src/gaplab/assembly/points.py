@@ -7,9 +7,18 @@ import torch
 from torch import Tensor
 
 from gaplab.config import data as data_config
+from gaplab.config import mixtures
 from gaplab.config.registry import registered_builder
 from gaplab.config.schema import Config, Stream
 from gaplab.data.datamodule import Draw, PointDataModule
+from gaplab.data.mixtures import (
+    GRID_SCALINGS,
+    RING_SCALINGS,
+    grid_centers,
+    ring_centers,
+    sample_mixture,
+    sample_swiss_roll,
+)
 from gaplab.data.published_spirals import (
     published_cs231n_spirals,
     sample_playground_spirals,
@@ -100,10 +109,46 @@ def build_two_spirals(config: data_config.TwoSpiralsConfig, stream: Streams) -> 
     return draw, 2
 
 
+def build_ring(config: mixtures.RingConfig, stream: Streams) -> tuple[Draw, int]:
+    centers, std = ring_law(config)
+    return _mixture(centers, std, stream), config.num_modes
+
+
+def build_grid(config: mixtures.GridConfig, stream: Streams) -> tuple[Draw, int]:
+    centers, std = grid_law(config)
+    return _mixture(centers, std, stream), config.side**2
+
+
+def _mixture(centers: Tensor, std: float, stream: Streams) -> Draw:
+    return lambda split, num_points: sample_mixture(num_points, centers, std, generator=stream(split))
+
+
+def ring_law(config: mixtures.RingConfig) -> tuple[Tensor, float]:
+    """Return the centres [K, 2] and the standard deviation of a ring's modes."""
+    published = RING_SCALINGS[config.scaling]
+    return ring_centers(config.num_modes, published["radius"]), config.std or published["std"]
+
+
+def grid_law(config: mixtures.GridConfig) -> tuple[Tensor, float]:
+    """Return the centres [K, 2] and the standard deviation of a grid's modes."""
+    published = GRID_SCALINGS[config.scaling]
+    return grid_centers(config.side, published["spacing"]), config.std or published["std"]
+
+
+def build_swiss_roll(config: mixtures.SwissRollConfig, stream: Streams) -> tuple[Draw, int]:
+    def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
+        return sample_swiss_roll(num_points, noise=config.noise, generator=stream(split))
+
+    return draw, 1
+
+
 DATA: dict[type, Callable[..., tuple[Draw, int]]] = {
     data_config.SpiralsConfig: build_spirals,
     data_config.NotebookSpiralsConfig: build_notebook_spirals,
     data_config.CS231nSpiralsConfig: build_cs231n_spirals,
     data_config.PlaygroundSpiralsConfig: build_playground_spirals,
     data_config.TwoSpiralsConfig: build_two_spirals,
+    mixtures.RingConfig: build_ring,
+    mixtures.GridConfig: build_grid,
+    mixtures.SwissRollConfig: build_swiss_roll,
 }

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import torch
 
+from gaplab.assembly.generation import build_adversarial_task
 from gaplab.assembly.networks import build_network
 from gaplab.assembly.points import build_data
+from gaplab.config.generation import GenerationConfig
 from gaplab.config.registry import registered_builder
 from gaplab.config.schema import Config, Stream
 from gaplab.config.task import ClassificationConfig
@@ -39,7 +41,10 @@ def build_classifier(config: Config, data: PointDataModule, init_stream: torch.G
     )
 
 
-TASKS: dict[type, Callable[..., Task]] = {ClassificationConfig: build_classifier}
+TASKS: dict[type, Callable[..., Task]] = {
+    ClassificationConfig: build_classifier,
+    GenerationConfig: build_adversarial_task,
+}
 
 
 def build_run(config: Config) -> tuple[PointDataModule, Task]:

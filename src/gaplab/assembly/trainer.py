@@ -1,44 +1,26 @@
-"""Callbacks, loggers and Lightning's Trainer from the configuration."""
+"""Lightning's Trainer from the configuration."""
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
-from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.callbacks.curves import GapCurves
-from gaplab.callbacks.pictures import DecisionPictures
-from gaplab.callbacks.progress import StepProgress
-from gaplab.callbacks.stopping import StopAtLastStep, StopAtTrainLevel
+from gaplab.callbacks.stopping import StopAtLastStep
 from gaplab.config.checks import ConfigError
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.runs.atomic import AtomicCheckpointIO
-from gaplab.runs.directory import RunDirectory
-
-
-def build_callbacks(config: Config, run: RunDirectory) -> list[Callback]:
-    trainer = config.trainer
-    callbacks: list[Callback] = [
-        GapCurves(),
-        DecisionPictures(run.figures),
-        Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds),
-    ]
-    if trainer.early_stopping_patience is not None:
-        callbacks.append(EarlyStopping("loss/val", patience=trainer.early_stopping_patience))
-    if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
-        callbacks.append(StopAtTrainLevel(trainer.stop_at_train_loss, trainer.stop_at_train_accuracy))
-    if trainer.progress_bar:
-        callbacks.append(StepProgress(config.num_steps))
-    return callbacks
-
-
-def build_loggers(run: RunDirectory) -> list[Logger]:
-    return [TensorBoardLogger(run.path, name="", version="", default_hp_metric=False)]
+from gaplab.runs.environment import PlacedEnvironment
+from gaplab.runs.placement import ALONE, Placement
 
 
 def build_trainer(
-    config: Config, data: PointDataModule, callbacks: list[Callback], loggers: list[Logger]
+    config: Config,
+    data: PointDataModule,
+    callbacks: list[Callback],
+    loggers: list[Logger],
+    placement: Placement = ALONE,
 ) -> Trainer:
     """Build Lightning's Trainer, which stops at the last step of ``data`` (see data/loader.py).
 
@@ -49,8 +31,9 @@ def build_trainer(
     try:
         return Trainer(
             accelerator=section.accelerator,
-            devices=section.devices,
-            num_nodes=section.num_nodes,
+            devices=placement.processes_per_node,
+            num_nodes=placement.num_nodes,
+            strategy="auto" if placement.world_size == 1 else SummedGradients(),
             precision=section.precision,  # type: ignore[arg-type]
             deterministic=section.deterministic,
             max_epochs=-1,
@@ -64,7 +47,20 @@ def build_trainer(
             enable_progress_bar=section.progress_bar,
             logger=loggers,
             callbacks=[*callbacks, StopAtLastStep(data.num_steps)],
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), PlacedEnvironment(placement)],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(f"trainer: {error}") from error
+
+
+class SummedGradients(DDPStrategy):
+    """Lightning's strategy of one process a device, without the module ``DistributedDataParallel``.
+
+    That module averages gradients over processes as soon as they are ready. Here ``make_closure`` sums
+    them, because parts of a batch may differ in size; what remains is to begin with equal weights.
+    """
+
+    def configure_ddp(self) -> None:
+        assert self.model is not None
+        for tensor in self.model.state_dict().values():
+            torch.distributed.broadcast(tensor, src=0)

@@ -1,81 +1,105 @@
-"""When ``last.ckpt`` and ``best.ckpt`` are written."""
+"""When ``last.ckpt`` and ``best.ckpt`` are written, and when a run leaves because it was told to."""
 
-import signal
-import threading
+import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+
+from gaplab.callbacks.preemption import NOTED, Preempted
+
+EVENT_FILES = "events.out.tfevents.*"
 
 
 class Checkpoints(Callback):
     """Saves ``last.ckpt`` every few seconds and at the end, ``best.ckpt`` at the smallest validation loss.
 
-    After the first Ctrl-C (or SIGTERM) the current block of steps is finished and saved, then
-    ``KeyboardInterrupt`` is raised; the second Ctrl-C interrupts at once.
+    It saves before a block of steps, when the measurement after the block before is done: a run that
+    continues from there repeats no measurement and leaves none out. The state holds the sizes of the event
+    files at that moment, to which they are cut when the run continues. ``previous.ckpt`` is the file that
+    the latest ``last.ckpt`` replaced.
+
+    After a stop signal the run is saved, and ``Preempted`` is raised on all processes at once.
 
     Lightning's ``ModelCheckpoint`` keeps its own notion of the last file name and of versions, which a run
     that is resumed in its directory does not want.
     """
 
-    def __init__(self, last: Path, best: Path, every_n_seconds: float) -> None:
+    def __init__(self, last: Path, best: Path, every_n_seconds: float, monitor: str = "loss/val") -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds
+        self.monitor = monitor
         self.best_loss = float("inf")
         self.best_step = 0
         self.saved_step = -1
         self.saved_at = time.monotonic()
-        self.interrupted = False
-        self.handlers: dict[int, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_loss": self.best_loss, "best_step": self.best_step}
+        return {
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "event_sizes": event_sizes(self.last.parent.parent),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_loss, self.best_step = state_dict["best_loss"], state_dict["best_step"]
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        NOTED.install()
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = trainer.callback_metrics.get("loss/val")
+        loss = trainer.callback_metrics.get(self.monitor)
         if trainer.state.fn == "fit" and loss is not None and float(loss) < self.best_loss:
             self.best_loss, self.best_step = float(loss), trainer.global_step
             trainer.save_checkpoint(self.best, weights_only=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.handlers[number] = signal.signal(number, self._note_interruption)
+        NOTED.install()
 
-    def _note_interruption(self, number: int, frame: Any) -> None:
-        self.interrupted = True
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        while self.handlers:
-            signal.signal(*self.handlers.popitem())
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        due = time.monotonic() - self.saved_at >= self.every_n_seconds
-        interrupted = self.interrupted
+        due, number = time.monotonic() - self.saved_at >= self.every_n_seconds, NOTED.number
         if trainer.world_size > 1:
-            due, interrupted = trainer.strategy.broadcast((due, interrupted))
-        if due or interrupted:
+            votes = torch.tensor([due and trainer.is_global_zero, number], device=pl_module.device)
+            torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)
+            due, number = votes.tolist()
+        if due or number:
             self.save(trainer)
-        if interrupted:
-            raise KeyboardInterrupt
+        if number:
+            raise Preempted(number, trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._restore_handlers()
         self.save(trainer)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._restore_handlers()
 
     def save(self, trainer: Trainer) -> None:
         """Write ``last.ckpt`` unless it already holds this step."""
         if trainer.global_step != self.saved_step:
+            if trainer.is_global_zero:
+                for logger in trainer.loggers:
+                    logger.save()
+                keep_previous(self.last)
             trainer.save_checkpoint(self.last)
             self.saved_step = trainer.global_step
         self.saved_at = time.monotonic()
+
+
+def event_sizes(run: Path) -> dict[str, int]:
+    """Return the bytes of each TensorBoard file of a run, by its path inside the run directory."""
+    return {str(file.relative_to(run)): file.stat().st_size for file in sorted(run.rglob(EVENT_FILES))}
+
+
+def keep_previous(last: Path) -> None:
+    """Let ``previous.ckpt`` be the file that is ``last.ckpt`` now; ``last.ckpt`` stays in place."""
+    if not last.is_file():
+        return
+    spare = last.with_name(".previous.ckpt.new")
+    spare.unlink(missing_ok=True)
+    try:
+        os.link(last, spare)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(last, spare)
+    spare.replace(last.with_name("previous.ckpt"))

@@ -1,70 +1,74 @@
-"""When decision regions are drawn: small ones for TensorBoard's slider, a large one at the end."""
+"""When pictures are drawn and where they go: TensorBoard's slider and the folder ``figures/``."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from gaplab.data.datamodule import Split
+from gaplab.callbacks.loggers import event_writer
 
-SHOWN_POINTS = 2_000
+Gallery = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
+"""Task, data module and step to the pictures by name; the first one is drawn during training."""
 
 
-class DecisionPictures(Callback):
-    """Draws decision regions with the training points, at some evaluations and at the end."""
+class Pictures(Callback):
+    """Draws the first picture of a gallery at every n-th measurement, and all of them at the end.
 
-    def __init__(self, folder: Path, every_n_evaluations: int = 4) -> None:
+    Args:
+        folder: Where ``<name>.png`` shows the end of the run.
+        gallery: What there is to draw.
+        every_n_evaluations: Measurements between two drawings.
+        all_along: Draw all of them every time.
+    """
+
+    def __init__(self, folder: Path, gallery: Gallery, every_n_evaluations: int, all_along: bool) -> None:
         self.folder = folder
+        self.gallery = gallery
         self.every_n_evaluations = every_n_evaluations
+        self.all_along = all_along
         self.num_evaluations = 0
+        self.logged: dict[str, int] = {}
+        """Step of the latest picture by name: the end may be a measurement too."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"num_evaluations": self.num_evaluations, "logged": self.logged}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.num_evaluations, self.logged = state_dict["num_evaluations"], state_dict["logged"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or not trainer.is_global_zero:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self.num_evaluations += 1
-        if self.num_evaluations % self.every_n_evaluations:
-            return
-        from gaplab.figures.decision_regions import raster_decision_regions
-
-        train = _shown(trainer.datamodule.splits["train"])  # type: ignore[attr-defined]
-        picture = raster_decision_regions(_predictor(pl_module), train.points, train.labels)
-        self._log(trainer, "decision_regions/training", picture)
+        last = trainer.global_step >= trainer.datamodule.num_steps  # type: ignore[attr-defined]
+        if self.num_evaluations % self.every_n_evaluations == 0 and not last:
+            self._draw(trainer, pl_module, final=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, final=True)
+
+    def _draw(self, trainer: Trainer, task: LightningModule, final: bool) -> None:
         if not trainer.is_global_zero:
             return
-        # matplotlib takes half a second to import: only now.
-        from gaplab.figures.decision_regions import draw_decision_regions
-        from gaplab.figures.rendering import raster, save_png
+        # Pillow is needed from here on only.
+        from gaplab.figures.canvas import encode_png, save_bytes
 
-        test = _shown(trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
-        title = f"test points after {trainer.global_step} steps"
-        figure = draw_decision_regions(_predictor(pl_module), test.points, test.labels, title=title)
-        save_png(figure, self.folder / "decision_regions.png")
-        self._log(trainer, "decision_regions/test", raster(figure))
-
-    def _log(self, trainer: Trainer, tag: str, picture: Tensor) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(tag, picture.cpu(), trainer.global_step, dataformats="HWC")
-
-
-def _shown(split: Split) -> Split:
-    """Every k-th point, so that a picture stays legible."""
-    return split[slice(None, None, max(1, len(split) // SHOWN_POINTS))]
-
-
-def _predictor(module: LightningModule):  # type: ignore[no-untyped-def]
-    parameter = next(module.parameters())
-
-    @torch.no_grad()
-    def predict(points: Tensor) -> Tensor:
-        training = module.training
-        module.eval()
-        probabilities = module(points.to(parameter)).softmax(dim=1).float().cpu()
-        module.train(training)
-        return probabilities
-
-    return predict
+        pictures = self.gallery(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
+        if not (final or self.all_along):
+            pictures = dict([next(iter(pictures.items()))])
+        writer = event_writer(trainer)
+        for name, draw in pictures.items():
+            pixels = draw()
+            png = encode_png(pixels)
+            if final:
+                save_bytes(png, self.folder / f"{name}.png")
+            if writer is not None and self.logged.get(name) != trainer.global_step:
+                self.logged[name] = trainer.global_step
+                image = Summary.Image(
+                    height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
+                )
+                summary = Summary(value=[Summary.Value(tag=f"pictures/{name}", image=image)])
+                writer._get_file_writer().add_summary(summary, trainer.global_step)

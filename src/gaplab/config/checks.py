@@ -1,6 +1,7 @@
 """Checks of single settings. Every message names the key, what was expected and what came."""
 
 from difflib import get_close_matches
+from math import inf
 
 
 class ConfigError(ValueError):
@@ -21,11 +22,11 @@ def check(condition: bool, key: str, expected: str, value: object, hint: str = "
 
 
 def check_positive(key: str, value: float, hint: str = "") -> None:
-    check(value > 0, key, "a number larger than 0", value, hint)
+    check(0 < value < inf, key, "a finite number larger than 0", value, hint)
 
 
 def check_not_negative(key: str, value: float, hint: str = "") -> None:
-    check(value >= 0, key, "a number that is 0 or larger", value, hint)
+    check(0 <= value < inf, key, "a finite number that is 0 or larger", value, hint)
 
 
 def check_share(key: str, value: float, hint: str = "") -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -12,9 +13,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import ConfigError, nearest
+from gaplab.config.data import DataConfig
 from gaplab.config.explanations import explain
+from gaplab.config.network import NetworkConfig
+from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
 from gaplab.config.schema import Config
+from gaplab.config.task import TaskConfig
 
 CONFIG_DIR = PROJECT_ROOT / "configs"
 
@@ -56,7 +61,9 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
-    content["choices"] = {group: choices.get(group) for group in (*SHIPPED, "experiment")}
+    content["choices"] = {
+        group: name for group, name in choices.items() if group.split("@")[0] in (*SHIPPED, "experiment")
+    }
     return Composed(config=config, resolved=content, overrides=overrides)
 
 
@@ -75,7 +82,8 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
-    tree = compose_tree([f"{group}={choices[group]}" for group in SHIPPED if choices.get(group)])
+    groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in SHIPPED}
+    tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)
     try:
@@ -93,7 +101,7 @@ def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Dic
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir), version_base="1.3"):
             return compose("config", overrides=list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
         raise explain(error) from error
 
 
@@ -105,6 +113,10 @@ def to_config(tree: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise explain(error) from error
     assert isinstance(config, Config), "the schema of the root is Config"
+    for group, options in SHIPPED.items():
+        section = getattr(config, group)
+        if type(section) in (DataConfig, NetworkConfig, TaskConfig, OptimizerConfig):
+            raise ConfigError(f"{group}: expected one of {', '.join(options)}, but got no option at all.")
     return config
 
 

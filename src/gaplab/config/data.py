@@ -125,10 +125,9 @@ class SpiralsConfig(DataConfig):
     """Smallest t. Above 0 the arms do not share the origin, so that the set can be interpolated."""
 
     def __post_init__(self) -> None:
+        _check_every_arm(self, self.num_arms)
         DataConfig.__post_init__(self)
-        check_at_least("data.num_arms", self.num_arms, 2)
         check_not_negative("data.noise", self.noise)
-        check_at_least("data.num_points", self.num_points, self.num_arms, "Every arm needs a point.")
         if self.turns is not None:
             check_positive("data.turns", self.turns)
         check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)
@@ -143,8 +142,8 @@ class NotebookSpiralsConfig(DataConfig):
     noise: float = 0.2
 
     def __post_init__(self) -> None:
+        _check_every_arm(self, self.num_arms)
         DataConfig.__post_init__(self)
-        check_at_least("data.num_arms", self.num_arms, 2)
         check_not_negative("data.noise", self.noise)
         _check_equal_arms(self.num_points, self.num_arms)
 
@@ -158,8 +157,8 @@ class CS231nSpiralsConfig(DataConfig):
     noise: float = 0.2
 
     def __post_init__(self) -> None:
+        _check_every_arm(self, self.num_arms)
         DataConfig.__post_init__(self)
-        check_at_least("data.num_arms", self.num_arms, 2)
         check_not_negative("data.noise", self.noise)
         _check_equal_arms(self.num_points, self.num_arms)
 
@@ -173,6 +172,7 @@ class PlaygroundSpiralsConfig(DataConfig):
     """Half width of the uniform noise, 0 to 0.5 as on the Playground's slider."""
 
     def __post_init__(self) -> None:
+        _check_every_arm(self, 2)
         DataConfig.__post_init__(self)
         check(0 <= self.noise <= 0.5, "data.noise", "a half width between 0 and 0.5", self.noise)
         _check_equal_arms(self.num_points, 2)
@@ -196,6 +196,15 @@ class TwoSpiralsConfig(DataConfig):
                 "validation; leave num_points, num_val_points, num_test_points and splits as they are, or "
                 "use data=spirals data.num_arms=2."
             )
+
+
+def _check_every_arm(config: DataConfig, num_arms: int) -> None:
+    """Every arm needs a point in each draw."""
+    check_at_least("data.num_arms", num_arms, 2)
+    for key in ("num_points", "num_val_points", "num_test_points"):
+        size = getattr(config, key)
+        if key == "num_points" or (size > 0 and config.splits is Splits.separate):
+            check_at_least(f"data.{key}", size, num_arms, "Every arm needs a point.")
 
 
 def _check_equal_arms(num_points: int, num_arms: int) -> None:

@@ -3,9 +3,11 @@
 import re
 from dataclasses import fields, is_dataclass
 
+from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import ConfigError, nearest
+from gaplab.config.registry import SHIPPED
 
 
 def explain(error: BaseException) -> ConfigError:
@@ -22,7 +24,7 @@ def explain(error: BaseException) -> ConfigError:
         _missing_option(str(error)),
         _unknown_key(inner, str(error)) if inner is not None else None,
         _wrong_value(inner, str(error)) if inner is not None else None,
-        _bad_override(str(error)),
+        _bad_override(error),
     ):
         if text is not None:
             return ConfigError(place + text)
@@ -59,7 +61,16 @@ def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
     names = [f.name for f in fields(schema)] if isinstance(schema, type) and is_dataclass(schema) else []
     known = f" The keys are: {', '.join(names)}." if names else ""
     owner = f"a key of {match[2]}" if match[2] else "a known key"
-    return f"{full}: expected {owner}, but there is no such key.{nearest(match[1], names)}{known}"
+    hint = nearest(match[1], names) or _section_of(match[1])
+    return f"{full}: expected {owner}, but there is no such key.{hint}{known}"
+
+
+def _section_of(key: str) -> str:
+    """Return a hint at the section in which a key stands that was given without one."""
+    for group, options in SHIPPED.items():
+        if any(key == field.name for schema in options.values() for field in fields(schema)):
+            return f" Did you mean '{group}.{key}'?"
+    return ""
 
 
 def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
@@ -76,20 +87,28 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     )
     if wrong:
         return f"{key}: expected {_SPOKEN.get(wrong[3], wrong[3])}, but got {wrong[1]!r}."
+    given = re.search(r"Error merging override [^=\s]+=(.*)", message)
+    if "is not a ListConfig" in text:
+        return f"{key}: expected a list, for example [50,50], but got {given[1] if given else 'none'!r}."
+    if "is not a valid bool" in text:
+        return f"{key}: expected true or false, but got {given[1] if given else text!r}."
+    if "is not Optional" in text:
+        return f"{key}: expected a value, but got null."
     missing = re.search(r"Interpolation key '([^']+)' not found", text)
     if missing:
         return f"{key}: the key {missing[1]!r} that it refers to does not exist."
     return f"{key}: {text}"
 
 
-def _bad_override(message: str) -> str | None:
-    if "Error parsing override" not in message and "LexerNoViableAlt" not in message:
+def _bad_override(error: BaseException) -> str | None:
+    group = re.search(r"Config group override must be a string or a list. Got (\w+)", str(error))
+    if group:
+        return f"expected the name of an option after group=, but got a value of type {group[1]}."
+    if not isinstance(error, OverrideParseException):
         return None
-    override = re.search(r"Error parsing override '([^']*)'", message)
-    shown = override[1] if override else " ".join(message.split())
     return (
-        f"{shown!r}: expected key=value. Quote what the shell or Hydra could take for its own, for example "
-        "'network.widths=[50,50]'."
+        f"{error.override!r}: expected key=value. Quote what the shell or Hydra could take for its own, for "
+        "example 'network.widths=[50,50]'."
     )
 
 

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
 
 
 class Schedule(StrEnum):
     constant = "constant"
     cosine = "cosine"
-    """Half a cosine from lr to 0 over all steps."""
+    """Half a cosine from lr to lr * final_factor over all steps."""
     linear = "linear"
-    """A straight line from lr to 0 over all steps."""
+    """A straight line from lr to lr * final_factor over all steps."""
     exponential = "exponential"
     """lr times ``decay`` to the power of the step."""
 
@@ -30,6 +30,8 @@ class OptimizerConfig:
     """Steps over which the learning rate rises from 0, before the schedule takes over."""
     decay: float = 1.0
     """Factor a step of the exponential schedule."""
+    final_factor: float = 0.0
+    """What the cosine and linear schedules end at, as a share of lr."""
     clip_norm: float | None = None
     """Largest norm of the whole gradient; null for no clipping."""
 
@@ -38,6 +40,7 @@ class OptimizerConfig:
         check_not_negative("optimizer.weight_decay", self.weight_decay)
         check_not_negative("optimizer.warmup_steps", self.warmup_steps)
         check(0 < self.decay <= 1, "optimizer.decay", "a factor in (0, 1]", self.decay)
+        check_share("optimizer.final_factor", self.final_factor)
         if self.clip_norm is not None:
             check_positive("optimizer.clip_norm", self.clip_norm, "Use null for no clipping.")
 

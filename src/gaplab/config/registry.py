@@ -16,7 +16,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from gaplab.config import data, network, optimizer, schema, task, trainer
+from gaplab.config import data, generation, mixtures, network, optimizer, schema, task, trainer
 from gaplab.config.checks import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -28,14 +28,18 @@ SHIPPED: dict[str, dict[str, type]] = {
         "cs231n_spirals": data.CS231nSpiralsConfig,
         "playground_spirals": data.PlaygroundSpiralsConfig,
         "two_spirals": data.TwoSpiralsConfig,
+        "ring": mixtures.RingConfig,
+        "grid": mixtures.GridConfig,
+        "swiss_roll": mixtures.SwissRollConfig,
     },
     "network": {
         "mlp": network.MLPConfig,
+        "deep_mlp": generation.DeepMLPConfig,
         "linear": network.LinearConfig,
         "perceptron": network.PerceptronConfig,
         "cs231n": network.CS231nConfig,
     },
-    "task": {"classification": task.ClassificationConfig},
+    "task": {"classification": task.ClassificationConfig, "generation": generation.GenerationConfig},
     "optimizer": {
         "sgd": optimizer.SGDConfig,
         "adam": optimizer.AdamConfig,

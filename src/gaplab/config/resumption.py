@@ -27,7 +27,7 @@ class Change:
     def effect(self) -> str:
         """What the change does to a run that continues from a checkpoint."""
         section = self.key.split(".")[0]
-        if section == "network":
+        if section == "network" or self.key.startswith(("task.generator.", "task.discriminator.")):
             return "refused: the checkpoint holds another network"
         if self.key in ("init_seed", "stream"):
             return "no effect: the weights come from the checkpoint"

@@ -7,8 +7,11 @@ from omegaconf import II
 
 from gaplab.config.checks import ConfigError, check
 from gaplab.config.data import DataConfig
+from gaplab.config.logging import LoggingConfig
+from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.phenomenon import PhenomenonConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
@@ -46,6 +49,15 @@ class RunConfig:
     id: str | None = None
     """Folder of this run; null for one made from the scheduler's job id or the time."""
 
+    def __post_init__(self) -> None:
+        if self.id is not None:
+            check(
+                self.id not in ("", ".", "..") and "/" not in self.id,
+                "run.id",
+                "the name of one folder, without /",
+                self.id,
+            )
+
 
 class Stream(StrEnum):
     separate = "separate"
@@ -77,6 +89,11 @@ class Config:
     task: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+    measures: Measures = Measures.counting
+    """What is measured at the last weights beside losses and gaps."""
+    phenomenon: PhenomenonConfig = field(default_factory=PhenomenonConfig)
+    """A statement to test instead of training one network; set by ``experiment=phenomena/...``."""
     published: list[PublishedNumber] = field(default_factory=list)
     """Numbers that the end of the run is compared with."""
 
@@ -88,12 +105,19 @@ class Config:
                 "trainer.early_stopping_patience: expected validation points to watch, but "
                 "data.num_val_points and data.num_folds are 0. Set one of them."
             )
-        processes = self.trainer.num_processes
-        if processes is not None and processes > self.data.points_per_step:
-            raise ConfigError(
-                f"trainer.devices: expected at most as many processes as points in a batch "
-                f"({self.data.points_per_step}), but got {processes}. Raise data.batch_size."
-            )
+        self.task.check_fits(self)
+        if self.trainer.num_processes is not None:
+            self.check_num_processes(self.trainer.num_processes)
+
+    def check_num_processes(self, number: int) -> None:
+        """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        check(
+            number <= self.data.points_per_step,
+            "trainer.devices",
+            f"at most as many processes as points in a batch ({self.data.points_per_step})",
+            number,
+            "Raise data.batch_size.",
+        )
 
     @property
     def has_validation(self) -> bool:

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
 
 from gaplab.config.checks import check
+
+if TYPE_CHECKING:
+    from gaplab.config.schema import Config
 
 
 class Objective(StrEnum):
@@ -16,6 +20,12 @@ class Objective(StrEnum):
 @dataclass(kw_only=True, slots=True)
 class TaskConfig:
     """Any task; a user's own config derives from this class."""
+
+    criterion: ClassVar[str] = "loss/{split}"
+    """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
+
+    def check_fits(self, config: "Config") -> None:
+        """Raise ``ConfigError`` if other sections of the configuration do not suit the task."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -26,8 +26,12 @@ class TrainerConfig:
     """Passes over the training points."""
     accelerator: Accelerator = Accelerator.auto
     devices: int | str = "auto"
-    """Processes a node, each with one device; ``auto`` takes all GPUs, or one CPU process."""
-    num_nodes: int = 1
+    """Processes a node, each with one device; ``auto``: those that torchrun or srun started, else one for
+    each GPU, else one on the CPU."""
+    num_nodes: int | str = "auto"
+    """Nodes; ``auto``: those on which torchrun or srun started processes, else one."""
+    rendezvous_seconds: float = 300.0
+    """How long the processes of a run wait for each other at its start."""
     precision: str = "32-true"
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
@@ -61,7 +65,6 @@ class TrainerConfig:
             check_positive("trainer.stop_at_train_loss", self.stop_at_train_loss)
         if self.stop_at_train_accuracy is not None:
             check_share("trainer.stop_at_train_accuracy", self.stop_at_train_accuracy)
-        check_at_least("trainer.num_nodes", self.num_nodes, 1)
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
         if self.num_threads is not None:
             check_at_least("trainer.num_threads", self.num_threads, 1)
@@ -72,15 +75,20 @@ class TrainerConfig:
             self.precision,
             "float16 needs loss scaling, which bf16-mixed does without.",
         )
-        if isinstance(self.devices, str):
-            check(self.devices == "auto", "trainer.devices", "a whole number or auto", self.devices)
-        else:
-            check_at_least("trainer.devices", self.devices, 1)
+        check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
+        for key in ("devices", "num_nodes"):
+            number = getattr(self, key)
+            if isinstance(number, str):
+                check(number == "auto", f"trainer.{key}", "a whole number or auto", number)
+            else:
+                check_at_least(f"trainer.{key}", number, 1)
 
     @property
     def num_processes(self) -> int | None:
-        """Processes over all nodes, or None while ``devices`` is ``auto``."""
-        return None if isinstance(self.devices, str) else self.devices * self.num_nodes
+        """Processes over all nodes, or None while ``devices`` or ``num_nodes`` is ``auto``."""
+        if isinstance(self.devices, str) or isinstance(self.num_nodes, str):
+            return None
+        return self.devices * self.num_nodes
 
 
 @dataclass(kw_only=True, slots=True)

@@ -56,6 +56,7 @@ class PointDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.config = config
+        self.draw = draw
         self.num_classes = num_classes
         self.in_features = 2 + config.noise_dimensions
         self.order_seed = order_seed

@@ -1,32 +1,45 @@
-"""The confusion matrix as a figure."""
+"""The confusion matrix as a picture."""
 
-from matplotlib.figure import Figure
+import torch
 from torch import Tensor
 
-from gaplab.figures.rendering import new_figure
+from gaplab.figures.canvas import BLACK, WHITE, Canvas
+from gaplab.figures.palette import ramp
+
+BLUES = ("#ffffff", "#9ac8e0", "#0072B2")
 
 
-def draw_confusion_matrix(counts: Tensor, *, title: str = "") -> Figure:
-    """Counts [C, C], true classes as rows, predicted ones as columns; the colour is the share of the row."""
+def confusion_counts(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Counts [C, C] of points, true classes as rows, predicted ones as columns."""
+    return torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).view(num_classes, -1)
+
+
+def draw_confusion_matrix(counts: Tensor, *, title: str = "") -> Tensor:
+    """Counts [C, C], true classes as rows, predicted ones as columns; the colour is the share of the row.
+
+    Returns:
+        Pixels [H, W, 3] uint8.
+    """
     num_classes = len(counts)
     counts = counts.detach().cpu()
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    side = min(10.0, 2.8 + 0.6 * num_classes)
-    figure = new_figure(side + 0.9, side)
-    axes = figure.add_subplot()
-    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    cell = max(36, 300 // num_classes)
+    left, top, side = 64, 36, cell * num_classes
+    canvas = Canvas(max(left + side + 24, 300), top + side + 48)
+    canvas.text(left + side / 2, top - 16, title, size=14)
+    canvas.paste(ramp(shares, BLUES), (left, top, left + side, top + side))
+    size = max(8, min(14, cell // 5))
     for row in range(num_classes):
+        middle = top + cell * (row + 0.5)
+        canvas.text(left - 12, middle, str(row), size=12)
+        canvas.text(left + cell * (row + 0.5), top + side + 12, str(row), size=12)
         for column in range(num_classes):
-            axes.text(
-                column,
-                row,
-                f"{int(counts[row, column])}\n{float(shares[row, column]):.1%}",
-                ha="center",
-                va="center",
-                fontsize=9 if num_classes <= 5 else 6,
-                color="white" if shares[row, column] > 0.5 else "black",
-            )
-    ticks = range(num_classes)
-    axes.set(title=title, xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks)
-    figure.colorbar(image, ax=axes, label="share of the true class")
-    return figure
+            share = float(shares[row, column])
+            color = WHITE if share > 0.6 else BLACK
+            x = left + cell * (column + 0.5)
+            canvas.text(x, middle - 0.6 * size, f"{int(counts[row, column]):,}", size=size, color=color)
+            canvas.text(x, middle + 0.8 * size, f"{share:.1%}", size=size, color=color)
+    canvas.frame((left, top, left + side, top + side))
+    canvas.text(left + side / 2, top + side + 32, "predicted class")
+    canvas.vertical_text(left - 38, top + side / 2, "true class")
+    return canvas.pixels()

@@ -14,9 +14,11 @@ from typing import Any
 
 import yaml
 
+from gaplab.callbacks.preemption import Preempted
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed
 from gaplab.runs.atomic import write_json, write_yaml
+from gaplab.runs.locking import lock, unlock
 from gaplab.runs.provenance import provenance
 from gaplab.tasks.optimization import DivergedError
 
@@ -42,6 +44,10 @@ class RunDirectory:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def previous(self) -> Path:
+        return self.path / "checkpoints" / "previous.ckpt"
+
+    @property
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.ckpt"
 
@@ -50,16 +56,17 @@ class RunDirectory:
         return self.path / "figures"
 
     def open(self, composed: Composed) -> None:
-        """Create the directory and write what is known before training.
+        """Create and lock the directory and write what is known before training.
 
         Raises:
-            ConfigError: If the directory cannot be written.
+            ConfigError: If the directory cannot be written, or another process works in it.
         """
         if not self.writes:
             return
         try:
             for folder in (self.last.parent, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
+            lock(self.path)
             write_yaml(self.path / "config.yaml", composed.resolved)
             write_yaml(self.path / "overrides.yaml", composed.overrides)
             config = composed.config
@@ -105,16 +112,22 @@ class RunDirectory:
         try:
             yield
         except DivergedError as error:
+            error.add_note(f"The run stays in {self.path}.")
             self.mark(Status.diverged, error=str(error), diverged_at_step=error.step)
+            raise
+        except Preempted as error:
+            self.mark(Status.preempted, error=str(error), preempted_at_step=error.step)
             raise
         except (KeyboardInterrupt, SystemExit) as error:
             self.mark(Status.preempted, error="interrupted")
             raise KeyboardInterrupt from error  # Lightning makes an exit with status 1 of it
         except BaseException as error:
+            error.add_note(f"The run stays in {self.path}.")
             self.mark(Status.failed, error=f"{type(error).__name__}: {error}")
             raise
         finally:
             self.note(seconds=round(time.perf_counter() - start, 3))
+            unlock(self.path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 import os
 import shutil
-import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed
 from gaplab.config.resumption import differences, with_overrides
+from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.runs.locking import lock
 
 
 @dataclass(slots=True)
@@ -53,45 +57,71 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
     if refused:
         shown = ", ".join(f"{change.key} ({change.old!r} -> {change.new!r})" for change in refused)
         raise ConfigError(f"resume: {shown} cannot change: {refused[0].effect.removeprefix('refused: ')}.")
-    plan = _plan_continuation(composed, path)
     for change in changes:
         print(f"{change.key}: {change.old!r} -> {change.new!r} ({change.effect})")
-    plan.finished = plan.finished and not changes
-    return plan
+    return _plan_continuation(composed, path, changed=bool(changes))
 
 
-def _plan_continuation(composed: Composed, path: Path) -> Plan:
-    record = read_json(path / "run.json")
-    if record.get("status") == Status.running and _alive(record):
-        raise ConfigError(
-            f"{path}: a run is at work in this directory (process {record['pid']} on {record['host']}). "
-            "Wait for it, stop it, or choose another run.id."
-        )
-    checkpoint = RunDirectory(path).last
-    if not checkpoint.is_file():
-        if record.get("status") == Status.finished:
-            raise ConfigError(
-                f"{checkpoint}: expected the last checkpoint of a finished run, but it is gone."
-            )
+def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
+    lock(path, patience_seconds())
+    finished = read_json(path / "run.json").get("status") == Status.finished
+    run = RunDirectory(path)
+    if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
+        return Plan(composed, path, finished=True)
+    if finished and not run.last.is_file():
+        raise ConfigError(f"{run.last}: expected the last checkpoint of a finished run, but it is gone.")
+    if finished and not changed:
+        return Plan(composed, path, run.last, finished=True)
+    for leftover in (*path.glob(".*.*"), *run.last.parent.glob(".*.*")):  # of a write that was killed
+        leftover.unlink()
+    content = newest_checkpoint(run)
+    if content is None:
         clear(path)
         return Plan(composed, path)
-    return Plan(composed, path, checkpoint, finished=record.get("status") == Status.finished)
+    rewind(path, content)
+    return Plan(composed, path, run.last)
+
+
+def newest_checkpoint(run: RunDirectory) -> dict[str, Any] | None:
+    """Read ``last.ckpt``, or put ``previous.ckpt`` in its place if it is damaged; None if there is neither.
+
+    Raises:
+        ConfigError: If both are damaged.
+    """
+    try:
+        return read_checkpoint(run.last)
+    except ConfigError as error:
+        if not run.previous.is_file():
+            if not run.last.is_file():
+                return None
+            raise
+        content = read_checkpoint(run.previous)
+        print(f"{error} Continuing from previous.ckpt at step {content['global_step']}.")
+    if run.last.is_file():
+        run.last.replace(run.last.with_name("damaged.ckpt"))
+    run.previous.replace(run.last)
+    return content
+
+
+def rewind(path: Path, content: dict[str, Any]) -> None:
+    """Cut the event files to what they held when the checkpoint was written; later points will come again."""
+    sizes = content["callbacks"]["Checkpoints"]["event_sizes"]
+    for file in path.rglob(EVENT_FILES):
+        size = sizes.get(str(file.relative_to(path)), 0)
+        if size == 0:
+            file.unlink()
+        elif file.stat().st_size > size:
+            os.truncate(file, size)
 
 
 def clear(path: Path) -> None:
     """Remove what an attempt without a checkpoint left, so that its points do not mix with the new ones."""
-    for file in path.glob("events.out.tfevents.*"):
+    for file in path.rglob(EVENT_FILES):
         file.unlink()
     shutil.rmtree(path / "figures", ignore_errors=True)
 
 
-def _alive(record: dict[str, object]) -> bool:
-    if record.get("host") != socket.gethostname() or record.get("pid") == os.getpid():
-        return False
-    try:
-        os.kill(int(str(record["pid"])), 0)
-    except (ProcessLookupError, ValueError, KeyError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def patience_seconds(environment: Mapping[str, str] = os.environ) -> float:
+    """How long to wait for a directory: a restarted job may begin before its former self has ended."""
+    restarts = [environment.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
+    return 60.0 if any(count not in ("", "0") for count in restarts) else 0.0

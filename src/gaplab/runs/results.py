@@ -1,12 +1,14 @@
 """The result of a run: one table for the last and one for the best weights, and published numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from gaplab.config.schema import PublishedNumber, Relation
+from gaplab.metrics.bounds import Bound
+from gaplab.runs.generation_table import print_generation
 
 
 @dataclass(slots=True)
@@ -43,13 +45,27 @@ class Result:
     best: dict[str, float] | None = None
     """Scorecard of the weights with the smallest validation loss."""
     best_step: int | None = None
+    criterion: str = "loss/{split}"
+    """Tag of what selected the best weights."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+    """Bounds for the last weights."""
+    capacity: dict[str, float] = field(default_factory=dict)
+    """Capacity measures of the last weights."""
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Bounds and capacity measures, a number a tag."""
+        bounds = {f"bound/{bound.name}": bound.value for bound in self.bounds}
+        return bounds | {f"capacity/{name}": value for name, value in self.capacity.items()}
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the smallest validation loss, or the last test loss without validation."""
-        return self.last["loss/test"] if self.best is None else self.best["loss/val"]
+        """What a sweep minimises: the criterion on val at the best weights, or on test without validation."""
+        if self.best is None:
+            return self.last[self.criterion.format(split="test")]
+        return self.best[self.criterion.format(split="val")]
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""
@@ -68,6 +84,8 @@ class Result:
             "best": self.best,
             "best_step": self.best_step,
             "objective": self.objective,
+            "measures": self.measures,
+            "bounds": [asdict(bound) | {"vacuous": bound.vacuous} for bound in self.bounds],
             "published": [
                 {
                     "name": c.published.name,
@@ -86,6 +104,16 @@ class Result:
 
 def print_result(result: Result, console: Console) -> None:
     """Print the table that a run ends with."""
+    if "gap/loss" in result.last:
+        _print_splits(result, console)
+    else:
+        print_generation(result.last, f"{result.num_parameters} parameters, {result.step} steps", console)
+    for comparison in result.comparisons:
+        _print_comparison(comparison, console)
+
+
+def _print_splits(result: Result, console: Console) -> None:
+    """Print losses and accuracies of all splits, and their gaps."""
     table = Table(title=f"{result.num_parameters} parameters, {result.num_train_points} training points")
     for column in ("weights", "quantity", "train", "val", "test", "gap"):
         table.add_column(column, justify="left" if column in ("weights", "quantity") else "right")
@@ -103,8 +131,21 @@ def print_result(result: Result, console: Console) -> None:
     console.print(table)
     scale = result.last["scale/sqrt_params_over_points"]
     console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
-    for comparison in result.comparisons:
-        _print_comparison(comparison, console)
+    for bound in result.bounds:
+        what = "|test error - error|" if bound.name.startswith("hoeffding") else _BOUNDED[bound.quantity]
+        console.print(
+            f"Bound {bound.name}: {what} <= {bound.value:.4g} with probability {1 - bound.delta:.0%}"
+            f"{' (vacuous)' if bound.vacuous else ''}.",
+            highlight=False,
+        )
+    if result.capacity:
+        capacity = Table("capacity measure", "value", title="Last weights")
+        for name, value in result.capacity.items():
+            capacity.add_row(name, f"{value:.5g}")
+        console.print(capacity)
+
+
+_BOUNDED = {"gap": "error - training error", "risk": "error of a noisy copy"}
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

@@ -1,6 +1,7 @@
 """The classifier: a network, a loss, and the measurement of all splits at equal weights."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -135,10 +136,16 @@ class Classifier(Task):
         self._meters[dataloader_idx].update(self.score(logits, labels), logits.argmax(dim=1) == labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the scores of all splits and hand them to Lightning's callbacks."""
+        """Keep the scores of all splits and hand them to Lightning's callbacks.
+
+        Raises:
+            DivergedError: If the latest step of training spoilt the weights, which no batch has seen yet.
+        """
         self.scores = {
             name: meter.compute() for name, meter in zip(self._split_names, self._meters, strict=True)
         }
+        if self.trainer.state.fn == "fit" and not math.isfinite(self.scores["train"].loss):
+            raise DivergedError("the loss on the training set", self.trainer.global_step)
         for name, score in self.scores.items():
             self.log(f"loss/{name}", score.loss, logger=False)
             self.log(f"accuracy/{name}", score.accuracy, logger=False)

@@ -69,14 +69,15 @@ def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float
     """Return what the learning rate is multiplied by at a step counted from 0."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
+    progress = min((step - config.warmup_steps) / max(1, num_steps - config.warmup_steps), 1.0)
+    end = config.final_factor
     match config.schedule:
         case Schedule.constant:
             return 1.0
         case Schedule.cosine:
-            return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+            return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
         case Schedule.linear:
-            return 1.0 - min(progress, 1.0)
+            return 1.0 - (1.0 - end) * progress
         case Schedule.exponential:
             return config.decay ** (step - config.warmup_steps)
 

@@ -14,6 +14,9 @@ class Task(LightningModule):
     the flat table that callbacks log and that ends up in ``result.json``.
     """
 
+    criterion: str = "loss/{split}"
+    """Tag of what selects the best weights on val, and what a sweep minimises."""
+
     def __init__(self) -> None:
         super().__init__()
         # A step here is far cheaper than Lightning's automatic optimisation of it; see data/loader.py.

@@ -1,0 +1,58 @@
+"""The callbacks of a run: what is measured, drawn, kept and shown while it trains."""
+
+from collections.abc import Sequence
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
+
+from gaplab.callbacks.card import Card
+from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.callbacks.curves import GapCurves, SubRunCurves, charts_of_classifier
+from gaplab.callbacks.diagnostics import LayerDiagnostics
+from gaplab.callbacks.gallery import classifier_gallery
+from gaplab.callbacks.pictures import Pictures
+from gaplab.callbacks.profiling import Profiling
+from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.samples import CHARTS_OF_GAN, SamplePictures
+from gaplab.callbacks.session import Session
+from gaplab.callbacks.stopping import StopAtTrainLevel
+from gaplab.config.flattening import changed_settings, flat_settings
+from gaplab.config.generation import GenerationConfig
+from gaplab.config.logging import Diagnostics, SubRuns
+from gaplab.config.schema import Config
+from gaplab.runs.card import run_card
+from gaplab.runs.directory import RunDirectory
+from gaplab.runs.presentation import to_markdown
+
+
+def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] = ()) -> list[Callback]:
+    """Build the callbacks of a run; ``overrides`` name the settings that its HPARAMS row shows first."""
+    trainer, logging = config.trainer, config.logging
+    subruns = logging.tensorboard and logging.subruns is not SubRuns.never
+    generates = isinstance(config.task, GenerationConfig)
+    monitor = config.task.criterion.format(split="val")
+    callbacks: list[Callback] = [GapCurves(CHARTS_OF_GAN if generates else charts_of_classifier(subruns))]
+    if subruns and not generates:
+        callbacks.append(SubRunCurves(run.path))
+    if logging.tensorboard:
+        callbacks.append(Session(run.path, flat_settings(config), changed_settings(config, overrides)))
+        callbacks.append(Card(lambda: to_markdown(run_card(run.path))))
+    full = logging.diagnostics is Diagnostics.full
+    if logging.diagnostics is not Diagnostics.none and not generates:
+        callbacks.append(LayerDiagnostics(histograms=full))
+    if logging.pictures and generates:
+        callbacks.append(SamplePictures(run.figures))
+    elif logging.pictures:
+        callbacks.append(
+            Pictures(run.figures, classifier_gallery, logging.pictures_every_n_evaluations, all_along=full)
+        )
+    if trainer.profiler:
+        callbacks.append(Profiling(run.path))
+    callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, monitor))
+    if trainer.early_stopping_patience is not None:
+        callbacks.append(EarlyStopping(monitor, patience=trainer.early_stopping_patience))
+    if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+        callbacks.append(StopAtTrainLevel(trainer.stop_at_train_loss, trainer.stop_at_train_accuracy))
+    if trainer.progress_bar:
+        callbacks.append(StepProgress(config.num_steps))
+    return callbacks

@@ -1,0 +1,119 @@
+"""The two loggers every run has: event files for TensorBoard and a table for everything else."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from torch.utils.tensorboard import SummaryWriter
+
+
+class EventFiles(TensorBoardLogger):
+    """TensorBoard's event files in ``folder`` itself, without the ``hparams.yaml`` that Lightning adds."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name="", version="", default_hp_metric=False)
+
+    @rank_zero_only
+    def save(self) -> None:
+        self.experiment.flush()
+
+    @rank_zero_only
+    def forget_after(self, step: int) -> None:
+        """Let TensorBoard drop what an earlier, interrupted attempt wrote beyond ``step``."""
+        if step > 0:
+            forget_after(self.experiment, step)
+
+
+def forget_after(writer: SummaryWriter, step: int) -> None:
+    """Write the mark of a restart: TensorBoard then drops older points of a later step."""
+    restart = Event(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+    writer._get_file_writer().add_event(restart, step + 1)
+
+
+def event_writer(trainer: Trainer) -> SummaryWriter | None:
+    """Return the writer of the run's event file; None without TensorBoard and on all ranks but 0."""
+    if trainer.is_global_zero:
+        for logger in trainer.loggers:
+            if isinstance(logger, EventFiles):
+                writer: SummaryWriter = logger.experiment
+                return writer
+    return None
+
+
+class MetricsTable(Logger):
+    """``metrics.csv``: a row a measurement, a column a tag, the optimiser step first."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.columns = ["step"]
+        self.row: dict[str, Any] = {}
+        """The latest row, which is written when the next one begins."""
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "MetricsTable":
+        return self
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The configuration is in ``config.yaml``."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if step != self.row.get("step"):
+            self.save()
+            self.row = {"step": step}
+        self.row |= metrics
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Append the latest row; the file is written anew where the row brings new columns."""
+        if not self.row:
+            return
+        rows = [self.row]
+        new = [key for key in self.row if key not in self.columns]
+        if new or not self.path.is_file():
+            rows = [*self._read(), self.row]
+            self.columns += new
+        with self.path.open("w" if len(rows) > 1 or new else "a", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, restval="")
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerows(rows)
+        self.row = {}
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        self.save()
+
+    @rank_zero_only
+    def forget_after(self, step: int) -> None:
+        """Keep the rows of an earlier attempt up to ``step`` only."""
+        rows = [row for row in self._read() if int(row["step"]) <= step]
+        self.path.unlink(missing_ok=True)
+        if rows:
+            self.columns = list(rows[0])
+            with self.path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, self.columns)
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))

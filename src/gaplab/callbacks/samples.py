@@ -1,0 +1,115 @@
+"""When samples are drawn: forty times along the run, for TensorBoard's slider and an animation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
+
+from gaplab.callbacks.curves import Layout
+from gaplab.callbacks.loggers import event_writer
+from gaplab.data.datamodule import PointDataModule
+from gaplab.tasks.generation import AdversarialTask
+
+CHARTS_OF_GAN: Layout = {
+    "gaplab": {
+        "1 Discriminator's loss": ["Multiline", ["^loss/discriminator_(train|val|test)$"]],
+        "2 Its generalization gap": ["Multiline", ["^gap/loss_discriminator$"]],
+        "3 Distance to true points": ["Multiline", ["^(ceiling/)?distance/sliced_w2_(val|test)$"]],
+        "4 Modes": ["Multiline", ["^(ceiling/)?modes/(high_quality|std_ratio)$"]],
+        "5 Precision and recall": ["Multiline", ["^(ceiling/)?coverage/(precision|recall)$"]],
+    }
+}
+
+SHOWN_POINTS = 1_000
+NUM_FRAMES = 40
+
+
+class SamplePictures(Callback):
+    """Draws true and generated points with the discriminator's field.
+
+    Frames stay as ``samples/<step>.png``, so that the animation of a continued run is whole.
+
+    Args:
+        folder: Where ``samples.png`` shows the end of the run and ``samples.gif`` the way there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.drawn = 0
+        """Which of the pictures is the latest."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, AdversarialTask)
+        self.drawn = trainer.global_step * NUM_FRAMES // pl_module.num_steps
+        if trainer.global_step == 0:
+            self._draw(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, AdversarialTask)
+        due = trainer.global_step * NUM_FRAMES // pl_module.num_steps
+        if due > self.drawn:
+            self.drawn = due
+            self._draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        from gaplab.figures.canvas import save_bytes
+        from gaplab.figures.generation import encode_animation
+
+        frames = sorted((self.folder / "samples").glob("*.png"))
+        shown = [frame.read_bytes() for frame in frames if int(frame.stem) <= trainer.global_step]
+        if shown:
+            save_bytes(shown[-1], self.folder / "samples.png")
+            save_bytes(encode_animation(shown), self.folder / "samples.gif")
+
+    def _draw(self, trainer: Trainer, task: AdversarialTask) -> None:
+        if not trainer.is_global_zero:
+            return
+        # Pillow is needed from here on only.
+        from gaplab.figures.canvas import encode_png, save_bytes
+        from gaplab.figures.generation import draw_samples
+
+        step = trainer.global_step
+        pixels = draw_samples(**scene(task, trainer.datamodule), title=f"step {step:,}")  # type: ignore[attr-defined]
+        png = encode_png(pixels)
+        save_bytes(png, self.folder / "samples" / f"{step:09d}.png")
+        writer = event_writer(trainer)
+        if writer is not None:
+            height, width = pixels.shape[:2]
+            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+            summary = Summary(value=[Summary.Value(tag="pictures/samples", image=image)])
+            writer._get_file_writer().add_summary(summary, step)
+
+
+def scene(task: AdversarialTask, data: PointDataModule) -> dict[str, Any]:
+    """Return what a picture shows: points, their labels for a conditional GAN, and the field."""
+    test = data.splits["test"]
+    real = test[slice(None, None, -(-len(test) // SHOWN_POINTS))]
+    fake, labels = task.draw_samples(SHOWN_POINTS, data.splits["train"], "picture")
+    if not task.config.label_embedding:
+        return {"real": real.points, "fake": fake, "field": mean_field(task, [0])}
+    field = mean_field(task, data.splits["train"].labels.unique().tolist())
+    return {
+        "real": real.points,
+        "fake": fake,
+        "field": field,
+        "real_labels": real.labels,
+        "fake_labels": labels,
+    }
+
+
+def mean_field(task: AdversarialTask, classes: list[int]) -> Callable[[Tensor], Tensor]:
+    """Return the discriminator's score of points, a mean over the classes that it may be told."""
+
+    def field(points: Tensor) -> Tensor:
+        labels = [torch.full((len(points),), c, device=points.device) for c in classes]
+        return torch.stack([task.field(points, label) for label in labels]).mean(dim=0)
+
+    return field

@@ -1,0 +1,119 @@
+"""The run's row on TensorBoard's HPARAMS page: settings at the start, results and status at the end."""
+
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from torch.utils.tensorboard.summary import scalar
+
+from gaplab.callbacks.curves import GapCurves
+
+Setting = bool | int | float | str
+
+SHOWN_FIRST = ("gap/loss", "loss/train", "loss/val", "loss/test", "accuracy/test")
+"""TensorBoard switches on the first five metrics; the others need a click."""
+
+
+class Session(Callback):
+    """Writes the row of one run to an event file of its own.
+
+    TensorBoard takes the first settings and the first status that it finds in a run. A run that is
+    continued therefore begins this file, and only this one, anew.
+
+    Args:
+        folder: The run directory.
+        settings: The columns, flat; a list is a text and None is ``"null"``.
+        changed: The settings that the user chose; they come first on the page.
+    """
+
+    SUFFIX = ".session"
+
+    def __init__(self, folder: Path, settings: Mapping[str, Setting], changed: Collection[str]) -> None:
+        self.folder = folder
+        self.settings = dict(settings)
+        self.changed = changed
+        self.file: EventFileWriter | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        for old in self.folder.glob(f"events.out.tfevents.*{self.SUFFIX}"):
+            old.unlink()
+        self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
+        # Rows of equal names would be averaged; a run's name alone may occur in several folders.
+        name = f"{self.folder.parent.name}/{self.folder.name}"
+        self._write(hparams_pb(self.settings, trial_id=name), 0)
+
+    def conclude(self, table: Mapping[str, float], step: int) -> None:
+        """Write the metrics of a run that finished."""
+        self._end(table, step, api_pb2.STATUS_SUCCESS)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what a failed or diverged run had reached; an interrupted run stays open."""
+        if isinstance(exception, Exception):
+            curves = next(c for c in trainer.callbacks if isinstance(c, GapCurves))  # type: ignore[attr-defined]
+            step, table = best_measurement(curves.history)
+            self._end(table, step, api_pb2.STATUS_FAILURE)
+
+    def _end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status") -> None:
+        if self.file is None:
+            return
+        names = [name for name in SHOWN_FIRST if name in table]
+        names += [name for name in table if name not in names]
+        metrics = {f"final/{name.replace('/', '_')}": table[name] for name in names}
+        metrics["final/finished"] = float(status == api_pb2.STATUS_SUCCESS)
+        for tag, value in metrics.items():
+            self._write(scalar(tag, value), step)
+        self._write(_hparams_summary(metadata.EXPERIMENT_TAG, experiment=self._columns(metrics)), 0)
+        end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+        self._write(_hparams_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end), 0)
+        self.file.close()
+        self.file = None
+
+    def _columns(self, metrics: Mapping[str, float]) -> api_pb2.Experiment:
+        kinds = {bool: "BOOL", int: "FLOAT64", float: "FLOAT64", str: "STRING"}
+        hparams = [
+            api_pb2.HParamInfo(
+                name=name,
+                type=api_pb2.DataType.Value(f"DATA_TYPE_{kinds[type(value)]}"),
+                differs=name in self.changed,
+            )
+            for name, value in self.settings.items()
+        ]
+        shown = [
+            api_pb2.MetricInfo(
+                name=api_pb2.MetricName(tag=tag), display_name=tag.removeprefix("final/").replace("_", " ", 1)
+            )
+            for tag in metrics
+        ]
+        return api_pb2.Experiment(hparam_infos=hparams, metric_infos=shown)
+
+    def _write(self, summary: Summary, step: int) -> None:
+        assert self.file is not None, "only rank 0 writes, between on_fit_start and the end"
+        self.file.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self.file.flush()
+
+
+def best_measurement(history: Mapping[int, dict[str, float]]) -> tuple[int, dict[str, float]]:
+    """Return step and table of the smallest validation loss (the latest without validation)."""
+    if not history:
+        return 0, {}
+    step = min(history, key=lambda step: (history[step].get("loss/val", 0.0), -step))
+    return step, history[step]
+
+
+def _hparams_summary(tag: str, **content: object) -> Summary:
+    data = plugin_data_pb2.HParamsPluginData(**content)
+    summary = Summary()
+    summary.value.add(
+        tag=tag,
+        metadata=metadata.create_summary_metadata(data),
+        tensor=metadata.NULL_TENSOR,
+    )
+    return summary

@@ -1,0 +1,53 @@
+"""Settings of what a run leaves behind to look at."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gaplab.config.checks import ConfigError, check, check_at_least
+
+# No choice is called "on" or "off": YAML 1.1 reads those as booleans.
+
+
+class SubRuns(StrEnum):
+    auto = "auto"
+    """Yes, except in sweeps of more than ten jobs."""
+    always = "always"
+    never = "never"
+
+
+class Diagnostics(StrEnum):
+    none = "none"
+    light = "light"
+    """Gradient norms by layer and the share of dead units."""
+    full = "full"
+    """Also histograms, and every picture at every chosen step instead of at the end only."""
+
+
+EXTRA_LOGGERS = ("mlflow", "wandb")
+
+
+@dataclass(kw_only=True, slots=True)
+class LoggingConfig:
+    """Which records a run writes beside its result and its checkpoints."""
+
+    tensorboard: bool = True
+    csv: bool = True
+    """Write ``metrics.csv``, a row a measurement."""
+    extra: list[str] = field(default_factory=list)
+    """Further loggers: ``mlflow``, ``wandb``; their packages are not installed by default."""
+    subruns: SubRuns = SubRuns.auto
+    """Write ``loss`` and ``accuracy`` from sub-runs, so that TensorBoard shows the splits in colours."""
+    diagnostics: Diagnostics = Diagnostics.light
+    pictures: bool = True
+    pictures_every_n_evaluations: int = 2
+    """Measurements between two pictures; the end is always drawn."""
+
+    def __post_init__(self) -> None:
+        check_at_least("logging.pictures_every_n_evaluations", self.pictures_every_n_evaluations, 1)
+        for name in self.extra:
+            check(name in EXTRA_LOGGERS, "logging.extra", f"a list of {', '.join(EXTRA_LOGGERS)}", name)
+        if self.diagnostics is Diagnostics.full and not self.tensorboard:
+            raise ConfigError(
+                "logging.diagnostics: expected none or light without TensorBoard, which shows the "
+                "histograms, but got 'full'. Set logging.tensorboard=true."
+            )

@@ -1,0 +1,23 @@
+"""What is measured at the end of a run beside losses, accuracies and gaps."""
+
+from enum import StrEnum
+
+from gaplab.config.data import DataConfig, LabelNoise, SpiralsConfig
+
+
+class Measures(StrEnum):
+    none = "none"
+    counting = "counting"
+    """Bounds that cost nothing: Hoeffding for the test set, finite precision for the gap."""
+    full = "full"
+    """Also the PAC-Bayes bound and all capacity measures of a classifier: seconds to a minute."""
+
+
+def points_are_independent(data: DataConfig) -> bool:
+    """Whether training and test points are independent draws of one law, which every bound assumes.
+
+    Balanced class counts are accepted: points are then independent given their label.
+    """
+    if data.label_noise > 0 and data.label_noise_in is LabelNoise.train:
+        return False
+    return isinstance(data, SpiralsConfig) and data.sampling == "iid"

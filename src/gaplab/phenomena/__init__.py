@@ -1,0 +1,6 @@
+"""Classical phenomena of learning: one file each, one command each, one verdict each.
+
+``python train.py experiment=phenomena/NAME`` tests one; ``python -m gaplab.phenomena`` tests all and writes
+their pages. Every file has functions that measure, a function ``judge`` that compares the measurements with the
+expectation, and a ``PHENOMENON`` that names claim and source.
+"""

@@ -1,0 +1,270 @@
+"""The gap against training points and weights, with the scale √(N/m) and the bounds that theory offers."""
+
+import copy
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from gaplab.figures.phenomena import Curve, Panel, draw_panels
+from gaplab.metrics.bounds import hoeffding_bound
+from gaplab.metrics.capacity.curvature import effective_dimension, flatten_parameters, hessian
+from gaplab.metrics.capacity.weights import functional_forward
+from gaplab.metrics.certificates import counting_bounds, pac_bayes_certificate
+from gaplab.metrics.gap import effective_parameters, sqrt_params_over_points
+from gaplab.metrics.rademacher import rademacher_bound
+from gaplab.metrics.vc import relu_vc_bound
+from gaplab.networks import num_parameters
+from gaplab.objectives.classification import cross_entropy
+from gaplab.phenomena.training import Networks, build_networks, draw_spirals
+from gaplab.phenomena.verdict import Check, Phenomenon, Row, Verdict, at_least, at_most
+from gaplab.randomness import make_generator
+
+POINTS = (30, 100, 300, 1000, 3000, 10_000)
+WIDTHS = (10, 50, 250, 1000)
+WIDTH, POINTS_FOR_WIDTHS, NUM_TEST = 50, 300, 10_000
+GUESSING = 0.5
+ALPHA = 1e-3
+"""Prior precision of the effective dimension, in units of the mean loss."""
+FLOOR = 1e-4
+LAW: dict[str, Any] = {"num_arms": 2, "noise": 0.5}
+
+BOUNDS = {
+    "hoeffding": "Hoeffding, on the test set",
+    "pac_bayes": "PAC-Bayes (of a noisy copy)",
+    "finite_precision": "finite precision (Occam)",
+    "vc": "VC dimension (constants unchecked)",
+    "rademacher": "Rademacher, by random labels (estimate)",
+}
+
+
+class Result(NamedTuple):
+    """One seed at one number of points; errors are shares of wrong answers."""
+
+    train: float
+    test: float
+    hessian_dimension: float
+    bounds: dict[str, float]
+    """Upper bounds on the error by name."""
+
+    @property
+    def gap(self) -> float:
+        return self.test - self.train
+
+
+def train_networks(
+    num_points: int, width: int, seeds: Sequence[int], num_steps: int, random_labels: bool = False
+) -> tuple[Networks, Networks, list[float]]:
+    """Initial and trained 2-H-2 networks, and the training accuracies."""
+    networks = build_networks(seeds, [width], out_features=2)
+    initial = copy.copy(networks)
+    train = draw_spirals(seeds, num_points, random_labels=random_labels, **LAW)
+    networks.train(*train, num_steps=num_steps)
+    return initial, networks, networks.accuracy(*train)
+
+
+def measure(num_points: int, seeds: Sequence[int], num_steps: int) -> list[Result]:
+    """Train on the spiral and on random labels, then compute every bound for every seed."""
+    initial, networks, accuracies = train_networks(num_points, WIDTH, seeds, num_steps)
+    *_, random_accuracies = train_networks(num_points, WIDTH, seeds, num_steps, random_labels=True)
+    points, labels = draw_spirals(seeds, num_points, **LAW)
+    test_accuracies = networks.accuracy(*draw_spirals(seeds, NUM_TEST, "test", **LAW))
+    results = []
+    for k, seed in enumerate(seeds):
+        network = copy.deepcopy(networks.template)
+        network.load_state_dict({name: value[k] for name, value in networks.parameters.items()})
+        before = {name: value[k] for name, value in initial.parameters.items()}
+        train, test = 1 - accuracies[k], 1 - test_accuracies[k]
+        occam = counting_bounds(network, num_points, NUM_TEST)[1]
+        certificate = pac_bayes_certificate(
+            network, before, points[k], labels[k], generator=make_generator(seed, "pac_bayes")
+        )
+        bounds = {
+            "hoeffding": test + hoeffding_bound(NUM_TEST).value,
+            "pac_bayes": certificate.value,
+            "finite_precision": train + occam.value,
+            "vc": train + relu_vc_bound([2, WIDTH, 1], num_points).value,
+            "rademacher": train + rademacher_bound(random_accuracies[k], num_points).value,
+        }
+        results.append(Result(train, test, hessian_dimension(network, points[k], labels[k]), bounds))
+    return results
+
+
+def hessian_dimension(network: nn.Module, points: Tensor, labels: Tensor) -> float:
+    """Σ λ/(λ + α) over the eigenvalues of the exact Hessian of the training loss."""
+    forward = functional_forward(network)
+    vector, unflatten = flatten_parameters({name: p.detach() for name, p in network.named_parameters()})
+    matrix = hessian(lambda v: cross_entropy(forward(unflatten(v), points), labels).mean(), vector)
+    return float(effective_dimension(torch.linalg.eigvalsh(matrix.double()), ALPHA))
+
+
+def measure_width(width: int, seeds: Sequence[int], num_steps: int) -> list[float]:
+    """The 0-1 gap at 300 points."""
+    _, networks, accuracies = train_networks(POINTS_FOR_WIDTHS, width, seeds, num_steps)
+    tests = networks.accuracy(*draw_spirals(seeds, NUM_TEST, "test", **LAW))
+    return [train - test for train, test in zip(accuracies, tests, strict=True)]
+
+
+def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]]) -> Verdict:
+    """``results[m][seed]`` and ``gaps_by_width[H][seed]``."""
+    size = num_parameters(build_networks([0], [WIDTH], out_features=2).template)
+    everything = [(m, result) for m, group in results.items() for result in group]
+    few, many = min(results), max(results)
+    scales = [sqrt_params_over_points(size, m) / r.gap for m, r in everything if r.gap > 0]
+    narrow, wide = min(gaps_by_width), max(gaps_by_width)
+    growth = (wide / narrow) ** 0.5
+    counting = [r.bounds[name] for _, r in everything for name in ("finite_precision", "vc")]
+    return Verdict(
+        checks=[
+            at_least(
+                f"the 0-1 gap at {few} points exceeds that at {many} by 0.02",
+                [a.gap - b.gap for a, b in zip(results[few], results[many], strict=True)],
+                0.02,
+            ),
+            at_least("√(N/m) is larger than the 0-1 gap: their ratio where the gap is positive", scales, 1.0),
+            Check(
+                expectation=f"{narrow} to {wide} units: √(N/m) grows {growth:.0f}-fold, the mean gap by at most half",
+                measured=f"mean gap {_mean(gaps_by_width[narrow]):.4f} to {_mean(gaps_by_width[wide]):.4f}",
+                holds=_mean(gaps_by_width[wide]) <= 1.5 * _mean(gaps_by_width[narrow]),
+            ),
+            at_least(
+                "both rigorous bounds from training data lie above the measured error",
+                [
+                    r.bounds[name] - r.test
+                    for _, r in everything
+                    for name in ("finite_precision", "pac_bayes")
+                ],
+                0.0,
+            ),
+            at_least("bounds that count weights say less than guessing at every m", counting, GUESSING),
+            at_most(
+                f"PAC-Bayes says more than guessing at {many} points",
+                [r.bounds["pac_bayes"] for r in results[many]],
+                0.3,
+            ),
+        ],
+        columns=(
+            "m",
+            "train error",
+            "test error",
+            "0-1 gap",
+            "√(N/m)",
+            "N_eff = m gap²",
+            "N from the Hessian",
+            *BOUNDS.values(),
+        ),
+        rows=[_row(size, m, group) for m, group in results.items()],
+        figures={"bounds": _draw_bounds(results), "scale": _draw_scale(size, results, gaps_by_width)},
+        remark=(
+            f"Two arms, noise 0.5, 2-{WIDTH}-2 ReLU networks with N = {size} weights; test sets of {NUM_TEST} "
+            "points; failure probability 0.05 for each bound alone. Numbers in a bound's column bound the error "
+            f"from above: {GUESSING} and more says less than guessing (vacuous). √(N/m) is a heuristic scale, "
+            "never a bound. The VC bound's constants are unchecked, the Rademacher estimate trains to fit random "
+            "labels and may miss the supremum, and PAC-Bayes is about a noisy copy of the network; its error is "
+            "compared with that of the network itself."
+        ),
+    )
+
+
+def _row(size: int, m: int, group: list[Result]) -> Row:
+    gap = _mean([r.gap for r in group])
+    return (
+        m,
+        _mean([r.train for r in group]),
+        _mean([r.test for r in group]),
+        gap,
+        sqrt_params_over_points(size, m),
+        effective_parameters(gap, m),
+        _mean([r.hessian_dimension for r in group]),
+        *(_mean([r.bounds[name] for r in group]) for name in BOUNDS),
+    )
+
+
+def _draw_bounds(results: dict[int, list[Result]]) -> Figure:
+    sizes = list(results)
+    seeds = range(len(results[sizes[0]]))
+
+    def curve(label: str, value: Callable[[Result], float], dashed: bool = False) -> Curve:
+        # Not a number is not drawn: the VC bound is infinite with fewer points than the dimension.
+        values = [[value(results[m][k]) for m in sizes] for k in seeds]
+        rows = [[v if math.isfinite(v) else math.nan for v in row] for row in values]
+        return Curve(label, sizes, rows, dashed)
+
+    curves = [curve(label, lambda r, name=name: r.bounds[name]) for name, label in BOUNDS.items()]  # type: ignore[misc]
+    panel = Panel(
+        [*curves, curve("measured test error", lambda r: r.test, dashed=True)],
+        "training points m",
+        "error, and upper bounds on it (95 %)",
+        log="xy",
+        lines=[("guessing", GUESSING)],
+    )
+    return draw_panels([panel])
+
+
+def _draw_scale(size: int, results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]]) -> Figure:
+    sizes, widths = list(results), list(gaps_by_width)
+    by_seed = list(zip(*results.values(), strict=True))
+    counts = [num_parameters(build_networks([0], [w], out_features=2).template) for w in widths]
+    over_points = Panel(
+        [
+            Curve("0-1 gap", sizes, [[max(r.gap, FLOOR) for r in group] for group in by_seed]),
+            Curve("√(N/m), N = weights", sizes, [[sqrt_params_over_points(size, m) for m in sizes]]),
+            Curve(
+                "√(N/m), N from the Hessian",
+                sizes,
+                [
+                    [(r.hessian_dimension / m) ** 0.5 for m, r in zip(sizes, group, strict=True)]
+                    for group in by_seed
+                ],
+            ),
+        ],
+        "training points m",
+        f"gap (at least {FLOOR:g}) and heuristic scales",
+        f"2-{WIDTH}-2",
+        log="xy",
+    )
+    over_width = Panel(
+        [
+            Curve("0-1 gap", widths, list(zip(*gaps_by_width.values(), strict=True))),
+            Curve(
+                "√(N/m), N = weights",
+                widths,
+                [[sqrt_params_over_points(count, POINTS_FOR_WIDTHS) for count in counts]],
+            ),
+        ],
+        "hidden units",
+        "gap and heuristic scale",
+        f"{POINTS_FOR_WIDTHS} training points",
+        log="xy",
+    )
+    return draw_panels([over_points, over_width])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values)
+
+
+def run(seeds: Sequence[int], quick: bool) -> Verdict:
+    sizes, widths, num_steps = ((30, 300), (10, 50), 100) if quick else (POINTS, WIDTHS, 500)
+    return judge(
+        {m: measure(m, seeds, num_steps) for m in sizes},
+        {width: measure_width(width, seeds, num_steps) for width in widths},
+    )
+
+
+PHENOMENON = Phenomenon(
+    title="The gap, the scale and the bounds",
+    claim=(
+        "The gap shrinks with the number of training points m but does not grow with the number of weights N as "
+        "√(N/m) would have it; bounds that count weights are vacuous, a PAC-Bayes bound is not."
+    ),
+    reference=(
+        "Arora 2018 (√(N/m)); Hoeffding 1963; Vapnik and Chervonenkis 1971; Bartlett and Mendelson 2002; "
+        "Langford and Caruana 2001; Dziugaite and Roy 2017"
+    ),
+    run=run,
+)

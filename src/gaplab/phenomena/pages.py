@@ -1,0 +1,101 @@
+"""A verdict on the terminal and as a page of Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gaplab.figures.rendering import save_png
+from gaplab.phenomena.verdict import Phenomenon, Verdict
+from gaplab.runs.atomic import replacing
+
+
+def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:
+    """Print expectation, measurement and outcome of every check, and the table behind them."""
+    console = Console(highlight=False, emoji=False)
+    console.print(f"\n[bold]{phenomenon.title}[/bold]\n{phenomenon.claim}")
+    table = Table(*verdict.columns)
+    for row in verdict.rows:
+        table.add_row(*map(cell, row))
+    console.print(table)
+    for check in verdict.checks:
+        outcome = "[green]holds[/green]" if check.holds else "[red]does not hold[/red]"
+        console.print(f"Expected: {check.expectation}\n  measured: {check.measured}: {outcome}")
+    if verdict.remark:
+        console.print(verdict.remark)
+    console.print(f"Verdict: {outcome_of(verdict)}. Reference: {phenomenon.reference}.")
+
+
+def write_page(
+    phenomenon: Phenomenon,
+    verdict: Verdict,
+    page: Path,
+    *,
+    folder: str = "",
+    prefix: str = "",
+    command: str = "",
+) -> None:
+    """Write the page and its pictures, into ``folder`` beside it and with names that start with ``prefix``."""
+    lines = [f"# {phenomenon.title}", "", phenomenon.claim, "", f"**Verdict: {outcome_of(verdict)}.**", ""]
+    if command:
+        lines += [f"`{command}`", ""]
+    lines += markdown_table(
+        ("expected", "measured", "outcome"),
+        [(c.expectation, c.measured, "holds" if c.holds else "**does not hold**") for c in verdict.checks],
+    )
+    lines += ["", "Ranges run over seeds, and over settings where a line speaks of several; n counts values."]
+    for name, figure in verdict.figures.items():
+        picture = Path(folder) / f"{prefix}{name}.png"
+        save_png(figure, page.parent / picture)
+        lines += ["", f"![{name.replace('_', ' ')}]({picture})"]
+    lines += ["", *markdown_table(verdict.columns, verdict.rows)]
+    if verdict.remark:
+        lines += ["", verdict.remark]
+    lines += ["", f"Source: {phenomenon.reference}.", ""]
+    _write(page, lines)
+
+
+def write_index(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, *, num_seeds: int) -> None:
+    """Write the table of all verdicts."""
+    rows = [
+        (f"[{phenomenon.title}]({name}.md)", phenomenon.claim, f"{_number_met(verdict)}", outcome_of(verdict))
+        for name, (phenomenon, verdict) in verdicts.items()
+    ]
+    lines = [
+        "# Phenomena",
+        "",
+        f"Written by `make phenomena` from {num_seeds} seeds; a line is met only if every seed meets it. One of "
+        "them alone: `python train.py experiment=phenomena/NAME`.",
+        "",
+        *markdown_table(("phenomenon", "claim", "expectations met", "verdict"), rows),
+        "",
+    ]
+    _write(page, lines)
+
+
+def _number_met(verdict: Verdict) -> str:
+    return f"{sum(check.holds for check in verdict.checks)} of {len(verdict.checks)}"
+
+
+def _write(page: Path, lines: list[str]) -> None:
+    with replacing(page) as temporary:
+        temporary.write_text("\n".join(lines))
+
+
+def outcome_of(verdict: Verdict) -> str:
+    return "holds" if verdict.holds else "does not hold"
+
+
+def cell(value: object) -> str:
+    """A cell as text: four significant digits for numbers."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table; bars inside cells are escaped."""
+
+    def line(cells: Iterable[object]) -> str:
+        return "| " + " | ".join(cell(value).replace("|", "\\|") for value in cells) + " |"
+
+    return [line(columns), line("---" for _ in columns), *(line(row) for row in rows)]

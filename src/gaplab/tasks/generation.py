@@ -1,0 +1,265 @@
+"""The GAN: two networks that play a game, and the measurement of what the generator draws."""
+
+import copy
+import functools
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from gaplab.config.generation import GenerationConfig
+from gaplab.config.optimizer import OptimizerConfig
+from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.loader import Batch
+from gaplab.networks.conditioning import pack_samples
+from gaplab.objectives.penalties import clipped_weights
+from gaplab.randomness import make_generator
+from gaplab.tasks.generation_judge import Judge
+from gaplab.tasks.generation_phases import (
+    Discriminate,
+    Discriminator,
+    Generator,
+    discriminator_loss,
+    draw_latents,
+    generator_loss,
+    move_average,
+    penalty_factor,
+)
+from gaplab.tasks.generation_scores import LawScores, discriminator_scores
+from gaplab.tasks.optimization import (
+    DivergedError,
+    build_optimizer,
+    build_schedule,
+    count_steps,
+    impose_settings,
+    make_closure,
+)
+from gaplab.tasks.task import Task
+
+COLLAPSED_SPREAD = 0.01
+"""Standard deviation of the samples, over that of the data, below which they count as one point."""
+OPPONENTS = 10_000
+"""Generated points that the discriminator is measured against, and most points of a split while training."""
+
+
+class AdversarialTask(Task):
+    """Trains a generator of points against a discriminator.
+
+    Inside, points are divided by one number, ``scale``, so that all data sets suit the same settings.
+
+    Args:
+        generator: Maps latent variables and labels to points over ``scale``.
+        discriminator: Maps packs of such points, and labels, to scores.
+        config: The ``task`` section.
+        optimizer: The ``optimizer`` section, for the generator, and for the discriminator if it has none.
+        scale: Standard deviation of the training points over all coordinates.
+        num_steps: Steps of the run; schedules end there.
+        order_seed: Seed of all latent variables.
+        law_scores: Scores that need the formula of the data's law, if it has one.
+    """
+
+    criterion = GenerationConfig.criterion
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        config: GenerationConfig,
+        optimizer: OptimizerConfig,
+        scale: float,
+        num_steps: int,
+        order_seed: int,
+        law_scores: LawScores | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        """Moving average of the generator: what is measured and shown."""
+        self.scale: Tensor
+        self.register_buffer("scale", torch.tensor(scale))
+        self.config = config
+        self.optimizer_configs = (config.discriminator_optimizer or optimizer, optimizer)
+        self.num_steps = num_steps
+        self.order_seed = order_seed
+        self.judge = Judge(law_scores, conditional=config.label_embedding > 0, seed=order_seed)
+        self.schedules: list[LambdaLR | None] = []
+        self._table: dict[str, float] = {}
+        self._collapsed = False
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Return points [P, D] of latents [P, L] and labels [P], in the units of the data."""
+        points: Tensor = self.average(latents, labels) * self.scale
+        return points
+
+    def discriminate(self, labels: Tensor) -> Discriminate:
+        """Return the discriminator for packs with the given labels, once or several times in a row."""
+
+        def scores(packs: Tensor) -> Tensor:
+            repeats = len(packs) * self.config.pack // len(labels)
+            result: Tensor = self.discriminator(packs, labels.repeat(repeats))
+            return result
+
+        return scores
+
+    @torch.no_grad()
+    def field(self, points: Tensor, labels: Tensor) -> Tensor:
+        """Return the discriminator's scores [P] of packs that repeat one of the points [P, D] each."""
+        packs = (points / self.scale).repeat(1, self.config.pack)
+        return self.discriminate(labels.repeat_interleave(self.config.pack))(packs)
+
+    def packs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return real and generated packs of this process's part of a batch."""
+        draws = make_generator(self.order_seed, "latent", batch.step)
+        latents = draw_latents(self.config, batch.whole_size, draws)
+        own = latents[batch.first : batch.first + len(batch.points)].to(batch.points)
+        real = pack_samples(batch.points / self.scale, self.config.pack)
+        return real, pack_samples(self.generator(own, batch.labels), self.config.pack)
+
+    def discriminator_phase(self, batch: Batch) -> Tensor:
+        """Return this process's share of the discriminator's loss over the whole batch, a scalar."""
+        with torch.no_grad():
+            real, fake = self.packs(batch)
+        draws = make_generator(self.order_seed, "mixing", batch.step)
+        first = batch.first // self.config.pack
+        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws)
+        loss = discriminator_loss(
+            self.config,
+            self.discriminate(batch.labels),
+            real,
+            fake,
+            mixing=mixing[first : first + len(real)].to(real),
+            penalty_factor=penalty_factor(self.config, batch.step, self.num_steps),
+        )
+        return loss * (len(batch.points) / batch.whole_size)
+
+    def generator_phase(self, batch: Batch) -> Tensor:
+        """Return this process's share of the generator's loss over the whole batch, a scalar."""
+        loss = generator_loss(self.config, self.discriminate(batch.labels), *self.packs(batch))
+        return loss * (len(batch.points) / batch.whole_size)
+
+    def training_step(self, block: list[Batch], batch_idx: int) -> None:
+        """Take a step of the discriminator for each batch of the block, and the generator's when due."""
+        losses: dict[str, list[Tensor]] = {"discriminator": [], "generator": []}
+        for batch in block:
+            losses["discriminator"].append(self.step_discriminator(batch))
+            if (batch.step + 1) % self.config.discriminator_steps == 0:
+                losses["generator"].append(self.step_generator(batch))
+            for schedule in self.schedules:
+                if schedule is not None:
+                    schedule.step()
+        count_steps(self.trainer, len(block))
+        self.block_losses = {}
+        for player, values in losses.items():
+            if values:
+                mean = float(torch.stack(values).mean())
+                self.block_losses[f"loss/{player}_batch"] = mean
+                if not math.isfinite(mean):
+                    raise DivergedError(f"the {player}'s loss", block[-1].step)
+
+    def step_discriminator(self, batch: Batch) -> Tensor:
+        loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
+        limit = self.config.clip_weights
+        if limit is not None:
+            with torch.no_grad():
+                clipped = clipped_weights(dict(self.discriminator.named_parameters()), limit)
+                for name, parameter in self.discriminator.named_parameters():
+                    parameter.copy_(clipped[name])
+        return loss
+
+    def step_generator(self, batch: Batch) -> Tensor:
+        self.discriminator.requires_grad_(False)
+        loss = self._step(1, self.generator, functools.partial(self.generator_phase, batch))
+        self.discriminator.requires_grad_(True)
+        move_average(
+            self.average, self.generator, self.config.ema, batch.step // self.config.discriminator_steps
+        )
+        return loss
+
+    def _step(self, phase: int, network: torch.nn.Module, loss: Any) -> Tensor:
+        optimizer = self.optimizers(use_pl_optimizer=False)[phase]  # type: ignore[index]
+        assert isinstance(optimizer, Optimizer), "this task configures torch's optimisers"
+        closure = make_closure(
+            loss,
+            optimizer,
+            list(network.parameters()),
+            clip_norm=self.optimizer_configs[phase].clip_norm,
+            world_size=self.trainer.world_size,
+        )
+        value: Any = optimizer.step(closure)
+        return torch.as_tensor(value)
+
+    def configure_optimizers(self) -> Any:
+        networks = (self.discriminator, self.generator)
+        pairs = zip(self.optimizer_configs, networks, strict=True)
+        optimizers = [build_optimizer(config, network.parameters()) for config, network in pairs]
+        self.schedules = [
+            build_schedule(config, optimizer, self.num_steps)
+            for config, optimizer in zip(self.optimizer_configs, optimizers, strict=True)
+        ]
+        return optimizers, [schedule for schedule in self.schedules if schedule is not None]
+
+    def on_train_start(self) -> None:
+        for config, optimizer, schedule in zip(
+            self.optimizer_configs, self.trainer.optimizers, self.schedules, strict=True
+        ):
+            impose_settings(config, optimizer, schedule)
+
+    def scorecard(self) -> dict[str, float]:
+        """Return the table of the latest measurement."""
+        return self._table
+
+    @torch.no_grad()
+    def draw_samples(self, num_points: int, train: Split, stream: str) -> tuple[Tensor, Tensor]:
+        """Return fresh samples [P, D] and labels [P], which follow the shares of the training labels."""
+        draws = make_generator(self.order_seed, "samples", stream)
+        latents = draw_latents(self.config, num_points, draws).to(train.points)
+        chosen = torch.randint(len(train), (num_points,), generator=draws)
+        labels = train.labels[chosen.to(train.labels.device)]
+        return self(latents, labels), labels
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Nothing: a measurement compares whole point sets, and every process makes the same one."""
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self) -> None:
+        """Measure: quickly during training, with the slow tests at the end.
+
+        Raises:
+            DivergedError: If the generator draws anything but finite points.
+        """
+        data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        thorough = self.trainer.state.fn != "fit"
+        count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
+        stream = "final" if thorough else "progress"
+        points, labels = self.draw_samples(count, data.splits["train"], stream)
+        if not points.isfinite().all():
+            raise DivergedError("a generated point", self.trainer.global_step)
+        self.warn_of_collapse(points)
+        self._table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
+        pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
+        limit = None if thorough else OPPONENTS
+        self._table |= discriminator_scores(
+            self.config, self.generator, self.discriminate, self.scale, data.splits, pool, limit
+        )
+        for split in ("val", "test"):
+            tag = self.config.criterion.format(split=split)
+            if tag in self._table:
+                self.log(tag, self._table[tag], logger=False)
+
+    def warn_of_collapse(self, points: Tensor) -> None:
+        """Warn once if all samples are one point, as far as the data's spread is concerned."""
+        spread = float(points.std(dim=0).max() / self.scale)
+        if spread < COLLAPSED_SPREAD and not self._collapsed:
+            warnings.warn(
+                f"mode collapse: the standard deviation of {len(points)} samples is {spread:.2g} of the "
+                f"data's (less than {COLLAPSED_SPREAD} counts as one point). Raise task.r1 and task.r2, use "
+                "task.loss=relativistic, or lower optimizer.lr.",
+                stacklevel=2,
+            )
+            self._collapsed = True

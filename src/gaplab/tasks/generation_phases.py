@@ -1,0 +1,127 @@
+"""The two phases of a GAN: what each player sees, and what it minimises, as pure functions."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gaplab.config.generation import GenerationConfig, LatentLaw
+from gaplab.networks.conditioning import pack_samples, with_label_embedding
+from gaplab.objectives.adversarial import ADVERSARIAL_LOSSES
+from gaplab.objectives.penalties import (
+    flat_scores,
+    gradient_norm_penalty,
+    scores_and_gradients,
+    zero_centred_penalty,
+)
+
+Discriminate = Callable[[Tensor], Tensor]
+"""Packs [Q, pack * D] to scores [Q]."""
+
+
+class Generator(nn.Module):
+    """Any network from latent variables, beside the embedding of a label if there is one, to points."""
+
+    def __init__(self, network: nn.Module, embedding: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.embedding = None if embedding is None else nn.Parameter(embedding)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Return points [P, D] of latents [P, L] and labels [P], which only a conditional GAN looks at."""
+        if self.embedding is not None:
+            latents = with_label_embedding(latents, labels, self.embedding)
+        points: Tensor = self.network(latents)
+        return points
+
+
+class Discriminator(nn.Module):
+    """Any network from packs of points, each beside the embedding of its label if there is one, to scores."""
+
+    def __init__(self, network: nn.Module, pack: int = 1, embedding: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.pack = pack
+        self.embedding = None if embedding is None else nn.Parameter(embedding)
+
+    def forward(self, packs: Tensor, labels: Tensor) -> Tensor:
+        """Return scores [Q] of packs [Q, pack * D] and labels [Q * pack].
+
+        Raises:
+            ValueError: If the network does not give one score a pack.
+        """
+        if self.embedding is not None:
+            points = with_label_embedding(packs.reshape(len(labels), -1), labels, self.embedding)
+            packs = pack_samples(points, self.pack)
+        return flat_scores(self.network(packs), len(packs))
+
+
+def draw_latents(config: GenerationConfig, num_points: int, generator: torch.Generator) -> Tensor:
+    """Return latent variables [P, L]."""
+    match config.latent:
+        case LatentLaw.normal:
+            return torch.randn(num_points, config.latent_size, generator=generator)
+        case LatentLaw.uniform:
+            return torch.rand(num_points, config.latent_size, generator=generator) * 2 - 1
+
+
+def penalty_factor(config: GenerationConfig, step: int, num_steps: int) -> float:
+    """Return what the penalties' weights are multiplied by at a step counted from 0."""
+    progress = 0.5 * (1.0 - math.cos(math.pi * min(step / num_steps, 1.0)))
+    return config.penalty_final_factor**progress
+
+
+def discriminator_loss(
+    config: GenerationConfig,
+    discriminate: Discriminate,
+    real: Tensor,
+    fake: Tensor,
+    *,
+    mixing: Tensor,
+    penalty_factor: float = 1.0,
+) -> Tensor:
+    """Return the discriminator's loss with its penalties, a mean over packs.
+
+    Args:
+        config: Names the loss and weighs the penalties.
+        discriminate: Scores of packs; it is called with real and generated packs together, in this order.
+        real: Packs of real points [Q, pack * D].
+        fake: Packs of generated points of the same shape; no gradient reaches them.
+        mixing: Numbers in [0, 1], [Q, 1], that place the points of ``gradient_penalty``.
+        penalty_factor: Factor on the three weights.
+    """
+    both, count = torch.cat([real, fake.detach()]), len(real)
+    penalty = torch.zeros((), dtype=real.dtype, device=real.device)
+    if config.r1 or config.r2:
+        scores, gradients = scores_and_gradients(discriminate, both)
+        penalty = config.r1 * zero_centred_penalty(gradients[:count])
+        penalty = penalty + config.r2 * zero_centred_penalty(gradients[count:])
+    else:
+        scores = discriminate(both)
+    if config.gradient_penalty:
+        between = gradient_norm_penalty(discriminate, real, fake, mixing)
+        penalty = penalty + config.gradient_penalty * between
+    loss = ADVERSARIAL_LOSSES[config.loss].discriminator(scores[:count], scores[count:])
+    return loss + penalty_factor * penalty
+
+
+def generator_loss(
+    config: GenerationConfig, discriminate: Discriminate, real: Tensor, fake: Tensor
+) -> Tensor:
+    """Return the generator's loss, a mean over packs; only a relativistic one looks at the real packs."""
+    scores = discriminate(torch.cat([real, fake]))
+    return ADVERSARIAL_LOSSES[config.loss].generator(scores[: len(real)].detach(), scores[len(real) :])
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, network: nn.Module, ema: float, step: int) -> None:
+    """Move an average of a network's weights towards them after its ``step``-th step, counted from 0.
+
+    The weight of the past is ``ema``, and less in the beginning: (step + 1) / (step + 10).
+    """
+    past = min(ema, (step + 1) / (step + 10))
+    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - past)
+    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(buffer)

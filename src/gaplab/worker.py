@@ -1,0 +1,39 @@
+"""A process that ``gaplab.processes`` starts beside rank 0: it joins the group and does what rank 0 plans."""
+
+import json
+import sys
+from typing import NoReturn
+
+from gaplab.callbacks.preemption import NOTED, Preempted
+from gaplab.config.registry import load_extensions
+from gaplab.config.trainer import TrainerConfig
+from gaplab.exits import EXIT_FAILED
+from gaplab.processes import end_with_parent
+from gaplab.runs.placement import Placement
+
+
+def main(errand: str) -> None:
+    """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
+    NOTED.install()  # a signal to all processes of the run must not end this one before the others agree
+    end_with_parent()
+    content = json.loads(errand)
+    placement = Placement(**content["placement"])
+    load_extensions()
+    from gaplab.runs.group import agree, join_group, leave_group, reported_failures
+    from gaplab.study import run_planned
+
+    join_group(placement, TrainerConfig(**content["trainer"]))
+    try:
+        with reported_failures(placement):
+            run_planned(agree(placement, _decided_elsewhere), placement)
+    except (Exception, Preempted, KeyboardInterrupt):  # rank 0 has the message, or the same exception itself
+        sys.exit(EXIT_FAILED)
+    leave_group()
+
+
+def _decided_elsewhere() -> NoReturn:
+    raise AssertionError("only rank 0 decides")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,116 @@
+"""``hydra/launcher=pool``: the jobs of a sweep as processes of one machine, each with devices of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
+from gaplab.config.checks import ConfigError
+from gaplab.config.cluster import PoolConfig
+from gaplab.config.jobs import Job, freeze, jobs_of_launcher
+from gaplab.config.trainer import Accelerator
+from gaplab.exits import refuse
+
+ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConfig, provider="gaplab")
+
+Share = dict[str, str]
+"""Environment variables that give a job its part of the machine."""
+
+
+class PoolLauncher(Launcher):
+    """Runs as many jobs at a time as there are shares of the machine."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all jobs; a stop signal is passed on to those that run, and no more are started."""
+        try:
+            num_workers = PoolConfig(**self.settings).num_workers
+            jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
+        except ConfigError as error:
+            refuse(error)
+        folder = jobs[0].path.parent.resolve() / "pool"
+        free = shares(jobs[0], num_workers)
+        waiting = list(enumerate(jobs))[::-1]
+        running: dict[int, tuple[subprocess.Popen[bytes], Share]] = {}
+        passed_on = 0
+        with signals_noted():
+            while running or (waiting and not NOTED.number):
+                while free and waiting and not NOTED.number:
+                    number, job = waiting.pop()
+                    freeze(job, folder / f"{number}.yaml")
+                    share = free.pop()
+                    running[number] = _start(folder, number, share), share
+                if NOTED.number != passed_on:
+                    passed_on = NOTED.number
+                    for process, _ in running.values():
+                        process.send_signal(passed_on)
+                time.sleep(0.1)
+                for number in [n for n, (process, _) in running.items() if process.poll() is not None]:
+                    process, share = running.pop(number)
+                    free.append(share)
+                    print(
+                        f"#{number} {jobs[number].path.name}: {_ending(process.returncode, folder, number)}"
+                    )
+            if NOTED.number:
+                raise Preempted(NOTED.number, 0)
+        return [_returned(job, words) for job, words in zip(jobs, job_overrides, strict=True)]
+
+
+def shares(job: Job, number: int | None) -> list[Share]:
+    """Cut the machine into parts, one for each job that runs at the same time."""
+    if job.composed.config.trainer.accelerator in (Accelerator.auto, Accelerator.gpu):
+        import torch
+
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+        gpus = gpus if torch.cuda.is_available() else []
+        count = min(number or len(gpus), len(gpus))
+        if count:
+            return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[i::count])} for i in range(count)]
+    cpus = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+    )
+    count = number or max(1, len(cpus) // job.processes_per_node)
+    parts = [cpus[i::count] or [cpus[i % len(cpus)]] for i in range(count)]
+    return [{"GAPLAB_CPUS": ",".join(map(str, part))} for part in parts]
+
+
+def _start(folder: Path, number: int, share: Share) -> "subprocess.Popen[bytes]":
+    with (folder / f"{number}.txt").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gaplab.job", "--with-parent", str(folder / f"{number}.yaml")],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C comes from us, once
+            env=os.environ | share | {"PYTHONUNBUFFERED": "1"},
+        )
+
+
+def _ending(code: int, folder: Path, number: int) -> str:
+    return "finished" if code == 0 else f"ended with exit code {code}; see {folder / f'{number}.txt'}"
+
+
+def _returned(job: Job, words: Sequence[str]) -> JobReturn:
+    answer = JobReturn(overrides=list(words), status=JobStatus.COMPLETED)
+    try:
+        answer.return_value = float(json.loads((job.path / "result.json").read_text())["objective"])
+    except (OSError, ValueError):
+        answer.return_value = float("nan")  # as for a job of Hydra's own launcher that fails
+    return answer
