@@ -29,6 +29,9 @@ QUICK = (
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
     "trainer.precision=64-true",
+    "logging.pictures=false",
+    "logging.subruns=never",
+    "logging.diagnostics=none",
 )
 MIXED = (
     ("seed=1",),
@@ -37,12 +40,6 @@ MIXED = (
     ("seed=1", "optimizer.weight_decay=0.1", "optimizer.decay_biases=false", "data.noise=0.1"),
     ("data_seed=4", "optimizer.beta1=0.5", "optimizer.beta2=0.9", "network.gain=2"),
 )
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are not what is compared, and they take most of a quick run's time."""
-    monkeypatch.setattr("gaplab.callbacks.pictures.DecisionPictures.on_train_end", lambda *_: None)
 
 
 def compose(*overrides: str) -> Composed:

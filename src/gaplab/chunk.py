@@ -11,17 +11,21 @@ from lightning.pytorch import LightningModule, Trainer
 
 from gaplab.assembly import build_run, build_trainer
 from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.callbacks.curves import LAYOUT
+from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.classification import classification_problem
 from gaplab.ensembles.ensemble import Ensemble, EnsembleData, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
-from gaplab.runs.atomic import synced_together, write_json
+from gaplab.measures import final_measures
+from gaplab.metrics.bounds import Bound
+from gaplab.runs.atomic import without_waiting, write_json
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
-from gaplab.runs.event_files import write_events
+from gaplab.runs.event_files import write_events, write_metrics, write_session
+from gaplab.runs.locking import unlock
 from gaplab.runs.member_files import member_checkpoint, save_checkpoint, save_weights
 from gaplab.runs.opening import Plan
 from gaplab.runs.results import Result
@@ -67,7 +71,7 @@ class Chunk:
         self._restore()
 
     def _build(self, width: int, compile: bool, kernels: Kernels | None) -> Ensemble:
-        built = [build_run(member.config) for member in self.members]
+        self.built = built = [build_run(member.config) for member in self.members]
         tasks: list[Classifier] = []
         for _, task in built:
             if type(task) is not Classifier:
@@ -106,7 +110,7 @@ class Chunk:
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged."""
-        with synced_together():
+        with without_waiting():
             for plan, run in zip(self.plans, self.directories, strict=True):
                 run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
@@ -118,14 +122,20 @@ class Chunk:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .None.*")
-                trainer.fit(self.ensemble, datamodule=data)
+                with signals_noted():
+                    trainer.fit(self.ensemble, datamodule=data)
+        except Preempted as error:
+            self._mark_rest(Status.preempted, str(error))
+            raise
         except (KeyboardInterrupt, SystemExit) as error:
             self._mark_rest(Status.preempted, "interrupted")
             raise KeyboardInterrupt from error
         except BaseException as error:
             self._mark_rest(Status.failed, f"{type(error).__name__}: {error}")
             raise
-        self.settle(trainer)
+        finally:
+            for run in self.directories:
+                unlock(run.path)
         return self.results
 
     def _mark_rest(self, status: Status, error: str) -> None:
@@ -140,7 +150,7 @@ class Chunk:
         gone = [index for index in left if over or not self.members[index].active]
         if not gone:
             return
-        with synced_together():
+        with without_waiting():
             for index in gone:
                 if self.members[index].diverged_at is not None:
                     self._leave_diverged(index)
@@ -149,12 +159,14 @@ class Chunk:
 
     def _leave_diverged(self, index: int) -> None:
         run, step = self.directories[index], self.members[index].diverged_at
-        self._write_curves(index)
         error = f"the loss is not finite at step {step}"
+        self._write_curves(index)
+        write_session(run.path, self.plans[index].composed, self.members[index].history)
         run.mark(Status.diverged, error=error, diverged_at_step=step, **self._facts())
 
     def _leave_finished(self, trainer: Trainer, index: int) -> None:
         member, run = self.members[index], self.directories[index]
+        self._write_curves(index)
         self.save(trainer, index)
         result = Result(
             step=member.step,
@@ -162,15 +174,26 @@ class Chunk:
             num_parameters=sum(p[0].numel() for p in self.ensemble.params.values()),
             num_train_points=self.num_train_points[index],
             last=member.history[member.step],
+            criterion=self.built[index][1].criterion,
             history=member.history,
         )
         if member.best_step:
             result.best, result.best_step = member.history[member.best_step], member.best_step
         result.compare(member.config.published)
-        self._write_curves(index)
+        result.bounds, result.capacity = self._measures(index)
+        if result.measures:
+            write_events(run.path, {member.step: result.measures})
+        write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
         self.results[index] = result
+
+    def _measures(self, index: int) -> tuple[list[Bound], dict[str, float]]:
+        data, task = self.built[index]
+        assert isinstance(task, Classifier), "checked when it was built"
+        task.to(self.ensemble.device)
+        task.network.load_state_dict(unstack(self.ensemble.params, index))
+        return final_measures(self.members[index].config, task, data)
 
     def save(self, trainer: Trainer, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
@@ -180,23 +203,28 @@ class Chunk:
             save_weights(run.best, ensemble.problem.prefix, best, member.best_step)
         weights = unstack(ensemble.params, index)
         member.step = member.step if member.stopped else trainer.global_step
-        content = member_checkpoint(trainer, ensemble, index, weights)
+        content = member_checkpoint(trainer, ensemble, index, weights, run.path)
         save_checkpoint(run.last, content)
 
     def save_all(self, trainer: Trainer) -> None:
         """Write what every run that still trains would need to continue."""
-        with synced_together():
+        with without_waiting():
             for index, member in enumerate(self.members):
                 if member.active:
-                    self.save(trainer, index)
                     self._write_curves(index)
+                    self.save(trainer, index)
 
     def _write_curves(self, index: int) -> None:
         member = self.members[index]
         tables = {step: member.history[step] | more for step, more in member.extras.items()}
-        if tables:
-            write_events(self.directories[index].path, tables, LAYOUT)
-            member.extras = {}
+        if not tables:
+            return
+        logging, path = member.config.logging, self.directories[index].path
+        if logging.tensorboard:
+            write_events(path, tables, charts_of_classifier(subruns=False))
+        if logging.csv:
+            write_metrics(path / "metrics.csv", tables)
+        member.extras = {}
 
     def _facts(self) -> dict[str, Any]:
         return {"seconds": self._seconds(), "trained_beside": len(self.members) - 1}
@@ -213,7 +241,7 @@ class Keeper(Checkpoints):
     """
 
     def __init__(self, chunk: Chunk) -> None:
-        run = chunk.directories[0]
+        run = chunk.directories[0]  # its files stand for those of all, which `save` writes
         super().__init__(run.last, run.best, chunk.config.trainer.checkpoint_every_n_seconds)
         self.chunk = chunk
         self.known_diverged = 0
@@ -232,7 +260,6 @@ class Keeper(Checkpoints):
         self.known_diverged = diverged
         if training == 0:
             trainer.should_stop = True
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.chunk.settle(trainer)
@@ -240,7 +267,7 @@ class Keeper(Checkpoints):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._restore_handlers()
+        self.chunk.settle(trainer)
 
     def save(self, trainer: Trainer) -> None:
         if trainer.global_step != self.saved_step:

@@ -21,6 +21,7 @@ from gaplab.ensembles.compilation import has_compiler, pays
 from gaplab.ensembles.grouping import group_key, obstacle
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
+from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan, plan_new
 from gaplab.study import run_planned
 
@@ -134,6 +135,7 @@ def sort_plans(
     for number, plan in enumerate(plans):
         config = plan.composed.config
         if plan.finished:
+            unlock(plan.path)
             objectives[number] = float(read_json(plan.path / "result.json")["objective"])
         elif reason := obstacle(config):
             alone[reason].append(Job(number, plan))

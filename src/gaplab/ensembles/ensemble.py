@@ -141,8 +141,6 @@ class Ensemble(LightningModule):
             self.width,
             self.problem.draw,
         )
-        for splits in self.splits:
-            splits.update({name: split[:0] for name, split in splits.items() if name != "train"})
         move = _mover(self.device)
         self.params, self.best = move(self.params), move(self.best)
         self.state = self.state._replace(

@@ -27,13 +27,15 @@ FREE = {
 def obstacle(config: Config) -> str | None:
     """Return why a run cannot be stacked with others, as the end of a sentence; None where it can."""
     trainer = config.trainer
+    if config.phenomenon.name is not None:
+        return "a phenomenon trains several networks of its own"
     if not isinstance(config.task, ClassificationConfig):
         return f"the task {type(config.task).__name__} has no stacked form"
     if isinstance(config.optimizer, LBFGSConfig):
         return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
-    if trainer.num_nodes > 1 or trainer.devices not in (1, "auto"):
+    if trainer.num_nodes not in (1, "auto") or trainer.devices not in (1, "auto"):
         return "a run that is spread over several processes is not stacked as well"
     return None
 

@@ -15,8 +15,14 @@ from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import custom_scalars
+
+from gaplab.callbacks.loggers import MetricsTable
+from gaplab.callbacks.session import Session, best_measurement
+from gaplab.config.compose import Composed
+from gaplab.config.flattening import changed_settings, flat_settings
 
 _numbers = itertools.count()
 
@@ -42,3 +48,30 @@ def write_events(
     path = folder / name
     path.write_bytes(buffer.getvalue())
     return path
+
+
+def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None:
+    """Append a row a step to ``metrics.csv``."""
+    table = MetricsTable(path)
+    for step, row in tables.items():
+        table.log_metrics(row, step)
+    table.save()
+
+
+def write_session(
+    folder: Path,
+    composed: Composed,
+    history: Mapping[int, dict[str, float]],
+    final: Mapping[str, float] | None = None,
+) -> None:
+    """Write the run's row on the HPARAMS page; without ``final`` the run has failed."""
+    if not composed.config.logging.tensorboard:
+        return
+    config = composed.config
+    session = Session(folder, flat_settings(config), changed_settings(config, composed.overrides))
+    session.open()
+    if final is not None:
+        session.conclude(final, max(history))
+    else:
+        step, table = best_measurement(history)
+        session.end(table, step, api_pb2.STATUS_FAILURE)

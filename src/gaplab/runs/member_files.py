@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
+from gaplab.callbacks.checkpoints import event_sizes
 from gaplab.ensembles.ensemble import Ensemble
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
@@ -31,7 +32,7 @@ def save_weights(path: Path, prefix: str, weights: Mapping[str, Tensor], step: i
 
 
 def member_checkpoint(
-    trainer: Trainer, ensemble: Ensemble, index: int, weights: Mapping[str, Tensor]
+    trainer: Trainer, ensemble: Ensemble, index: int, weights: Mapping[str, Tensor], run: Path
 ) -> dict[str, Any]:
     """Return the content of one run's ``last.ckpt``, from which the run alone or a chunk can continue."""
     member = ensemble.members[index]
@@ -40,7 +41,7 @@ def member_checkpoint(
         **_head(member.step),
         "state_dict": _named(ensemble.problem.prefix, weights),
         "loops": trainer._checkpoint_connector._get_loops_state_dict(),
-        "callbacks": _callback_states(member),
+        "callbacks": _callback_states(member, run),
         "optimizer_states": [optimizer],
         "lr_schedulers": [] if schedule is None else [schedule],
     }
@@ -54,10 +55,14 @@ def _named(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}{name}": tensor.cpu() for name, tensor in weights.items()}
 
 
-def _callback_states(member: Member) -> dict[str, Any]:
+def _callback_states(member: Member, run: Path) -> dict[str, Any]:
     states: dict[str, Any] = {
         "GapCurves": {"history": member.history},
-        "Checkpoints": {"best_loss": member.best_loss, "best_step": member.best_step},
+        "Checkpoints": {
+            "best_loss": member.best_loss,
+            "best_step": member.best_step,
+            "event_sizes": event_sizes(run),
+        },
     }
     patience = member.config.trainer.early_stopping_patience
     if patience is not None:

@@ -12,8 +12,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-EXIT_MISTAKE = 2
-
 
 @dataclass
 class VectorizedLauncherConf:
@@ -49,34 +47,37 @@ class VectorizedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train all jobs; a mistake in any of them stops the sweep before the first one starts."""
         from gaplab.config.checks import ConfigError
+        from gaplab.exits import refuse
 
         setup_globals()
         try:
             objectives = self._run([list(words) for words in job_overrides], initial_job_idx)
         except ConfigError as error:
-            # Hydra would print a traceback for an Exception.
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(EXIT_MISTAKE)
+            refuse(error)  # Hydra would print a traceback
         return [_job_return(words, value) for words, value in zip(job_overrides, objectives, strict=True)]
 
     def _run(self, jobs: list[list[str]], first: int) -> list[float]:
         from gaplab.config.sweep_jobs import compose_jobs
-        from gaplab.config.sweeps import job_name
+        from gaplab.config.sweeps import fixed_words, job_name, limit_subruns
 
         context, config = self.hydra_context, self.config
         assert context is not None and config is not None, "Hydra calls setup first"  # noqa: PT018
         is_grid = str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
 
+        given = [word for word in sys.argv[1:] if not word.startswith("-")]
+
         def load(words: list[str]) -> DictConfig:
-            assert context is not None and config is not None  # noqa: PT018
-            return context.config_loader.load_sweep_config(config, words)
+            tree = context.config_loader.load_sweep_config(config, words)
+            limit_subruns(tree, given)
+            return tree
 
         composed = compose_jobs(load, jobs, allow_repeats=not is_grid)
-        swept = [word for word in sys.argv[1:] if not word.startswith("-")]
+        fixed = {word.split("=")[0] for word in fixed_words(composed[0].overrides, given)}
         folder = Path(str(config.hydra.sweep.dir))
-        paths = [
-            folder / job_name(job.overrides, swept, first + number) for number, job in enumerate(composed)
-        ]
+        paths = []
+        for number, job in enumerate(composed, start=first):
+            own = [word for word in job.overrides if word.lstrip("+~").split("=")[0] not in fixed]
+            paths.append(folder / job_name(own, [], number))
         # Torch is imported only now, when everything is known to be sound.
         from gaplab.many import train_sweep
 
