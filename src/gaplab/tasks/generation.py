@@ -3,7 +3,6 @@
 import copy
 import functools
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from gaplab.data.loader import Batch
 from gaplab.networks.conditioning import pack_samples
 from gaplab.objectives.penalties import clipped_weights
 from gaplab.randomness import make_generator
-from gaplab.tasks.generation_judge import Judge
+from gaplab.tasks.generation_judge import Judge, warn_of_collapse
 from gaplab.tasks.generation_phases import (
     Discriminate,
     Discriminator,
@@ -40,8 +39,6 @@ from gaplab.tasks.optimization import (
 )
 from gaplab.tasks.task import Task
 
-COLLAPSED_SPREAD = 0.01
-"""Standard deviation of the samples, over that of the data, below which they count as one point."""
 OPPONENTS = 10_000
 """Generated points that the discriminator is measured against, and most points of a split while training."""
 
@@ -242,7 +239,8 @@ class AdversarialTask(Task):
         points, labels = self.draw_samples(count, data.splits["train"], stream)
         if not points.isfinite().all():
             raise DivergedError("a generated point", self.trainer.global_step)
-        self.warn_of_collapse(points)
+        if not self._collapsed:
+            self._collapsed = warn_of_collapse(points, self.scale)
         self._table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
         limit = None if thorough else OPPONENTS
@@ -253,15 +251,3 @@ class AdversarialTask(Task):
             tag = self.config.criterion.format(split=split)
             if tag in self._table:
                 self.log(tag, self._table[tag], logger=False)
-
-    def warn_of_collapse(self, points: Tensor) -> None:
-        """Warn once if all samples are one point, as far as the data's spread is concerned."""
-        spread = float(points.std(dim=0).max() / self.scale)
-        if spread < COLLAPSED_SPREAD and not self._collapsed:
-            warnings.warn(
-                f"mode collapse: the standard deviation of {len(points)} samples is {spread:.2g} of the "
-                f"data's (less than {COLLAPSED_SPREAD} counts as one point). Raise task.r1 and task.r2, use "
-                "task.loss=relativistic, or lower optimizer.lr.",
-                stacklevel=2,
-            )
-            self._collapsed = True
