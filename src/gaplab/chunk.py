@@ -7,18 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
-from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import charts_of_classifier
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.data.datamodule import Split
+from gaplab.ensembles.blocks import EnsembleData
 from gaplab.ensembles.classification import classification_problem
-from gaplab.ensembles.ensemble import Ensemble, EnsembleData, Kernels
+from gaplab.ensembles.ensemble import Ensemble, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
+from gaplab.keeper import Keeper
 from gaplab.measures import final_measures
 from gaplab.metrics.bounds import Bound
 from gaplab.runs.atomic import without_waiting, write_json
@@ -116,7 +117,7 @@ class Chunk:
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = Keeper(self)
-        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])
+        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])  # type: ignore[arg-type]
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
         try:
@@ -232,45 +233,3 @@ class Chunk:
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
         return round((time.perf_counter() - self.started) / len(self.members), 4)
-
-
-class Keeper(Checkpoints):
-    """Saves all runs of a chunk at intervals, writes those that are over, and reports the progress.
-
-    What Ctrl-C and SIGTERM do is inherited.
-    """
-
-    def __init__(self, chunk: Chunk) -> None:
-        run = chunk.directories[0]  # its files stand for those of all, which `save` writes
-        super().__init__(run.last, run.best, chunk.config.trainer.checkpoint_every_n_seconds)
-        self.chunk = chunk
-        self.known_diverged = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        chunk = self.chunk
-        training = sum(member.active for member in chunk.members)
-        diverged = sum(member.diverged_at is not None for member in chunk.members)
-        if chunk.report is not None:
-            chunk.report(len(batch) * len(chunk.members), diverged - self.known_diverged)
-        self.known_diverged = diverged
-        if training == 0:
-            trainer.should_stop = True
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.chunk.settle(trainer)
-        if not any(member.active for member in self.chunk.members):
-            trainer.should_stop = True
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.chunk.settle(trainer)
-
-    def save(self, trainer: Trainer) -> None:
-        if trainer.global_step != self.saved_step:
-            self.chunk.save_all(trainer)
-            self.saved_step = trainer.global_step
-        self.saved_at = time.monotonic()

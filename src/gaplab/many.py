@@ -96,7 +96,6 @@ def train_sweep(
     *,
     max_models: int | None = None,
     compile: bool | None = None,
-    processes: int | None = None,
 ) -> list[float]:
     """Train the jobs of a sweep, each in its directory, under one progress bar; return their objectives.
 

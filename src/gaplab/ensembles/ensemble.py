@@ -1,16 +1,15 @@
 """The LightningModule that trains K runs at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.func import vmap
 
 from gaplab.data.datamodule import Split
-from gaplab.data.loader import STEPS_PER_BLOCK, TrainLoader
-from gaplab.ensembles.batches import SCORED_AT_ONCE, BlockLoader, StackedBatches, StackedSplit
+from gaplab.ensembles.batches import SCORED_AT_ONCE, StackedBatches, StackedSplit
 from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.optimizers import RULES, initial_state, stack_hyperparameters
@@ -23,51 +22,6 @@ from gaplab.tasks.optimization import count_steps, schedule_factor
 
 GATHERED = 20
 """Steps whose batches are gathered at once; more would leave the cache."""
-
-
-class EnsembleData(LightningDataModule):
-    """Blocks of step numbers, and the names of the splits; the points are the ensemble's."""
-
-    def __init__(self, members: Sequence[Member], splits: Sequence[dict[str, Split]]) -> None:
-        super().__init__()
-        self.config = members[0].config
-        self.num_steps = self.config.num_steps
-        self.splits = splits
-
-    @property
-    def blocks_between_evaluations(self) -> int:
-        """Calls of ``training_step`` between two evaluations, as for a run alone."""
-        return -(-self.config.steps_between_evaluations // STEPS_PER_BLOCK)
-
-    def train_dataloader(self) -> TrainLoader:
-        train = self.splits[0]["train"]
-        trainer = self.trainer
-        assert trainer is not None, "Lightning attaches the Trainer before it asks for loaders"
-        return BlockLoader(
-            train.points,
-            train.labels,
-            batch_size=self.config.data.points_per_step,
-            num_steps=self.num_steps,
-            steps_between_evaluations=self.config.steps_between_evaluations,
-            order_seed=0,
-            first_step=lambda: trainer.global_step,
-        )
-
-    def val_dataloader(self) -> "Names":
-        return Names(self.splits[0])
-
-
-class Names:
-    """Names of splits as a loader; a plain list would mean several loaders to Lightning."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = list(names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
 
 
 class Kernels(NamedTuple):

@@ -44,7 +44,7 @@ def rule_of(config: OptimizerConfig) -> str:
 
 def settings_of(configs: Sequence[OptimizerConfig]) -> dict[str, list[float]]:
     """Return one list of K values per hyperparameter of the runs' common update rule."""
-    names = {SGDConfig: ("momentum",)}.get(type(configs[0]), ("beta1", "beta2", "eps"))
+    names = ["momentum"] if isinstance(configs[0], SGDConfig) else ["beta1", "beta2", "eps"]
     settings = {name: [float(getattr(c, name)) for c in configs] for name in ("lr", "weight_decay", *names)}
     settings["bias_decay"] = [c.weight_decay if c.decay_biases else 0.0 for c in configs]
     return settings

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch
+import lightning
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
@@ -48,7 +48,7 @@ def member_checkpoint(
 
 
 def _head(step: int) -> dict[str, Any]:
-    return {"epoch": 0, "global_step": step, "pytorch-lightning_version": lightning.pytorch.__version__}
+    return {"epoch": 0, "global_step": step, "pytorch-lightning_version": lightning.__version__}
 
 
 def _named(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

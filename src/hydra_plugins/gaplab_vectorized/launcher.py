@@ -22,8 +22,6 @@ class VectorizedLauncherConf:
     """Most models trained at once; null: what suits the device and fits into memory."""
     compile: bool | None = None
     """Whether to compile the training step; null: where that saves time."""
-    processes: int | None = None
-    """Processes that share the work; null: one a GPU, or one."""
 
 
 ConfigStore.instance().store(
@@ -34,10 +32,8 @@ ConfigStore.instance().store(
 class VectorizedLauncher(Launcher):
     """Trains the jobs of a batch together instead of one after the other."""
 
-    def __init__(
-        self, max_models: int | None = None, compile: bool | None = None, processes: int | None = None
-    ) -> None:
-        self.max_models, self.compile, self.processes = max_models, compile, processes
+    def __init__(self, max_models: int | None = None, compile: bool | None = None) -> None:
+        self.max_models, self.compile = max_models, compile
         self.config: DictConfig | None = None
         self.hydra_context: HydraContext | None = None
 
@@ -85,7 +81,6 @@ class VectorizedLauncher(Launcher):
             list(zip(composed, paths, strict=True)),
             max_models=self.max_models,
             compile=self.compile,
-            processes=self.processes,
         )
 
 

@@ -1,5 +1,6 @@
 """Hydra's grid sweeper, which leaves the check of all jobs to a launcher that does it much faster."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -23,6 +24,6 @@ ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweepe
 class GridSweeper(BasicSweeper):
     """All combinations of the swept values."""
 
-    def validate_batch_is_legal(self, batch: list[list[str]]) -> None:
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         if not isinstance(self.launcher, VectorizedLauncher):
             super().validate_batch_is_legal(batch)
