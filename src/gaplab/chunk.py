@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
 from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
@@ -20,8 +21,6 @@ from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
 from gaplab.keeper import Keeper
-from gaplab.measures import final_measures
-from gaplab.metrics.bounds import Bound
 from gaplab.runs.atomic import without_waiting, write_json
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
@@ -181,7 +180,8 @@ class Chunk:
         if member.best_step:
             result.best, result.best_step = member.history[member.best_step], member.best_step
         result.compare(member.config.published)
-        result.bounds, result.capacity = self._measures(index)
+        measures = self._measures(index)
+        result.bounds, result.measures = measures.bounds, measures.table
         if result.measures:
             write_events(run.path, {member.step: result.measures})
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
@@ -189,12 +189,15 @@ class Chunk:
         run.mark(Status.finished, **self._facts())
         self.results[index] = result
 
-    def _measures(self, index: int) -> tuple[list[Bound], dict[str, float]]:
+    def _measures(self, index: int) -> FinalMeasures:
         data, task = self.built[index]
         assert isinstance(task, Classifier), "checked when it was built"
         task.to(self.ensemble.device)
         task.network.load_state_dict(unstack(self.ensemble.params, index))
-        return final_measures(self.members[index].config, task, data)
+        config = self.members[index].config
+        measures = FinalMeasures(config.measures, lambda: build_run(config)[1])
+        measures.measure(task, data)
+        return measures
 
     def save(self, trainer: Trainer, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
