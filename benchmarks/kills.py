@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -52,17 +51,17 @@ def main() -> None:
 def stress(folder: Path, num_runs: int, devices: int, chance: random.Random) -> int:
     """Disturb runs and compare them; return the number that differ."""
     words = [*TRAIN, *SETTINGS, f"trainer.devices={devices}", f"run.root={folder}"]
-    start = time.monotonic()
     undisturbed = Command([*words, "run.id=undisturbed"], folder / "undisturbed.txt")
     assert undisturbed.finish(600) == 0, undisturbed.output
-    seconds = time.monotonic() - start
+    seconds = json.loads((folder / "default/undisturbed/run.json").read_text())["seconds"]
     wanted = outcome(folder / "default" / "undisturbed")
     failures = 0
     for number in range(num_runs):
         name = f"run{number}"
         kind = chance.choice(SIGNALS)
-        moment = chance.uniform(0.3, 1.0) * seconds
+        moment = chance.uniform(0.0, 0.9) * seconds
         command = Command([*words, f"run.id={name}"], folder / f"{name}.txt")
+        command.wait_for((folder / "default" / name / "run.json").is_file)
         try:
             command.process.wait(moment)
         except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
 from gaplab.study import prepare_process
 
-NUM_STEPS = 3_000
+NUM_STEPS = 10_000
 
 
 def compose(folder: str, *overrides: str) -> Composed:
@@ -69,6 +69,8 @@ def bare_seconds() -> float:
 
 def main() -> bool:
     ratio = interleaved(gaplab_seconds, bare_seconds, repeats=5)
-    quiet = interleaved(lambda: gaplab_seconds("trainer.eval_every_n_steps=3000"), bare_seconds, repeats=3)
+    quiet = interleaved(
+        lambda: gaplab_seconds(f"trainer.eval_every_n_steps={NUM_STEPS}"), bare_seconds, repeats=3
+    )
     met = show("training loop / bare loop, evaluations and pictures included", ratio, 1.5)
     return show("training loop / bare loop, one evaluation", quiet, 1.5) and met

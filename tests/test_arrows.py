@@ -20,7 +20,8 @@ ORDER = (
     ("assembly",),
     ("loading", "phenomena"),
     ("study",),
-    ("evaluate", "report", "processes", "exits"),
+    ("keeper", "chunk"),
+    ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
     ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

@@ -126,7 +126,7 @@ def test_two_steps_of_adam_by_hand() -> None:
 @pytest.mark.parametrize(
     ("rule", "settings", "message"),
     [
-        ("lbfgs", {"lr": 0.1}, "must be one of sgd, adam, adamw"),
+        ("lbfgs", {"lr": 0.1}, "must be one of sgd, nesterov, adam, adamw"),
         ("adam", {}, "lr is missing"),
         ("sgd", {"lr": 0.1, "beta1": 0.9}, "has no setting beta1"),
         ("sgd", {"lr": [0.1, 0.2, 0.3]}, "lr needs one value or 2"),

@@ -22,7 +22,7 @@ from gaplab.config.flattening import changed_settings, flat_settings
 from gaplab.config.generation import GenerationConfig
 from gaplab.config.logging import Diagnostics, SubRuns
 from gaplab.config.schema import Config
-from gaplab.runs.card import run_card
+from gaplab.runs.card import card_of
 from gaplab.runs.directory import RunDirectory
 from gaplab.runs.presentation import to_markdown
 
@@ -38,7 +38,7 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:
         callbacks.append(Session(run.path, flat_settings(config), changed_settings(config, overrides)))
-        callbacks.append(Card(lambda: to_markdown(run_card(run.path))))
+        callbacks.append(Card(lambda: to_markdown(card_of(run.path, config, overrides))))
     full = logging.diagnostics is Diagnostics.full
     if logging.diagnostics is not Diagnostics.none and not generates:
         callbacks.append(LayerDiagnostics(histograms=full))

@@ -18,7 +18,7 @@ class Card(Callback):
         self.describe = describe
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.global_step == 0:
+        if trainer.ckpt_path is None:
             self.write(trainer, 0)
 
     def write(self, trainer: Trainer, step: int) -> None:

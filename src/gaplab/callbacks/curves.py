@@ -52,7 +52,7 @@ class GapCurves(Callback):
             if isinstance(logger, EventFiles | MetricsTable):
                 logger.forget_after(trainer.global_step)
         writer = event_writer(trainer)
-        if writer is not None and trainer.global_step == 0:
+        if writer is not None and trainer.ckpt_path is None:
             writer.add_custom_scalars(self.layout)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 from gaplab.callbacks.loggers import event_writer
 from gaplab.config.measures import Measures, points_are_independent
-from gaplab.data.datamodule import PointDataModule
+from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
@@ -42,25 +43,28 @@ class FinalMeasures(Callback):
         return bounds | {f"capacity/{name}": value for name, value in self.capacity.items()}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.level is Measures.none or not isinstance(pl_module, Classifier):
-            return
-        training = pl_module.training
-        pl_module.eval()
-        with torch.enable_grad():
-            self._measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-        pl_module.train(training)
-        writer = event_writer(trainer)
-        if writer is not None:
-            for tag, value in self.table.items():
-                writer.add_scalar(tag, value, trainer.global_step)
+        if isinstance(pl_module, Classifier):
+            self.measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            writer = event_writer(trainer)
+            if writer is not None:
+                for tag, value in self.table.items():
+                    writer.add_scalar(tag, value, trainer.global_step)
 
-    def _measure(self, task: Classifier, data: PointDataModule) -> None:
-        network, train = task.network, data.splits["train"]
-        independent = points_are_independent(data.config)
-        if independent:
-            self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
-        if self.level is not Measures.full:
+    def measure(self, task: Classifier, data: PointDataModule) -> None:
+        """Fill ``bounds`` and ``capacity`` as far as the level asks for."""
+        if self.level is Measures.none:
             return
+        network, train = task.network, data.splits["train"]
+        training = task.training
+        task.eval()
+        with torch.enable_grad():
+            if points_are_independent(data.config):
+                self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
+            if self.level is Measures.full:
+                self._measure_fully(network, train, points_are_independent(data.config))
+        task.train(training)
+
+    def _measure_fully(self, network: nn.Module, train: Split, independent: bool) -> None:
         fresh = self.rebuild()
         assert isinstance(fresh, Classifier), "the same configuration builds the same task"
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}

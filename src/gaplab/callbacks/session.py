@@ -41,8 +41,11 @@ class Session(Callback):
         self.file: EventFileWriter | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
+        if trainer.is_global_zero:
+            self.open()
+
+    def open(self) -> None:
+        """Begin the file with the settings."""
         for old in self.folder.glob(f"events.out.tfevents.*{self.SUFFIX}"):
             old.unlink()
         self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
@@ -52,16 +55,17 @@ class Session(Callback):
 
     def conclude(self, table: Mapping[str, float], step: int) -> None:
         """Write the metrics of a run that finished."""
-        self._end(table, step, api_pb2.STATUS_SUCCESS)
+        self.end(table, step, api_pb2.STATUS_SUCCESS)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what a failed or diverged run had reached; an interrupted run stays open."""
         if isinstance(exception, Exception):
             curves = next(c for c in trainer.callbacks if isinstance(c, GapCurves))  # type: ignore[attr-defined]
             step, table = best_measurement(curves.history)
-            self._end(table, step, api_pb2.STATUS_FAILURE)
+            self.end(table, step, api_pb2.STATUS_FAILURE)
 
-    def _end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status") -> None:
+    def end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status") -> None:
+        """Write the metrics and the status, and close the file."""
         if self.file is None:
             return
         names = [name for name in SHOWN_FIRST if name in table]

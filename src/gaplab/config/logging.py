@@ -39,7 +39,7 @@ class LoggingConfig:
     """Write ``loss`` and ``accuracy`` from sub-runs, so that TensorBoard shows the splits in colours."""
     diagnostics: Diagnostics = Diagnostics.light
     pictures: bool = True
-    pictures_every_n_evaluations: int = 2
+    pictures_every_n_evaluations: int = 5
     """Measurements between two pictures; the end is always drawn."""
 
     def __post_init__(self) -> None:

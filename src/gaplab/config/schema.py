@@ -15,7 +15,7 @@ from gaplab.config.phenomenon import PhenomenonConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
 
-DEFAULT_STEPS = 3_000
+DEFAULT_STEPS = 10_000
 
 
 class Relation(StrEnum):

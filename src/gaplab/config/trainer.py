@@ -21,7 +21,7 @@ class TrainerConfig:
     """What is handed to Lightning's Trainer, in units of optimiser steps."""
 
     max_steps: int | None = None
-    """Optimiser steps; null: max_epochs decides, or 3,000 steps if that is null too."""
+    """Optimiser steps; null: max_epochs decides, or 10,000 steps if that is null too."""
     max_epochs: int | None = None
     """Passes over the training points."""
     accelerator: Accelerator = Accelerator.auto

@@ -19,6 +19,7 @@ Params = dict[str, Tensor]
 Hyper = Mapping[str, Tensor]
 DEFAULTS: dict[str, dict[str, float]] = {
     "sgd": {"weight_decay": 0.0, "momentum": 0.0},
+    "nesterov": {"weight_decay": 0.0, "momentum": 0.0},
     "adam": {"weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
     "adamw": {"weight_decay": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
@@ -44,12 +45,15 @@ def stack_hyperparameters(
 
     `lr` is required; what is left out has `torch.optim`'s default. Raises ValueError for an unknown rule or
     name, a missing `lr`, a length other than `num_models` and a value out of range.
+
+    `bias_decay` is the weight decay of parameters with at most one dimension; left out, it is that of the
+    others.
     """
     if rule not in DEFAULTS:
         raise ValueError(f"optimizer must be one of {', '.join(DEFAULTS)}; got {rule!r}.")
     if "lr" not in settings:
         raise ValueError(f"lr is missing from the settings of {rule}; give a number or one value a model.")
-    if unknown := set(settings) - set(DEFAULTS[rule]) - {"lr"}:
+    if unknown := set(settings) - set(DEFAULTS[rule]) - {"lr", "bias_decay"}:
         known = ", ".join(["lr", *DEFAULTS[rule]])
         raise ValueError(f"{rule} has no setting {', '.join(sorted(unknown))}; it has {known}.")
     stacked = {}
@@ -64,12 +68,13 @@ def stack_hyperparameters(
         if name in {"beta1", "beta2"} and (values >= 1).any():
             raise ValueError(f"{name} must lie in [0, 1); got {values.tolist()}.")
         stacked[name] = values.expand(num_models).clone()
+    stacked.setdefault("bias_decay", stacked["weight_decay"])
     return stacked
 
 
 def initial_state(rule: str, params: Params) -> OptimizerState:
     """The state before the first update: zero moments, zero steps."""
-    names = {"sgd": ("momentum",), "adam": ("mean", "square"), "adamw": ("mean", "square")}[rule]
+    names = ("mean", "square") if rule in ("adam", "adamw") else ("momentum",)
     some = next(iter(params.values()))
     return OptimizerState(
         steps=torch.zeros(some.shape[0], dtype=torch.float64, device=some.device),
@@ -82,24 +87,41 @@ def per_model(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
 
 
+def _decay(hyper: Hyper, p: Tensor) -> Tensor:
+    return hyper["weight_decay"] if p.dim() > 2 else hyper["bias_decay"]
+
+
 def sgd(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> tuple[Params, OptimizerState]:
-    """SGD with momentum and L2 penalty as in `torch.optim.SGD` (no dampening, no Nesterov).
+    """SGD with momentum and L2 penalty as in `torch.optim.SGD` without dampening.
 
     A zero-initialised momentum buffer equals torch's first step, because dampening is zero.
     """
+    return _momentum_step(params, grads, state, hyper, nesterov=False)
+
+
+def nesterov(
+    params: Params, grads: Params, state: OptimizerState, hyper: Hyper
+) -> tuple[Params, OptimizerState]:
+    """SGD with Nesterov's momentum, as in `torch.optim.SGD(nesterov=True)`."""
+    return _momentum_step(params, grads, state, hyper, nesterov=True)
+
+
+def _momentum_step(
+    params: Params, grads: Params, state: OptimizerState, hyper: Hyper, *, nesterov: bool
+) -> tuple[Params, OptimizerState]:
     momenta, new = {}, {}
     for key, p in params.items():
-        gradient = torch.addcmul(grads[key], p, per_model(hyper["weight_decay"], p))
-        momenta[key] = gradient + state.buffers["momentum"][key] * per_model(hyper["momentum"], p)
-        new[key] = torch.addcmul(p, momenta[key], per_model(-hyper["lr"], p))
+        gradient = torch.addcmul(grads[key], p, per_model(_decay(hyper, p), p))
+        momentum = per_model(hyper["momentum"], p)
+        momenta[key] = gradient + state.buffers["momentum"][key] * momentum
+        direction = torch.addcmul(gradient, momenta[key], momentum) if nesterov else momenta[key]
+        new[key] = torch.addcmul(p, direction, per_model(-hyper["lr"], p))
     return new, OptimizerState(state.steps + 1, {"momentum": momenta})
 
 
 def adam(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> tuple[Params, OptimizerState]:
     """Adam (Kingma and Ba, 2015, algorithm 1) with L2 penalty, as in `torch.optim.Adam`."""
-    decayed = {
-        key: torch.addcmul(grads[key], p, per_model(hyper["weight_decay"], p)) for key, p in params.items()
-    }
+    decayed = {key: torch.addcmul(grads[key], p, per_model(_decay(hyper, p), p)) for key, p in params.items()}
     return _adaptive_step(params, decayed, state, hyper)
 
 
@@ -107,8 +129,7 @@ def adamw(
     params: Params, grads: Params, state: OptimizerState, hyper: Hyper
 ) -> tuple[Params, OptimizerState]:
     """Adam with decoupled decay (Loshchilov and Hutter, 2019, algorithm 2), as in `torch.optim.AdamW`."""
-    shrink = 1 - hyper["lr"] * hyper["weight_decay"]
-    shrunk = {key: p * per_model(shrink, p) for key, p in params.items()}
+    shrunk = {key: p * per_model(1 - hyper["lr"] * _decay(hyper, p), p) for key, p in params.items()}
     return _adaptive_step(shrunk, grads, state, hyper)
 
 
@@ -130,7 +151,7 @@ def _adaptive_step(
     return new, OptimizerState(steps, {"mean": means, "square": squares})
 
 
-RULES: dict[str, Update] = {"sgd": sgd, "adam": adam, "adamw": adamw}
+RULES: dict[str, Update] = {"sgd": sgd, "nesterov": nesterov, "adam": adam, "adamw": adamw}
 
 
 def update_active(

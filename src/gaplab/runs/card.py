@@ -1,5 +1,6 @@
 """The run card: what ran, on what, what differs from the default, and what came out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 
 from gaplab.config.compose import restore
 from gaplab.config.flattening import SECTIONS, changed_settings, flat_settings
+from gaplab.config.schema import Config
 from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.presentation import Report, Table
 
@@ -19,10 +21,14 @@ def run_card(path: Path) -> Report:
     Raises:
         ConfigError: If ``path`` is not a run directory, or a file in it is damaged.
     """
+    config = restore(read_config(path), str(path / "config.yaml"))
+    return card_of(path, config, yaml.safe_load((path / "overrides.yaml").read_text()) or [])
+
+
+def card_of(path: Path, config: Config, overrides: Sequence[str]) -> Report:
+    """Return the card of a run whose configuration is at hand, which saves composing it again."""
     record = read_json(path / "run.json")
     tables = [Table("What ran", ("", ""), [(key, text) for key, text in _facts(record).items()])]
-    config = restore(read_config(path), str(path / "config.yaml"))
-    overrides = yaml.safe_load((path / "overrides.yaml").read_text()) or []
     flat = flat_settings(config)
     settings = {name: flat[name] for name in SECTIONS} | changed_settings(config, overrides)
     rows = [(key, str(value)) for key, value in settings.items()]

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import Store, TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed.rendezvous import rendezvous
 
 from gaplab.config.checks import ConfigError
@@ -76,9 +77,10 @@ def join_group(placement: Placement, config: TrainerConfig, listener: socket.soc
 
 
 def _meet(placement: Placement, patience: timedelta, listener: socket.socket | None) -> Store:
-    if placement.starter == "torchrun":  # its agent keeps a store, also over restarts
+    if placement.starter == "torchrun":
         store: Store = next(rendezvous("env://", placement.rank, placement.world_size, timeout=patience))[0]
-        return store
+        # Its agent keeps the store over restarts, with the addresses of workers that are gone.
+        return PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     return TCPStore(
         placement.address,
         placement.port,

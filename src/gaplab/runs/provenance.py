@@ -1,5 +1,6 @@
 """Where a run's numbers come from: code, versions, machine."""
 
+import functools
 import platform
 import subprocess
 from importlib.metadata import version
@@ -16,7 +17,7 @@ def provenance() -> dict[str, Any]:
     """Return git commit and dirtiness, package versions, Python, platform and device."""
     return {
         "git": git_state(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
@@ -24,8 +25,17 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+@functools.cache
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the project and whether tracked files differ from it; None outside git."""
+    """Return the commit of the project and whether tracked files differ from it; None outside git.
+
+    It is looked up once: the code that a process runs is the code that it has imported.
+    """
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return None

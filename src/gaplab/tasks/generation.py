@@ -3,7 +3,6 @@
 import copy
 import functools
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from gaplab.data.loader import Batch
 from gaplab.networks.conditioning import pack_samples
 from gaplab.objectives.penalties import clipped_weights
 from gaplab.randomness import make_generator
-from gaplab.tasks.generation_judge import Judge
+from gaplab.tasks.generation_judge import Judge, warn_of_collapse
 from gaplab.tasks.generation_phases import (
     Discriminate,
     Discriminator,
@@ -40,8 +39,6 @@ from gaplab.tasks.optimization import (
 )
 from gaplab.tasks.task import Task
 
-COLLAPSED_SPREAD = 0.01
-"""Standard deviation of the samples, over that of the data, below which they count as one point."""
 OPPONENTS = 10_000
 """Generated points that the discriminator is measured against, and most points of a split while training."""
 
@@ -82,7 +79,7 @@ class AdversarialTask(Task):
         self.average = copy.deepcopy(generator).requires_grad_(False)
         """Moving average of the generator: what is measured and shown."""
         self.scale: Tensor
-        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("scale", torch.tensor([scale]))
         self.config = config
         self.optimizer_configs = (config.discriminator_optimizer or optimizer, optimizer)
         self.num_steps = num_steps
@@ -127,7 +124,7 @@ class AdversarialTask(Task):
             real, fake = self.packs(batch)
         draws = make_generator(self.order_seed, "mixing", batch.step)
         first = batch.first // self.config.pack
-        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws)
+        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws, dtype=torch.float32)
         loss = discriminator_loss(
             self.config,
             self.discriminate(batch.labels),
@@ -150,9 +147,6 @@ class AdversarialTask(Task):
             losses["discriminator"].append(self.step_discriminator(batch))
             if (batch.step + 1) % self.config.discriminator_steps == 0:
                 losses["generator"].append(self.step_generator(batch))
-            for schedule in self.schedules:
-                if schedule is not None:
-                    schedule.step()
         count_steps(self.trainer, len(block))
         self.block_losses = {}
         for player, values in losses.items():
@@ -192,6 +186,9 @@ class AdversarialTask(Task):
             world_size=self.trainer.world_size,
         )
         value: Any = optimizer.step(closure)
+        schedule = self.schedules[phase]
+        if schedule is not None:
+            schedule.step()
         return torch.as_tensor(value)
 
     def configure_optimizers(self) -> Any:
@@ -199,8 +196,10 @@ class AdversarialTask(Task):
         pairs = zip(self.optimizer_configs, networks, strict=True)
         optimizers = [build_optimizer(config, network.parameters()) for config, network in pairs]
         self.schedules = [
-            build_schedule(config, optimizer, self.num_steps)
-            for config, optimizer in zip(self.optimizer_configs, optimizers, strict=True)
+            build_schedule(config, optimizer, self.num_steps // every)
+            for config, optimizer, every in zip(
+                self.optimizer_configs, optimizers, (1, self.config.discriminator_steps), strict=True
+            )
         ]
         return optimizers, [schedule for schedule in self.schedules if schedule is not None]
 
@@ -240,7 +239,8 @@ class AdversarialTask(Task):
         points, labels = self.draw_samples(count, data.splits["train"], stream)
         if not points.isfinite().all():
             raise DivergedError("a generated point", self.trainer.global_step)
-        self.warn_of_collapse(points)
+        if not self._collapsed:
+            self._collapsed = warn_of_collapse(points, self.scale)
         self._table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
         limit = None if thorough else OPPONENTS
@@ -251,15 +251,3 @@ class AdversarialTask(Task):
             tag = self.config.criterion.format(split=split)
             if tag in self._table:
                 self.log(tag, self._table[tag], logger=False)
-
-    def warn_of_collapse(self, points: Tensor) -> None:
-        """Warn once if all samples are one point, as far as the data's spread is concerned."""
-        spread = float(points.std(dim=0).max() / self.scale)
-        if spread < COLLAPSED_SPREAD and not self._collapsed:
-            warnings.warn(
-                f"mode collapse: the standard deviation of {len(points)} samples is {spread:.2g} of the "
-                f"data's (less than {COLLAPSED_SPREAD} counts as one point). Raise task.r1 and task.r2, use "
-                "task.loss=relativistic, or lower optimizer.lr.",
-                stacklevel=2,
-            )
-            self._collapsed = True

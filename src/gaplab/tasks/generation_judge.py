@@ -1,5 +1,6 @@
 """Every score of a generator beside its ceiling: what a perfect sampler would get at this sample size."""
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -9,6 +10,8 @@ from gaplab.data.datamodule import Draw, Split
 from gaplab.randomness import make_generator
 from gaplab.tasks.generation_scores import LawScores, sample_scores
 
+COLLAPSED_SPREAD = 0.01
+"""Standard deviation of the samples, over that of the data, below which they count as one point."""
 NUM_CEILING_DRAWS = 3
 """Draws of true points that a ceiling is the mean of."""
 
@@ -70,3 +73,17 @@ class Judge:
                 if all(name in table for table in tables)
             }
         return score(points, labels, "generated") | self.ceilings[thorough]
+
+
+def warn_of_collapse(points: Tensor, scale: Tensor) -> bool:
+    """Warn if all samples [n, D] are one point, as far as the data's spread ``scale`` is concerned."""
+    spread = float(points.std(dim=0).max() / scale)
+    if spread >= COLLAPSED_SPREAD:
+        return False
+    warnings.warn(
+        f"mode collapse: the standard deviation of {len(points)} samples is {spread:.2g} of the data's (less "
+        f"than {COLLAPSED_SPREAD} counts as one point). Raise task.r1 and task.r2, use "
+        "task.loss=relativistic, or lower optimizer.lr.",
+        stacklevel=2,
+    )
+    return True

@@ -58,12 +58,13 @@ class Discriminator(nn.Module):
 
 
 def draw_latents(config: GenerationConfig, num_points: int, generator: torch.Generator) -> Tensor:
-    """Return latent variables [P, L]."""
+    """Return latent variables [P, L] in single precision: other precisions see the same numbers."""
     match config.latent:
         case LatentLaw.normal:
-            return torch.randn(num_points, config.latent_size, generator=generator)
+            return torch.randn(num_points, config.latent_size, generator=generator, dtype=torch.float32)
         case LatentLaw.uniform:
-            return torch.rand(num_points, config.latent_size, generator=generator) * 2 - 1
+            uniform = torch.rand(num_points, config.latent_size, generator=generator, dtype=torch.float32)
+            return uniform * 2 - 1
 
 
 def penalty_factor(config: GenerationConfig, step: int, num_steps: int) -> float:

@@ -1,0 +1,142 @@
+"""The batches and the splits of K models, each with its own points, order and number of points."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from gaplab.data.datamodule import Split
+from gaplab.data.loader import TrainLoader
+from gaplab.ensembles.optimizers import Params
+from gaplab.ensembles.problem import DrawBuffers
+from gaplab.randomness import epoch_order
+
+SCORED_AT_ONCE = 2_048
+"""Points of one model in one call of the scoring function; their activations should stay in the cache."""
+
+
+class BlockLoader(TrainLoader):
+    """Blocks of step numbers: what `TrainLoader` hands out, without the points, which are stacked."""
+
+    def __iter__(self) -> Iterator[list[int]]:  # type: ignore[override]
+        start = self.first_step()
+        for begin, end in pairwise(self.ends):
+            if end > start:
+                yield list(range(max(begin, start), end))
+
+
+class StackedBatches:
+    """Batches of K models in the order in which each model alone would see them.
+
+    Args:
+        splits: The training points of each model.
+        order_seeds: The seed of each model's order.
+        batch_size: Points of a batch; the last batch of an epoch may hold fewer, which a mask tells.
+        width: Number of models with those that only fill up; these see the first model's batches.
+    """
+
+    def __init__(
+        self,
+        splits: Sequence[Split],
+        order_seeds: Sequence[int],
+        batch_size: int,
+        width: int,
+        draw: DrawBuffers | None,
+    ) -> None:
+        self.counts = [len(split) for split in splits]
+        self.order_seeds, self.batch_size, self.width, self.draw = order_seeds, batch_size, width, draw
+        longest = max(self.counts)
+        some = splits[0].points
+        self.points = some.new_zeros(len(splits), longest, some.shape[1])
+        self.labels = splits[0].labels.new_zeros(len(splits), longest)
+        for index, split in enumerate(splits):
+            self.points[index, : len(split)] = split.points
+            self.labels[index, : len(split)] = split.labels
+        self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
+
+    def gather(
+        self, steps: Sequence[int], active: Sequence[bool]
+    ) -> tuple[list[tuple[Tensor, Tensor, Tensor, Tensor]], list[Params]]:
+        """Return points [K, B, D], labels [K, B], mask [K, B] and size [K], and the buffers, of each step.
+
+        Models that are not active get points that nobody looks at.
+        """
+        num_models, longest, features = self.points.shape
+        chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
+        sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
+        for model in range(num_models):
+            if active[model]:
+                chosen[:, model], sizes[:, model] = self._choose(model, steps)
+                chosen[:, model] += model * longest
+        device = self.points.device
+        flat = chosen.view(-1).to(device)
+        points = self.points.view(-1, features)[flat].view(*chosen.shape, features)
+        labels = self.labels.view(-1)[flat].view(chosen.shape)
+        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
+        batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
+        return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+
+    def _choose(self, model: int, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Positions [S, B] of the points of one model's batches, padded with zeros, and their sizes [S]."""
+        count, size = self.counts[model], self.batch_size
+        steps_per_epoch = -(-count // size)
+        if steps_per_epoch == 1:
+            # A full batch is taken in its own order; its size is the same for all models of a group.
+            order = torch.zeros(size, dtype=torch.int64)
+            order[:count] = torch.arange(count)
+            return order.expand(len(steps), size), torch.full((len(steps),), count)
+        first, last = steps[0] // steps_per_epoch, steps[-1] // steps_per_epoch
+        known = self._orders[model]
+        orders = {epoch: known[epoch] for epoch in known if first <= epoch <= last}
+        for epoch in range(first, last + 1):
+            if epoch not in orders:
+                orders[epoch] = torch.zeros(steps_per_epoch * size, dtype=torch.int64)
+                orders[epoch][:count] = epoch_order(count, self.order_seeds[model], epoch)
+        self._orders[model] = {last: orders[last]}
+        rows = torch.cat([orders[epoch] for epoch in range(first, last + 1)]).view(-1, size)
+        offset = steps[0] - first * steps_per_epoch
+        positions = torch.arange(steps[0], steps[-1] + 1) % steps_per_epoch
+        return rows[offset : offset + len(steps)], (count - positions * size).clamp(max=size)
+
+    def _buffers(self, step: int, sizes: list[int], active: Sequence[bool]) -> Params:
+        """What the models draw for one step, stacked and padded to the size of a batch."""
+        if self.draw is None:
+            return {}
+        stacked: Params = {}
+        for model, is_active in enumerate(active):
+            if not is_active:
+                continue
+            for name, drawn in self.draw(model, step, sizes[model]).items():
+                if name not in stacked:
+                    shape = (self.width, self.batch_size, *drawn.shape[1:])
+                    stacked[name] = torch.zeros(shape, dtype=drawn.dtype)
+                stacked[name][model, : len(drawn)] = drawn
+        return {name: tensor.to(self.points.device) for name, tensor in stacked.items()}
+
+
+class StackedSplit:
+    """One split of K models in pieces of equal size: points [K, E, D], labels [K, E] and mask [K, E].
+
+    Every piece has the same shape whatever the number of points, so that what one model scores depends
+    neither on its neighbours nor on padding.
+    """
+
+    def __init__(self, splits: Sequence[Split], piece: int, width: int) -> None:
+        counts = [len(split) for split in splits]
+        num_pieces = -(-max(counts) // piece)
+        some = splits[0].points
+        points = some.new_zeros(num_pieces, width, piece, some.shape[1])
+        labels = splits[0].labels.new_zeros(num_pieces, width, piece)
+        for index, split in enumerate(splits):
+            for number, begin in enumerate(range(0, len(split), piece)):
+                part = split[slice(begin, begin + piece)]
+                points[number, index, : len(part)] = part.points
+                labels[number, index, : len(part)] = part.labels
+        ends = torch.tensor(counts + [0] * (width - len(counts)), device=some.device)
+        positions = torch.arange(num_pieces * piece, device=some.device).view(num_pieces, 1, piece)
+        self.counts = counts
+        self.points, self.labels, self.mask = points, labels, positions < ends[:, None]
+
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return zip(self.points, self.labels, self.mask, strict=True)

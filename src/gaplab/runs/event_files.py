@@ -1,0 +1,77 @@
+"""TensorBoard event files written in one piece, for runs that are trained beside hundreds of others.
+
+A ``SummaryWriter`` a run would hold a file and a thread open for each. Here the numbers are kept until there
+is something to write, then a file is written and closed.
+"""
+
+import io
+import itertools
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import custom_scalars
+
+from gaplab.callbacks.loggers import MetricsTable
+from gaplab.callbacks.session import Session, best_measurement
+from gaplab.config.compose import Composed
+from gaplab.config.flattening import changed_settings, flat_settings
+
+_numbers = itertools.count()
+
+
+def write_events(
+    folder: Path, tables: Mapping[int, Mapping[str, float]], layout: dict[str, Any] | None = None
+) -> Path:
+    """Write one event file: a table of scalars for every step, and a layout of custom charts.
+
+    The tables of a step become one record, which TensorBoard reads like one record a tag.
+    """
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    now = time.time()
+    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    if layout is not None:
+        writer.write(Event(wall_time=now, step=0, summary=custom_scalars(layout)).SerializeToString())
+    for step, table in tables.items():
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in table.items()]
+        event = Event(wall_time=now, step=step, summary=Summary(value=values))
+        writer.write(event.SerializeToString())
+    name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+    path = folder / name
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None:
+    """Append a row a step to ``metrics.csv``."""
+    table = MetricsTable(path)
+    for step, row in tables.items():
+        table.log_metrics(row, step)
+    table.save()
+
+
+def write_session(
+    folder: Path,
+    composed: Composed,
+    history: Mapping[int, dict[str, float]],
+    final: Mapping[str, float] | None = None,
+) -> None:
+    """Write the run's row on the HPARAMS page; without ``final`` the run has failed."""
+    if not composed.config.logging.tensorboard:
+        return
+    config = composed.config
+    session = Session(folder, flat_settings(config), changed_settings(config, composed.overrides))
+    session.open()
+    if final is not None:
+        session.conclude(final, max(history))
+    else:
+        step, table = best_measurement(history)
+        session.end(table, step, api_pb2.STATUS_FAILURE)
