@@ -15,13 +15,13 @@ from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.data.loader import Batch
 from gaplab.networks.conditioning import pack_samples
-from gaplab.objectives.penalties import clipped_weights
 from gaplab.randomness import make_generator
 from gaplab.tasks.generation_judge import Judge, warn_of_collapse
 from gaplab.tasks.generation_phases import (
     Discriminate,
     Discriminator,
     Generator,
+    clip_weights,
     discriminator_loss,
     draw_latents,
     generator_loss,
@@ -46,7 +46,7 @@ OPPONENTS = 10_000
 class AdversarialTask(Task):
     """Trains a generator of points against a discriminator.
 
-    Inside, points are divided by one number, ``scale``, so that all data sets suit the same settings.
+    Inside, points are divided by ``scale``, so that all data sets suit the same settings.
 
     Args:
         generator: Maps latent variables and labels to points over ``scale``.
@@ -91,16 +91,14 @@ class AdversarialTask(Task):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Return points [P, D] of latents [P, L] and labels [P], in the units of the data."""
-        points: Tensor = self.average(latents, labels) * self.scale
-        return points
+        return torch.mul(self.average(latents, labels), self.scale)
 
     def discriminate(self, labels: Tensor) -> Discriminate:
         """Return the discriminator for packs with the given labels, once or several times in a row."""
 
         def scores(packs: Tensor) -> Tensor:
             repeats = len(packs) * self.config.pack // len(labels)
-            result: Tensor = self.discriminator(packs, labels.repeat(repeats))
-            return result
+            return torch.as_tensor(self.discriminator(packs, labels.repeat(repeats)))
 
         return scores
 
@@ -115,8 +113,8 @@ class AdversarialTask(Task):
         draws = make_generator(self.order_seed, "latent", batch.step)
         latents = draw_latents(self.config, batch.whole_size, draws)
         own = latents[batch.first : batch.first + len(batch.points)].to(batch.points)
-        real = pack_samples(batch.points / self.scale, self.config.pack)
-        return real, pack_samples(self.generator(own, batch.labels), self.config.pack)
+        fake = self.generator(own, batch.labels)
+        return pack_samples(batch.points / self.scale, self.config.pack), pack_samples(fake, self.config.pack)
 
     def discriminator_phase(self, batch: Batch) -> Tensor:
         """Return this process's share of the discriminator's loss over the whole batch, a scalar."""
@@ -158,12 +156,8 @@ class AdversarialTask(Task):
 
     def step_discriminator(self, batch: Batch) -> Tensor:
         loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
-        limit = self.config.clip_weights
-        if limit is not None:
-            with torch.no_grad():
-                clipped = clipped_weights(dict(self.discriminator.named_parameters()), limit)
-                for name, parameter in self.discriminator.named_parameters():
-                    parameter.copy_(clipped[name])
+        if self.config.clip_weights is not None:
+            clip_weights(self.discriminator, self.config.clip_weights)
         return loss
 
     def step_generator(self, batch: Batch) -> Tensor:
@@ -233,9 +227,8 @@ class AdversarialTask(Task):
             DivergedError: If the generator draws anything but finite points.
         """
         data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        thorough = self.trainer.state.fn != "fit"
+        thorough, stream = (False, "progress") if self.trainer.state.fn == "fit" else (True, "final")
         count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
-        stream = "final" if thorough else "progress"
         points, labels = self.draw_samples(count, data.splits["train"], stream)
         if not points.isfinite().all():
             raise DivergedError("a generated point", self.trainer.global_step)
@@ -243,11 +236,15 @@ class AdversarialTask(Task):
             self._collapsed = warn_of_collapse(points, self.scale)
         self._table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
-        limit = None if thorough else OPPONENTS
         self._table |= discriminator_scores(
-            self.config, self.generator, self.discriminate, self.scale, data.splits, pool, limit
+            self.config,
+            self.generator,
+            self.discriminate,
+            self.scale,
+            data.splits,
+            pool,
+            None if thorough else OPPONENTS,
         )
-        for split in ("val", "test"):
-            tag = self.config.criterion.format(split=split)
-            if tag in self._table:
-                self.log(tag, self._table[tag], logger=False)
+        if "val" in data.splits:
+            tag = self.criterion.format(split="val")
+            self.log(tag, self._table[tag], logger=False)

@@ -10,6 +10,7 @@ from gaplab.config.generation import GenerationConfig, LatentLaw
 from gaplab.networks.conditioning import pack_samples, with_label_embedding
 from gaplab.objectives.adversarial import ADVERSARIAL_LOSSES
 from gaplab.objectives.penalties import (
+    clipped_weights,
     flat_scores,
     gradient_norm_penalty,
     scores_and_gradients,
@@ -126,3 +127,11 @@ def move_average(average: nn.Module, network: nn.Module, ema: float, step: int) 
         mean.lerp_(value, 1 - past)
     for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(buffer)
+
+
+@torch.no_grad()
+def clip_weights(network: nn.Module, limit: float) -> None:
+    """Move every weight of a network into [-limit, limit]."""
+    clipped = clipped_weights(dict(network.named_parameters()), limit)
+    for name, parameter in network.named_parameters():
+        parameter.copy_(clipped[name])
