@@ -20,7 +20,7 @@ ORDER = (
     ("assembly",),
     ("loading", "phenomena"),
     ("study",),
-    ("keeper", "chunk"),
+    ("chunk",),
     ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
     ("cli", "worker", "job"),
 )

@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
 from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.data.datamodule import Split
@@ -20,7 +21,6 @@ from gaplab.ensembles.ensemble import Ensemble, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
 from gaplab.ensembles.stacking import stack, stacked_state, unstack
-from gaplab.keeper import Keeper
 from gaplab.runs.atomic import without_waiting, write_json
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
@@ -65,7 +65,7 @@ class Chunk:
         self.config = configs[0]
         prepare_process(self.config)
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
-        self.members = [Member(config) for config in configs]
+        self.members: Sequence[Member] = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
         self.ensemble = self._build(width, compile, kernels)
         self._restore()
@@ -115,7 +115,7 @@ class Chunk:
                 run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
-        keeper = Keeper(self)
+        keeper = Keeper(self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds)
         trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])  # type: ignore[arg-type]
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)

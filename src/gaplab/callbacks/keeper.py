@@ -1,14 +1,25 @@
 """When the runs of a chunk are saved, written and reported."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from lightning.pytorch import LightningModule, Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.ensembles.member import Member
 
-if TYPE_CHECKING:
-    from gaplab.chunk import Chunk
+
+class KeptChunk(Protocol):
+    """What is saved: the runs of a chunk."""
+
+    members: Sequence[Member]
+    report: Callable[[int, int], None] | None
+
+    def save_all(self, trainer: Trainer) -> None: ...
+
+    def settle(self, trainer: Trainer) -> None: ...
 
 
 class Keeper(Checkpoints):
@@ -17,9 +28,8 @@ class Keeper(Checkpoints):
     What Ctrl-C and SIGTERM do is inherited.
     """
 
-    def __init__(self, chunk: "Chunk") -> None:
-        run = chunk.directories[0]  # its files stand for those of all, which `save` writes
-        super().__init__(run.last, run.best, chunk.config.trainer.checkpoint_every_n_seconds)
+    def __init__(self, chunk: KeptChunk, last: Path, every_n_seconds: float) -> None:
+        super().__init__(last, last, every_n_seconds)
         self.chunk = chunk
         self.known_diverged = 0
 
