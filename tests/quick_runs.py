@@ -14,6 +14,7 @@ QUICK = (
     "trainer.eval_every_n_steps=8",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
+    "logging.pictures_every_n_evaluations=2",
 )
 """Overrides that make a run of the default experiment take a fraction of a second."""
 

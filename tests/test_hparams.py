@@ -33,7 +33,7 @@ def test_settings_are_flat_typed_and_without_paths() -> None:
     assert flat["network.activation"] == "relu"
     assert flat["optimizer.clip_norm"] == "null"
     assert flat["trainer.deterministic"] is True
-    assert flat["num_steps"] == 3000
+    assert flat["num_steps"] == 10_000
     assert not any(name.split(".")[0] in ("run", "logging", "resume", "tags") for name in flat)
 
 

@@ -35,6 +35,7 @@ QUICK = [
     "data.num_test_points=1000",
     "network.widths=[16]",
     "trainer.max_steps=120",
+    "logging.pictures_every_n_evaluations=2",
     "trainer.eval_every_n_steps=20",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",

@@ -25,7 +25,7 @@ def result(logs: Path, run: str) -> dict[str, Any]:
 def test_runs_are_the_runs_and_the_splits_and_no_others(ask: Ask) -> None:
     names = ["single", "sweep/seed=0", "sweep/seed=1", "sweep/seed=2"]
     splits = [f"{name}/{split}" for name in names for split in ("train", "val", "test")]
-    assert sorted(ask("runs")) == sorted(names + splits)
+    assert sorted(ask("runs")) == sorted([*names, *splits, "sweep/summary/all runs"])
 
 
 def test_splits_overlay_one_tag_and_equal_the_plain_tags(ask: Ask) -> None:
@@ -77,8 +77,9 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
 
 
 def test_custom_charts_are_laid_out_once(ask: Ask) -> None:
-    (category,) = ask("plugin/custom_scalars/layout")["category"]
-    assert [chart["title"] for chart in category["chart"]] == [
+    categories = {category["title"]: category for category in ask("plugin/custom_scalars/layout")["category"]}
+    assert len(categories) == 2, "one of all runs, and that of the sweep's summary"
+    assert [chart["title"] for chart in categories["gaplab"]["chart"]] == [
         "Loss",
         "Accuracy",
         "Gap, scale and bounds",
