@@ -56,7 +56,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_two_and_three_processes_give_the_same_numbers(sweep: Path) -> None:
-    runs = {path.name: path for path in sweep.glob("logs/sweep-*/*/")}
+    runs = {path.name: path for path in sweep.glob("logs/sweep-*/devices=*/")}
     assert sorted(runs) == ["devices=1", "devices=2", "devices=3"]
     one = runs["devices=1"]
     assert json.loads((one / "run.json").read_text())["status"] == "finished"
@@ -68,7 +68,9 @@ def test_one_two_and_three_processes_give_the_same_numbers(sweep: Path) -> None:
 def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
     assert len(list(sweep.glob("logs/*"))) == 1
-    for run in sweep.glob("logs/sweep-*/*/"):
+    names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
+    assert names == ["devices=1", "devices=2", "devices=3", "summary"], "the jobs, and what they amount to"
+    for run in sweep.glob("logs/sweep-*/devices=*/"):
         assert len(list(run.rglob("events.out.tfevents.*"))) == 1
         assert not list(run.rglob(".*.*"))
 

@@ -36,11 +36,8 @@ def test_command(command: str, folder: Path) -> None:
         assert target.returncode == 0, target.stderr
         return
     assert words[0] == "python", f"the README names another program: {command}"
-    fresh = (
-        words[1] == "train.py"
-        and not {"--help", "--cfg"} & set(words)
-        and not any(w.startswith("resume=") for w in words)
-    )
+    resumes = any(word.startswith("resume=") for word in words)
+    fresh = words[1] == "train.py" and not resumes and not {"--help", "--cfg"} & set(words)
     done = subprocess.run(
         [sys.executable, *words[1:], *([f"run.root={folder}"] if fresh else [])],
         cwd=PROJECT_ROOT,
