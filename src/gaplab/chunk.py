@@ -9,14 +9,16 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from gaplab.assembly import build_run, build_trainer
+from gaplab.assembly import SharedDraws, build_run, build_trainer
 from gaplab.callbacks.curves import charts_of_classifier
 from gaplab.callbacks.keeper import Keeper
-from gaplab.callbacks.measures import FinalMeasures
+from gaplab.callbacks.measures import FinalMeasures, measure_stacked
 from gaplab.callbacks.preemption import Preempted, signals_noted
+from gaplab.config.measures import Measures
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
 from gaplab.ensembles.classification import classification_problem
+from gaplab.ensembles.compaction import compact, worthwhile
 from gaplab.ensembles.ensemble import Ensemble, Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.problem import optimizer_names
@@ -60,6 +62,8 @@ class Chunk:
         self.plans = list(plans)
         self.report = report
         self.results: list[Result | None] = [None] * len(self.plans)
+        self.places = list(range(len(self.plans)))
+        """Of the models that are still computed, in `results`; those that are over are left out in time."""
         self.started = time.perf_counter()
         configs = [plan.composed.config for plan in self.plans]
         self.config = configs[0]
@@ -71,7 +75,8 @@ class Chunk:
         self._restore()
 
     def _build(self, width: int, compile: bool, kernels: Kernels | None) -> Ensemble:
-        self.built = built = [build_run(member.config) for member in self.members]
+        draws = SharedDraws()
+        self.built = built = [build_run(member.config, draws) for member in self.members]
         tasks: list[Classifier] = []
         for _, task in built:
             if type(task) is not Classifier:
@@ -110,8 +115,9 @@ class Chunk:
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged."""
+        opened = list(self.directories)
         with without_waiting():
-            for plan, run in zip(self.plans, self.directories, strict=True):
+            for plan, run in zip(self.plans, opened, strict=True):
                 run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
@@ -134,13 +140,13 @@ class Chunk:
             self._mark_rest(Status.failed, f"{type(error).__name__}: {error}")
             raise
         finally:
-            for run in self.directories:
+            for run in opened:
                 unlock(run.path)
         return self.results
 
     def _mark_rest(self, status: Status, error: str) -> None:
         for index, run in enumerate(self.directories):
-            if self.results[index] is None and self.members[index].diverged_at is None:
+            if "ended" not in run.record and self.members[index].diverged_at is None:
                 run.mark(status, error=error, seconds=self._seconds())
 
     def settle(self, trainer: Trainer) -> None:
@@ -151,11 +157,26 @@ class Chunk:
         if not gone:
             return
         with without_waiting():
+            finished = [index for index in gone if self.members[index].diverged_at is None]
+            measured = self._measure(finished)
             for index in gone:
-                if self.members[index].diverged_at is not None:
-                    self._leave_diverged(index)
+                if index in measured:
+                    self._leave_finished(trainer, index, measured[index])
                 else:
-                    self._leave_finished(trainer, index)
+                    self._leave_diverged(index)
+        active = [index for index, member in enumerate(self.members) if member.active]
+        if not over and not self.ensemble.kernels.step.compile and worthwhile(len(active), len(self.members)):
+            self._compact(active)
+
+    def _compact(self, kept: list[int]) -> None:
+        """Go on with some of the runs; the others are written."""
+        compact(self.ensemble, kept)
+        self.members = self.ensemble.members
+        self.plans = [self.plans[index] for index in kept]
+        self.directories = [self.directories[index] for index in kept]
+        self.built = [self.built[index] for index in kept]
+        self.num_train_points = [self.num_train_points[index] for index in kept]
+        self.places = [self.places[index] for index in kept]
 
     def _leave_diverged(self, index: int) -> None:
         run, step = self.directories[index], self.members[index].diverged_at
@@ -164,10 +185,13 @@ class Chunk:
         write_session(run.path, self.plans[index].composed, self.members[index].history)
         run.mark(Status.diverged, error=error, diverged_at_step=step, **self._facts())
 
-    def _leave_finished(self, trainer: Trainer, index: int) -> None:
+    def _leave_finished(self, trainer: Trainer, index: int, measures: FinalMeasures) -> None:
         member, run = self.members[index], self.directories[index]
         self._write_curves(index)
-        self.save(trainer, index)
+        if member.config.logging.checkpoints:
+            self.save(trainer, index)
+        else:
+            run.remove_checkpoints()
         result = Result(
             step=member.step,
             epochs=member.step / member.config.data.steps_per_epoch,
@@ -180,24 +204,41 @@ class Chunk:
         if member.best_step:
             result.best, result.best_step = member.history[member.best_step], member.best_step
         result.compare(member.config.published)
-        measures = self._measures(index)
         result.bounds, result.measures = measures.bounds, measures.table
-        if result.measures:
+        if result.measures and member.config.logging.tensorboard:
             write_events(run.path, {member.step: result.measures})
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
-        self.results[index] = result
+        self.results[self.places[index]] = result
 
-    def _measures(self, index: int) -> FinalMeasures:
-        data, task = self.built[index]
+    def _measure(self, indices: list[int]) -> dict[int, FinalMeasures]:
+        """The bounds and measures of some runs at their last weights."""
+        found, capacities = {}, self._capacities(indices)
+        for index in indices:
+            data, task = self.built[index]
+            assert isinstance(task, Classifier), "checked when it was built"
+            task.to(self.ensemble.device)
+            task.network.load_state_dict(unstack(self.ensemble.params, index))
+            config = self.members[index].config
+            level = Measures.counting if index in capacities else config.measures
+            measures = FinalMeasures(level, lambda config=config: build_run(config)[1])  # type: ignore[misc]
+            measures.measure(task, data)
+            measures.capacity |= capacities.get(index, {})
+            found[index] = measures
+        return found
+
+    def _capacities(self, indices: list[int]) -> dict[int, dict[str, float]]:
+        """The capacity measures of the runs that ask for no more than these, for all at once."""
+        chosen = [i for i in indices if self.members[i].config.measures is Measures.capacity]
+        if not chosen:
+            return {}
+        task, ensemble = self.built[chosen[0]][1], self.ensemble
         assert isinstance(task, Classifier), "checked when it was built"
-        task.to(self.ensemble.device)
-        task.network.load_state_dict(unstack(self.ensemble.params, index))
-        config = self.members[index].config
-        measures = FinalMeasures(config.measures, lambda: build_run(config)[1])
-        measures.measure(task, data)
-        return measures
+        weights = [unstack(ensemble.params, index) for index in chosen]
+        initial = [ensemble.problem.params[index] for index in chosen]
+        train = [ensemble.splits[index]["train"] for index in chosen]
+        return dict(zip(chosen, measure_stacked(task.network, weights, initial, train), strict=True))
 
     def save(self, trainer: Trainer, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
@@ -231,8 +272,8 @@ class Chunk:
         member.extras = {}
 
     def _facts(self) -> dict[str, Any]:
-        return {"seconds": self._seconds(), "trained_beside": len(self.members) - 1}
+        return {"seconds": self._seconds(), "trained_beside": len(self.results) - 1}
 
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
-        return round((time.perf_counter() - self.started) / len(self.members), 4)
+        return round((time.perf_counter() - self.started) / len(self.results), 4)

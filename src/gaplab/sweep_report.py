@@ -79,9 +79,11 @@ def write_summaries(sweep: Path, groups: dict[str, list[Row]]) -> None:
     for name, members in groups.items():
         histories = []
         for row in members:
-            if row.final:
-                callbacks = read_checkpoint(sweep / row.name / "checkpoints" / "last.ckpt")["callbacks"]
-                histories.append(callbacks["GapCurves"]["history"])
+            checkpoint = sweep / row.name / "checkpoints" / "last.ckpt"
+            if row.final and checkpoint.is_file():  # a study may keep none
+                histories.append(read_checkpoint(checkpoint)["callbacks"]["GapCurves"]["history"])
+        if not histories:
+            continue
         folder = sweep / "summary" / name.replace("/", "_")
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("events.out.tfevents.*"):

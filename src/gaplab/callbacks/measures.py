@@ -1,22 +1,28 @@
 """Bounds and capacity measures of a classifier's last weights, at the end of an ordinary run."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from gaplab.callbacks.loggers import event_writer
 from gaplab.config.measures import Measures, points_are_independent
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.bounds import Bound
-from gaplab.metrics.capacity.table import capacity_measures
+from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
 from gaplab.tasks.classification import Classifier
 from gaplab.tasks.task import Task
 
 SEED = 0
 """Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""
+LARGEST_HESSIAN = 2_000
+"""Parameters of the largest network whose exact Hessian is taken."""
+MEASURED_AT_ONCE = 4
+"""Networks whose measures are computed together; more would leave the cache of a CPU."""
+Weights = dict[str, Tensor]
 
 
 class FinalMeasures(Callback):
@@ -60,17 +66,64 @@ class FinalMeasures(Callback):
         with torch.enable_grad():
             if points_are_independent(data.config):
                 self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
-            if self.level is Measures.full:
-                self._measure_fully(network, train, points_are_independent(data.config))
+            if self.level in (Measures.capacity, Measures.full):
+                self._measure_capacity(network, train, points_are_independent(data.config))
         task.train(training)
 
-    def _measure_fully(self, network: nn.Module, train: Split, independent: bool) -> None:
+    def _measure_capacity(self, network: nn.Module, train: Split, independent: bool) -> None:
         fresh = self.rebuild()
         assert isinstance(fresh, Classifier), "the same configuration builds the same task"
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
-        generator = torch.Generator(train.points.device).manual_seed(SEED)
-        if independent and len(train) >= FEWEST_POINTS:
+        full = self.level is Measures.full
+        if full and independent and len(train) >= FEWEST_POINTS:
             self.bounds.append(
-                pac_bayes_certificate(network, initial, train.points, train.labels, generator=generator)
+                pac_bayes_certificate(
+                    network, initial, train.points, train.labels, generator=_noise(train.points.device)
+                )
             )
-        self.capacity = capacity_measures(network, initial, train.points, train.labels, generator=generator)
+        self.capacity = capacity_measures(
+            network,
+            initial,
+            train.points,
+            train.labels,
+            generator=_noise(train.points.device),
+            max_hessian_parameters=LARGEST_HESSIAN if full else 0,
+        )
+
+
+def measure_stacked(
+    network: nn.Module, weights: Sequence[Weights], initial: Sequence[Weights], train: Sequence[Split]
+) -> list[dict[str, float]]:
+    """The capacity measures at level ``capacity`` of equal networks at once: what each would get alone.
+
+    Args:
+        network: Gives the shape.
+        weights: Parameters of each network, and
+        initial: those before training.
+        train: Training points of each; their numbers may differ.
+    """
+    network = copy.deepcopy(network).eval()
+    found: list[dict[str, float]] = [{} for _ in weights]
+    for size in {len(split) for split in train}:
+        rows = [index for index, split in enumerate(train) if len(split) == size]
+        table = stacked_capacity_measures(
+            network,
+            _stack([weights[row] for row in rows]),
+            _stack([initial[row] for row in rows]),
+            torch.stack([train[row].points for row in rows]),
+            torch.stack([train[row].labels for row in rows]),
+            generator=_noise(train[rows[0]].points.device),
+            chunk_size=MEASURED_AT_ONCE,
+        )
+        for name, values in table.items():
+            for row, value in zip(rows, values.tolist(), strict=True):
+                found[row][name] = value
+    return found
+
+
+def _stack(tables: Sequence[Weights]) -> Weights:
+    return {name: torch.stack([table[name] for table in tables]) for name in tables[0]}
+
+
+def _noise(device: torch.device) -> torch.Generator:
+    return torch.Generator(device).manual_seed(SEED)

@@ -14,7 +14,8 @@ from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.optimizers import RULES, initial_state, stack_hyperparameters
 from gaplab.ensembles.problem import Problem, norm_limits, rule_of, settings_of
-from gaplab.ensembles.stacking import stack
+from gaplab.ensembles.scoring import score_splits, split_score
+from gaplab.ensembles.stacking import stack, unstack
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import scorecard
@@ -87,6 +88,7 @@ class Ensemble(LightningModule):
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
             for name in self.splits[0]
+            if name == "train" or not first.trainer.test_only_at_end
         }
         self.batches = StackedBatches(
             [splits["train"] for splits in self.splits],
@@ -166,6 +168,10 @@ class Ensemble(LightningModule):
             if not member.active:
                 continue
             scores = self.scores[index]
+            if member.config.trainer.test_only_at_end:
+                if not member.ends_at(step, scores["train"]):
+                    continue
+                scores |= score_splits(self.problem.score, unstack(self.params, index), self.splits[index])
             table = scorecard(scores, num_parameters, penalties[index])
             improved[index] = member.record(step, scores, table)
             error = table["gap/loss_error"]
@@ -195,13 +201,6 @@ class Ensemble(LightningModule):
     def _learning_rate_after(self, index: int, step: int) -> float:
         config = self.members[index].config
         return config.optimizer.lr * schedule_factor(config.optimizer, step, config.num_steps)
-
-
-def split_score(total: float, squares: float, correct: int, count: int) -> SplitScore:
-    """Make a score of the sums over a split, as `metrics.gap.SplitScores` does."""
-    mean = total / count
-    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else float("nan")
-    return SplitScore(mean, (variance / count) ** 0.5, correct / count, count)
 
 
 def _fill(values: Tensor, width: int) -> Tensor:

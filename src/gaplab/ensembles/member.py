@@ -48,12 +48,18 @@ class Member:
         self.best_loss, self.best_step = loss, step
         return True
 
+    def ends_at(self, step: int, train: SplitScore) -> bool:
+        """Whether a run without early stopping is over at a step with this training score."""
+        return step >= self.config.num_steps or self._reaches_level(train)
+
     def _stop_by_level(self, train: SplitScore) -> None:
-        trainer = self.config.trainer
-        if trainer.stop_at_train_loss is not None and train.loss <= trainer.stop_at_train_loss:
-            self.stopped = True
-        if trainer.stop_at_train_accuracy is not None and train.accuracy >= trainer.stop_at_train_accuracy:
-            self.stopped = True
+        self.stopped = self.stopped or self._reaches_level(train)
+
+    def _reaches_level(self, train: SplitScore) -> bool:
+        loss, accuracy = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
+        return (loss is not None and train.loss <= loss) or (
+            accuracy is not None and train.accuracy >= accuracy
+        )
 
     def _stop_by_patience(self, loss: float) -> None:
         patience = self.config.trainer.early_stopping_patience
