@@ -21,7 +21,7 @@ ORDER = (
     ("loading", "phenomena"),
     ("study",),
     ("chunk",),
-    ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
+    ("evaluate", "report", "sweep_report", "measure_ranking", "many", "processes", "exits"),
     ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

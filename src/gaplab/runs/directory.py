@@ -160,7 +160,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ConfigError(f"{path}: expected a run directory, which has a config.yaml, but there is none.")
     try:
-        content = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        content = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):

@@ -115,7 +115,7 @@ def read_ledger(sweep: Path) -> list[Row]:
 def _read_row(path: Path) -> Row:
     try:
         record = json.loads((path / "run.json").read_text())
-        words = yaml.load((path / "overrides.yaml").read_text(), SafeLoader) or []  # noqa: S506
+        words = yaml.load((path / "overrides.yaml").read_text(), SafeLoader) or []
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a readable run, but: {error}.") from error
     settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
