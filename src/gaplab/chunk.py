@@ -12,9 +12,9 @@ from lightning.pytorch import Trainer
 from gaplab.assembly import SharedDraws, build_run, build_trainer
 from gaplab.callbacks.curves import charts_of_classifier
 from gaplab.callbacks.keeper import Keeper
-from gaplab.callbacks.measures import FinalMeasures, measure_stacked
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
-from gaplab.config.measures import Measures
+from gaplab.callbacks.stacked_measures import measure_models
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
 from gaplab.ensembles.classification import classification_problem
@@ -158,7 +158,9 @@ class Chunk:
             return
         with without_waiting():
             finished = [index for index in gone if self.members[index].diverged_at is None]
-            measured = self._measure(finished)
+            measured = measure_models(
+                self.ensemble, self.built, finished, lambda config: build_run(config)[1]
+            )
             for index in gone:
                 if index in measured:
                     self._leave_finished(trainer, index, measured[index])
@@ -211,34 +213,6 @@ class Chunk:
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
         self.results[self.places[index]] = result
-
-    def _measure(self, indices: list[int]) -> dict[int, FinalMeasures]:
-        """The bounds and measures of some runs at their last weights."""
-        found, capacities = {}, self._capacities(indices)
-        for index in indices:
-            data, task = self.built[index]
-            assert isinstance(task, Classifier), "checked when it was built"
-            task.to(self.ensemble.device)
-            task.network.load_state_dict(unstack(self.ensemble.params, index))
-            config = self.members[index].config
-            level = Measures.counting if index in capacities else config.measures
-            measures = FinalMeasures(level, lambda config=config: build_run(config)[1])  # type: ignore[misc]
-            measures.measure(task, data)
-            measures.capacity |= capacities.get(index, {})
-            found[index] = measures
-        return found
-
-    def _capacities(self, indices: list[int]) -> dict[int, dict[str, float]]:
-        """The capacity measures of the runs that ask for no more than these, for all at once."""
-        chosen = [i for i in indices if self.members[i].config.measures is Measures.capacity]
-        if not chosen:
-            return {}
-        task, ensemble = self.built[chosen[0]][1], self.ensemble
-        assert isinstance(task, Classifier), "checked when it was built"
-        weights = [unstack(ensemble.params, index) for index in chosen]
-        initial = [ensemble.problem.params[index] for index in chosen]
-        train = [ensemble.splits[index]["train"] for index in chosen]
-        return dict(zip(chosen, measure_stacked(task.network, weights, initial, train), strict=True))
 
     def save(self, trainer: Trainer, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""

@@ -1,6 +1,7 @@
 """Everything about a sweep from its directories: ``python -m gaplab.sweep_report SWEEP``."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from gaplab.runs.ledger import (
     write_ledger,
 )
 
+LONGEST_LIST = 2_000
+"""Characters of the list of runs that did not finish."""
+MOST_SETTINGS_SHOWN = 60
+"""A longer table is not read."""
 SHOWN = ("loss/train", "loss/test", "accuracy/test", "gap/loss", "gap/accuracy")
 
 
@@ -45,6 +50,8 @@ def print_summary(rows: Sequence[Row], groups: dict[str, list[Row]], console: Co
     """Show the mean, standard deviation and interval of each setting, and the best run."""
     finished = [row for row in rows if row.final]
     lost = ", ".join(f"{row.name}: {row.status}" for row in rows if row.status != "finished")
+    if len(lost) > LONGEST_LIST:
+        lost = ", ".join(f"{n} {status}" for status, n in Counter(row.status for row in rows).items())
     table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
     table.add_column("setting")
     table.add_column("runs", justify="right")
@@ -58,7 +65,12 @@ def print_summary(rows: Sequence[Row], groups: dict[str, list[Row]], console: Co
                 f"{found.mean:.4f} ± {found.half_width:.4f} ({found.deviation:.4f})" if found else "-"
             )
         table.add_row(name, str(sum(bool(row.final) for row in members)), *cells)
-    console.print(table)
+    if len(groups) <= MOST_SETTINGS_SHOWN:
+        console.print(table)
+    else:
+        console.print(
+            f"{len(finished)} of {len(rows)} runs finished, {len(groups)} settings: see the ledger."
+        )
     if finished:
         best = min(finished, key=lambda row: row.final.get("loss/val", row.final.get("loss/test", 0.0)))
         chosen = "loss/val" if "loss/val" in best.final else "loss/test"

@@ -1,17 +1,16 @@
 """Bounds and capacity measures of a classifier's last weights, at the end of an ordinary run."""
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import nn
 
 from gaplab.callbacks.loggers import event_writer
 from gaplab.config.measures import Measures, points_are_independent
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.bounds import Bound
-from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
+from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
 from gaplab.tasks.classification import Classifier
 from gaplab.tasks.task import Task
@@ -20,9 +19,6 @@ SEED = 0
 """Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""
 LARGEST_HESSIAN = 2_000
 """Parameters of the largest network whose exact Hessian is taken."""
-MEASURED_AT_ONCE = 4
-"""Networks whose measures are computed together; more would leave the cache of a CPU."""
-Weights = dict[str, Tensor]
 
 
 class FinalMeasures(Callback):
@@ -78,7 +74,7 @@ class FinalMeasures(Callback):
         if full and independent and len(train) >= FEWEST_POINTS:
             self.bounds.append(
                 pac_bayes_certificate(
-                    network, initial, train.points, train.labels, generator=_noise(train.points.device)
+                    network, initial, train.points, train.labels, generator=measure_noise(train.points.device)
                 )
             )
         self.capacity = capacity_measures(
@@ -86,44 +82,11 @@ class FinalMeasures(Callback):
             initial,
             train.points,
             train.labels,
-            generator=_noise(train.points.device),
+            generator=measure_noise(train.points.device),
             max_hessian_parameters=LARGEST_HESSIAN if full else 0,
         )
 
 
-def measure_stacked(
-    network: nn.Module, weights: Sequence[Weights], initial: Sequence[Weights], train: Sequence[Split]
-) -> list[dict[str, float]]:
-    """The capacity measures at level ``capacity`` of equal networks at once: what each would get alone.
-
-    Args:
-        network: Gives the shape.
-        weights: Parameters of each network, and
-        initial: those before training.
-        train: Training points of each; their numbers may differ.
-    """
-    network = copy.deepcopy(network).eval()
-    found: list[dict[str, float]] = [{} for _ in weights]
-    for size in {len(split) for split in train}:
-        rows = [index for index, split in enumerate(train) if len(split) == size]
-        table = stacked_capacity_measures(
-            network,
-            _stack([weights[row] for row in rows]),
-            _stack([initial[row] for row in rows]),
-            torch.stack([train[row].points for row in rows]),
-            torch.stack([train[row].labels for row in rows]),
-            generator=_noise(train[rows[0]].points.device),
-            chunk_size=MEASURED_AT_ONCE,
-        )
-        for name, values in table.items():
-            for row, value in zip(rows, values.tolist(), strict=True):
-                found[row][name] = value
-    return found
-
-
-def _stack(tables: Sequence[Weights]) -> Weights:
-    return {name: torch.stack([table[name] for table in tables]) for name in tables[0]}
-
-
-def _noise(device: torch.device) -> torch.Generator:
+def measure_noise(device: torch.device) -> torch.Generator:
+    """The generator of the noise that measures draw."""
     return torch.Generator(device).manual_seed(SEED)

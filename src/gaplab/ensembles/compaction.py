@@ -1,7 +1,7 @@
 """Leaving out the models that are over: a stopped model should not cost the time of one that trains."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -59,10 +59,4 @@ def _compact_batches(batches: StackedBatches, rows: Tensor, kept: Sequence[int])
     batches.order_seeds = [batches.order_seeds[index] for index in kept]
     batches._orders = [batches._orders[index] for index in kept]
     batches.width = len(kept)
-    draw = batches.draw
-    if draw is not None:
-
-        def draw_for(model: int, step: int, num_points: int, draw: Any = draw) -> Any:
-            return draw(kept[model], step, num_points)
-
-        batches.draw = draw_for
+    batches.numbers = [batches.numbers[index] for index in kept]

@@ -21,6 +21,8 @@ from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import scorecard
 from gaplab.tasks.optimization import count_steps, schedule_factor
 
+TRAIN_PIECE = 128
+"""Points of one model scored at once where only training points are, which may be few."""
 GATHERED = 20
 """Steps whose batches are gathered at once; more would leave the cache."""
 
@@ -84,7 +86,7 @@ class Ensemble(LightningModule):
                 split.points = split.points.to(self.device, dtype)
                 split.labels = split.labels.to(self.device)
         largest = max(first.data.num_test_points, first.data.num_val_points, 64)
-        piece = min(SCORED_AT_ONCE, largest)
+        piece = TRAIN_PIECE if first.trainer.test_only_at_end else min(SCORED_AT_ONCE, largest)
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
             for name in self.splits[0]
@@ -111,7 +113,9 @@ class Ensemble(LightningModule):
     def training_step(self, block: list[int], batch_idx: int) -> None:
         """Take the steps of a block with all models that still train."""
         flags = [member.active for member in self.members]
-        active = torch.tensor(flags + [False] * (self.width - len(flags)), device=self.device)
+        active = None
+        if self.kernels.step.compile or not all(flags):
+            active = torch.tensor(flags + [False] * (self.width - len(flags)), device=self.device)
         losses = []
         for begin in range(0, len(block), GATHERED):
             steps = block[begin : begin + GATHERED]

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import torch
 
 from gaplab.data.datamodule import Split
-from gaplab.ensembles.batches import SCORED_AT_ONCE
 from gaplab.ensembles.optimizers import Params
 from gaplab.ensembles.problem import Score
 from gaplab.metrics.gap import SplitScore
+
+SCORED_AT_ONCE = 4_096
+"""Points in one call; fewer would cost more calls, more would leave the cache."""
 
 
 def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> dict[str, SplitScore]:
@@ -19,9 +21,7 @@ def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> d
             if name == "train":
                 continue
             sums = torch.zeros(3, dtype=torch.float64, device=split.labels.device)
-            pieces = zip(
-                split.points.split(SCORED_AT_ONCE), split.labels.split(SCORED_AT_ONCE), strict=True
-            )
+            pieces = zip(split.points.split(SCORED_AT_ONCE), split.labels.split(SCORED_AT_ONCE), strict=True)
             for points, labels in pieces:
                 losses, hits = score(params, points, labels)
                 losses = losses.double()

@@ -43,7 +43,10 @@ def study_scores(
     """
     codes = {name: _codes(table[name]) for name in (*hyperparameters, seed)}
     num_seeds = int(codes[seed].max()) + 1
-    kept_seeds = [range(num_seeds), *([s for s in range(num_seeds) if s != left] for left in range(num_seeds))]
+    kept_seeds = [
+        range(num_seeds),
+        *([s for s in range(num_seeds) if s != left] for left in range(num_seeds)),
+    ]
     parts = [
         (_only(table, np.isin(codes[seed], list(kept))), (len(kept) / num_seeds) ** 2) for kept in kept_seeds
     ]
