@@ -15,6 +15,7 @@ from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.callbacks.stacked_measures import measure_models
+from gaplab.config.schema import Config
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
 from gaplab.ensembles.classification import classification_problem
@@ -34,6 +35,7 @@ from gaplab.runs.results import Result
 from gaplab.study import prepare_process
 from gaplab.tasks.classification import Classifier
 from gaplab.tasks.optimization import count_steps
+from gaplab.tasks.task import Task
 
 Report = Callable[[int, int], None]
 """`report(model_steps, diverged)`: model-steps taken and runs diverged since the last call."""
@@ -62,8 +64,7 @@ class Chunk:
         self.plans = list(plans)
         self.report = report
         self.results: list[Result | None] = [None] * len(self.plans)
-        self.places = list(range(len(self.plans)))
-        """Of the models that are still computed, in `results`; those that are over are left out in time."""
+        self.places = list(range(len(self.plans)))  # of the models still computed, in `results`
         self.started = time.perf_counter()
         configs = [plan.composed.config for plan in self.plans]
         self.config = configs[0]
@@ -158,9 +159,7 @@ class Chunk:
             return
         with without_waiting():
             finished = [index for index in gone if self.members[index].diverged_at is None]
-            measured = measure_models(
-                self.ensemble, self.built, finished, lambda config: build_run(config)[1]
-            )
+            measured = measure_models(self.ensemble, self.built, finished, _rebuild)
             for index in gone:
                 if index in measured:
                     self._leave_finished(trainer, index, measured[index])
@@ -174,11 +173,15 @@ class Chunk:
         """Go on with some of the runs; the others are written."""
         compact(self.ensemble, kept)
         self.members = self.ensemble.members
-        self.plans = [self.plans[index] for index in kept]
-        self.directories = [self.directories[index] for index in kept]
-        self.built = [self.built[index] for index in kept]
-        self.num_train_points = [self.num_train_points[index] for index in kept]
-        self.places = [self.places[index] for index in kept]
+        lists: list[list[Any]] = [
+            self.plans,
+            self.directories,
+            self.built,
+            self.num_train_points,
+            self.places,
+        ]
+        for one in lists:
+            one[:] = [one[index] for index in kept]
 
     def _leave_diverged(self, index: int) -> None:
         run, step = self.directories[index], self.members[index].diverged_at
@@ -251,3 +254,7 @@ class Chunk:
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
         return round((time.perf_counter() - self.started) / len(self.results), 4)
+
+
+def _rebuild(config: Config) -> Task:
+    return build_run(config)[1]

@@ -22,7 +22,7 @@ NOT_AXES = {
 KEPT = ("run", "status", "loss/train", "accuracy/train", "gap/loss", "gap/accuracy")
 """Columns of the compact ledger beside design, seeds and measures."""
 MEASURE = "capacity/"
-GAP, SEED = "gap/accuracy", "data_seed"
+GAP, SEED = "gap/accuracy", "init_seed"
 
 
 @dataclass(slots=True)
