@@ -104,7 +104,11 @@ def train_sweep(
     Raises:
         ConfigError: If a directory holds another run, or the memory does not hold one model.
     """
-    plans = {path: plan_new(composed, path) for composed, path in jobs}
+    plans: dict[Path, Plan] = {}
+    for composed, path in jobs:
+        plans[path] = plan_new(composed, path)
+        if plans[path].finished:
+            unlock(path)  # a lock is an open file, of which a process may hold a thousand or so
     waiting = [plan for plan in plans.values() if not plan.finished]
     if len(waiting) < len(plans):
         print(f"{len(plans) - len(waiting)} of {len(plans)} runs are finished already.")

@@ -94,14 +94,15 @@ def to_markdown(ledger: StudyLedger, scores: Mapping[str, Scores]) -> str:
 
 
 def print_scores(ledger: StudyLedger, scores: Mapping[str, Scores], console: Console) -> None:
-    """Show the summary on the terminal."""
-    heads, rows = _summary(ledger, scores)
+    """Show the summary on the terminal, without errors."""
+    heads, rows = _summary(ledger, scores, errors=False)
     table = Table(title=describe(ledger))
     for head in heads:
-        table.add_column(head, justify="left" if head == "measure" else "right")
+        table.add_column(head, justify="left" if head == "measure" else "right", no_wrap=head == "measure")
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    console.print("Standard errors over seeds, and every ψ: ranking.md", highlight=False)
 
 
 def describe(ledger: StudyLedger) -> str:
@@ -137,7 +138,9 @@ def _spread(ledger: StudyLedger, axis: str) -> float:
     return max(means) - min(means)
 
 
-def _summary(ledger: StudyLedger, scores: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
+def _summary(
+    ledger: StudyLedger, scores: Mapping[str, Scores], *, errors: bool = True
+) -> tuple[list[str], list[list[str]]]:
     suffixes = ["", "/equal_size"] if ledger.size_axis else [""]
     shown = {
         name + suffix: label + (", equal m" if suffix else "")
@@ -148,7 +151,7 @@ def _summary(ledger: StudyLedger, scores: Mapping[str, Scores]) -> tuple[list[st
     rows = [
         [
             measure,
-            *(_with_error(scores[measure][name], 3) for name in shown),
+            *(_with_error(scores[measure][name], 3, errors) for name in shown),
             *(_text(number) for number in _published(measure)),
         ]
         for measure in by_rank(scores)
@@ -161,11 +164,11 @@ def _published(measure: str) -> tuple[float | None, float | None]:
     return (found.mean, found.percentile_90) if found else (None, None)
 
 
-def _with_error(score: tuple[float, float], digits: int) -> str:
+def _with_error(score: tuple[float, float], digits: int, shown: bool = True) -> str:
     value, error = score
     if math.isnan(value):
         return "-"
-    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+    return f"{value:.{digits}f}" + ("" if math.isnan(error) or not shown else f" ± {error:.{digits}f}")
 
 
 def _text(number: float | None) -> str:
