@@ -61,14 +61,17 @@ def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
     names = [f.name for f in fields(schema)] if isinstance(schema, type) and is_dataclass(schema) else []
     known = f" The keys are: {', '.join(names)}." if names else ""
     owner = f"a key of {match[2]}" if match[2] else "a known key"
-    hint = nearest(match[1], names) or _section_of(match[1])
+    hint = nearest(match[1], names) or _home_of(match[1], full)
     return f"{full}: expected {owner}, but there is no such key.{hint}{known}"
 
 
-def _section_of(key: str) -> str:
-    """Return a hint at the section in which a key stands that was given without one."""
+def _home_of(key: str, full: str) -> str:
+    """Return a hint at the section, or the option of its group, that has a key of this name."""
     for group, options in SHIPPED.items():
-        if any(key == field.name for schema in options.values() for field in fields(schema)):
+        having = [name for name, schema in options.items() if key in {field.name for field in fields(schema)}]
+        if having and full == f"{group}.{key}":
+            return f" It is a key of {' and '.join(f'{group}={name}' for name in having)}."
+        if having:
             return f" Did you mean '{group}.{key}'?"
     return ""
 
