@@ -7,7 +7,7 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import ConfigError, nearest
-from gaplab.config.registry import SHIPPED
+from gaplab.config.registry import PROJECT_ROOT, SHIPPED
 
 
 def explain(error: BaseException) -> ConfigError:
@@ -39,9 +39,11 @@ def _config_file(message: str) -> str:
 def _missing_option(message: str) -> str | None:
     match = re.search(r"Could not find '([^']+)'\n+Available options in '([^']+)':\n(.*)", message, re.DOTALL)
     if match:
-        options = match[3].split("Config search path")[0].split()
         group, name = match[2], match[1].removeprefix(match[2] + "/")
-        return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{nearest(name, options)}"
+        options = match[3].split("Config search path")[0].split() + _options_below(group)
+        same = [f" Did you mean '{option}'?" for option in options if option.endswith(f"/{name}")]
+        hint = "".join(same) or nearest(name, options)
+        return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{hint}"
     match = re.search(r"Could not find '([^']+)'", message)
     if match:
         return f"{match[1]}: there is no such file or choice below configs/."
@@ -49,6 +51,12 @@ def _missing_option(message: str) -> str | None:
     if match:
         return f"{match[1]}: there is no group of this name. Groups are listed by --help."
     return None
+
+
+def _options_below(group: str) -> list[str]:
+    """Return the options in subfolders of a group, which Hydra does not list."""
+    folder = PROJECT_ROOT / "configs" / group
+    return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.glob("*/*.yaml"))]
 
 
 def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
