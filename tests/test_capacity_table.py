@@ -10,7 +10,6 @@ from gaplab.metrics.capacity.sharpness import draw_noise, tolerated_noise
 from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
 from gaplab.metrics.capacity.weights import functional_forward
 
-
 QUICK = 20
 """Langevin steps: what they sample has a test of its own."""
 
