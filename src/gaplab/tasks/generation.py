@@ -151,10 +151,9 @@ class AdversarialTask(Task):
             if pairs:
                 losses = torch.stack([loss for _, loss in pairs])
                 self.block_losses[f"loss/{player}_batch"] = float(losses.mean())
-                if not losses.isfinite().all():
-                    raise DivergedError(
-                        f"the {player}'s loss", pairs[int(losses.isfinite().logical_not().nonzero()[0])][0]
-                    )
+                broken = losses.isfinite().logical_not().nonzero()
+                if len(broken) > 0:
+                    raise DivergedError(f"the {player}'s loss", pairs[int(broken[0])][0])
 
     def step_discriminator(self, batch: Batch) -> Tensor:
         loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
@@ -221,13 +220,8 @@ class AdversarialTask(Task):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Nothing: a measurement compares whole point sets, and every process makes the same one."""
 
-    @torch.no_grad()
     def on_validation_epoch_end(self) -> None:
-        """Measure: quickly during training, with the slow tests at the end.
-
-        Raises:
-            DivergedError: If the generator draws anything but finite points.
-        """
+        """Measure: quickly during training, with the slow tests at the end."""
         data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         thorough = self.trainer.state.fn != "fit"
         self._table = self.measure(data, self.trainer.global_step, thorough=thorough)
@@ -250,12 +244,7 @@ class AdversarialTask(Task):
             self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
         table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
+        most, config = None if thorough else OPPONENTS, self.config
         return table | discriminator_scores(
-            self.config,
-            self.generator,
-            self.discriminate,
-            self.scale,
-            data.splits,
-            pool,
-            None if thorough else OPPONENTS,
+            config, self.generator, self.discriminate, self.scale, data.splits, pool, most
         )
