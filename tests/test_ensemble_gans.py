@@ -1,15 +1,23 @@
 """GANs trained as stacked models against the same runs trained one by one."""
 
+import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gaplab.config.compose import Composed, compose_config
+from gaplab.evaluate import evaluate
+from gaplab.loading import load_run
 from gaplab.many import run_many
-from gaplab.runs.opening import plan_new
-from gaplab.study import run_one
+from gaplab.runs.opening import Plan, plan_new, plan_resumption
+from gaplab.study import run_one, run_planned
+from gaplab.tasks.optimization import DivergedError
 from test_ensemble_runs import assert_same_run
 
 QUICK = (
