@@ -20,6 +20,7 @@ ORDER = (
     ("assembly",),
     ("loading", "phenomena"),
     ("study",),
+    ("kinds",),
     ("chunk",),
     ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
     ("cli", "worker", "job"),

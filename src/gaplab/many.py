@@ -16,8 +16,9 @@ from gaplab.callbacks.sweep_progress import SweepProgress
 from gaplab.chunk import Chunk, Report
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed
+from gaplab.config.generation import GenerationConfig
 from gaplab.config.schema import Config
-from gaplab.ensembles.compilation import has_compiler, pays
+from gaplab.ensembles.compilation import has_compiler, pays, pays_for_gans
 from gaplab.ensembles.grouping import group_key, obstacle
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
@@ -169,9 +170,13 @@ def worth_compiling(jobs: Sequence[Job]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, config.num_steps - jobs[0].step
+    if not has_compiler(torch.device(device_of(config))):
+        return False
+    if isinstance(config.task, GenerationConfig):
+        return pays_for_gans(len(jobs) * steps, data.points_per_step)
     points = data.num_points + data.num_val_points + data.num_test_points
     scored = points * -(-steps // config.steps_between_evaluations)
-    return has_compiler(torch.device(device_of(config))) and pays(len(jobs) * steps, len(jobs) * scored)
+    return pays(len(jobs) * steps, len(jobs) * scored)
 
 
 def model_bytes(config: Config) -> int:
@@ -180,10 +185,17 @@ def model_bytes(config: Config) -> int:
     data = config.data
     num_points = data.num_points + data.num_val_points + data.num_test_points
     points = 2 * num_points * (scalar * (2 + data.noise_dimensions) + 9)
-    widths = [2 + data.noise_dimensions, *getattr(config.network, "widths", [100]), 10]
-    parameters = sum(a * b + b for a, b in pairwise(widths))
-    activations = 4 * sum(widths) * max(data.points_per_step, 2_048)
-    return points + scalar * (8 * parameters + activations)
+    task, at_once = config.task, max(data.points_per_step, 2_048)
+    networks = [config.network]
+    if isinstance(task, GenerationConfig):
+        # A step keeps the activations of real and generated points, their gradients, and those of gradients.
+        networks, at_once = [task.generator, task.discriminator], 4 * data.points_per_step
+    total = points
+    for network in networks:
+        widths = [2 + data.noise_dimensions, *getattr(network, "widths", [100]), 10]
+        parameters = sum(a * b + b for a, b in pairwise(widths))
+        total += scalar * (8 * parameters + 4 * sum(widths) * at_once)
+    return total
 
 
 def free_memory(device: str) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gaplab.data.datamodule import Split
 from gaplab.data.loader import TrainLoader
 from gaplab.ensembles.optimizers import Params
-from gaplab.ensembles.problem import DrawBuffers
+from gaplab.ensembles.phase import DrawBuffers
 from gaplab.randomness import epoch_order
 
 SCORED_AT_ONCE = 2_048
