@@ -21,8 +21,10 @@ ORDER = (
     ("loading", "phenomena"),
     ("study",),
     ("chunk",),
-    ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
-    ("cli", "worker", "job"),
+    ("evaluate", "report", "sweep_report", "processes", "exits", "chunking"),
+    ("crew",),
+    ("many",),
+    ("cli", "worker", "job", "crew_worker"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = set(ORDER[2])
