@@ -20,6 +20,7 @@ from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import PoolConfig
 from gaplab.config.frozen_jobs import freeze
 from gaplab.config.jobs import Job, jobs_of_launcher
+from gaplab.config.sweeps import worst_objective
 from gaplab.exits import refuse
 from gaplab.runs.shares import Share, cpu_shares, gpu_shares, own_cpus
 
@@ -67,7 +68,8 @@ class PoolLauncher(Launcher):
                     )
             if NOTED.number:
                 raise Preempted(NOTED.number)
-        return [_returned(job, words) for job, words in zip(jobs, job_overrides, strict=True)]
+        worst = worst_objective(self.config.hydra.sweeper)
+        return [_returned(job, words, worst) for job, words in zip(jobs, job_overrides, strict=True)]
 
 
 def shares(job: Job, number: int | None) -> list[Share]:
@@ -92,10 +94,10 @@ def _ending(code: int, folder: Path, number: int) -> str:
     return "finished" if code == 0 else f"ended with exit code {code}; see {folder / f'{number}.txt'}"
 
 
-def _returned(job: Job, words: Sequence[str]) -> JobReturn:
+def _returned(job: Job, words: Sequence[str], worst: float) -> JobReturn:
     answer = JobReturn(overrides=list(words), status=JobStatus.COMPLETED)
     try:
         answer.return_value = float(json.loads((job.path / "result.json").read_text())["objective"])
     except (OSError, ValueError):
-        answer.return_value = float("nan")  # as for a job of Hydra's own launcher that fails
+        answer.return_value = worst
     return answer

@@ -37,6 +37,11 @@ class SlurmLauncher(Launcher):
         """Submit an array for each shape of jobs (nodes and processes)."""
         try:
             site = SlurmConfig(**self.settings)
+            if "direction" in self.config.hydra.sweeper:
+                raise ConfigError(
+                    "hydra/launcher: expected one that waits for the objectives which this sweeper needs, but "
+                    "got slurm, which only submits. Use vectorized or pool inside one job."
+                )
             jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
             waiting = [job for job in jobs if not is_finished(job)]
             if len(waiting) < len(jobs):

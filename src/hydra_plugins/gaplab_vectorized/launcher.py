@@ -1,5 +1,6 @@
 """The launcher: composes and checks all jobs, hands them to ``train_sweep``, returns their objectives."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import VectorizedConfig
 from gaplab.config.jobs import jobs_of_launcher
+from gaplab.config.sweeps import worst_objective
 
 ConfigStore.instance().store(
     group="hydra/launcher", name="vectorized", node=VectorizedConfig, provider="gaplab"
@@ -48,12 +50,14 @@ class VectorizedLauncher(Launcher):
         # Torch is imported only now, when everything is known to be sound.
         from gaplab.many import train_sweep
 
-        return train_sweep(
+        objectives = train_sweep(
             [(job.composed, job.path) for job in jobs],
             max_models=settings.max_models,
             compile=settings.compile,
             processes=settings.processes,
         )
+        worst = worst_objective(config.hydra.sweeper)
+        return [worst if math.isnan(value) else value for value in objectives]
 
 
 def _job_return(overrides: Sequence[str], objective: float) -> JobReturn:
