@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -73,11 +74,15 @@ def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) ->
 def num_jobs(overrides: Sequence[str]) -> int:
     """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
 
+    Intervals and globs, which only a sweeper can count, stand for ``sys.maxsize``.
+
     >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
     12
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     sweeps = [override for override in parsed if override.is_sweep_override()]
+    if not all(override.is_choice_sweep() or override.is_range_sweep() for override in sweeps):
+        return sys.maxsize
     return math.prod(len(list(override.sweep_iterator())) for override in sweeps)
 
 
