@@ -85,12 +85,8 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
             killed.append(int(json.loads((tmp_path / "two" / "0" / "run.json").read_text())["pid"]))
             os.kill(killed[0], signal.SIGKILL)
 
-    def train(folder: str) -> list[float]:
-        return run_many(
-            plans(tmp_path / folder, *jobs), shares=cpu_shares(2), compile=False, report=kill, say=said.append
-        )
-
-    first = train("two")
+    options = {"compile": False, "max_models": 2, "say": said.append}
+    first = run_many(plans(tmp_path / "two", *jobs), shares=cpu_shares(2), report=kill, **options)
     assert killed
     assert [math.isnan(value) for value in first] == [True, True, False, False]
     assert said[-1] == (
@@ -99,10 +95,9 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
     )
     record = json.loads((tmp_path / "two" / "0" / "run.json").read_text())
     assert (record["status"], record["error"]) == ("failed", "its process was ended by SIGKILL")
-    second = train("two")
+    second = run_many(plans(tmp_path / "two", *jobs), **options)
     assert second[2:] == first[2:]
-    killed.append(0)
-    assert train("undisturbed") == second
+    assert run_many(plans(tmp_path / "undisturbed", *jobs), **options) == second
     for number in range(4):
         assert_same(tmp_path / "two" / str(number), tmp_path / "undisturbed" / str(number))
 

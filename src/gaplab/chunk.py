@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
+from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.callbacks.curves import charts_of_classifier
 from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.measures import FinalMeasures
@@ -225,7 +226,8 @@ class Chunk:
             return
         logging, path = member.config.logging, self.directories[index].path
         if logging.tensorboard:
-            write_events(path, tables, charts_of_classifier(subruns=False))
+            begun = any(path.glob(EVENT_FILES))
+            write_events(path, tables, None if begun else charts_of_classifier(subruns=False))
         if logging.csv:
             write_metrics(path / "metrics.csv", tables)
         member.extras = {}
