@@ -22,8 +22,10 @@ ORDER = (
     ("study",),
     ("kinds",),
     ("chunk",),
-    ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
-    ("cli", "worker", "job"),
+    ("evaluate", "report", "sweep_report", "processes", "exits", "chunking"),
+    ("crew",),
+    ("many",),
+    ("cli", "worker", "job", "crew_worker"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = set(ORDER[2])

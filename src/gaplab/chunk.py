@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
+from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.ensembles.blocks import EnsembleData
@@ -198,7 +199,8 @@ class Chunk:
             return
         logging, path = member.config.logging, self.directories[index].path
         if logging.tensorboard:
-            write_events(path, tables, self.kind.charts)
+            begun = any(path.glob(EVENT_FILES))
+            write_events(path, tables, None if begun else self.kind.charts)
         if logging.csv:
             write_metrics(path / "metrics.csv", tables)
         member.extras = {}
