@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gaplab.config.compose import Composed, compose_config
+from gaplab.runs.locking import unlock_all
 from gaplab.study import run_one
 from quick_runs import QUICK, Compose
 
@@ -20,6 +21,13 @@ def one_thread() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture(autouse=True)
+def no_directory_stays_locked() -> Iterator[None]:
+    """Let go of what a test has planned and not run: a test stands for a process."""
+    yield
+    unlock_all()
 
 
 @pytest.fixture

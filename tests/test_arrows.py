@@ -20,9 +20,12 @@ ORDER = (
     ("assembly",),
     ("loading", "phenomena"),
     ("study",),
+    ("kinds",),
     ("chunk",),
-    ("evaluate", "report", "sweep_report", "measure_ranking", "many", "processes", "exits"),
-    ("cli", "worker", "job"),
+    ("evaluate", "report", "sweep_report", "measure_ranking", "processes", "exits", "chunking"),
+    ("crew",),
+    ("many",),
+    ("cli", "worker", "job", "crew_worker"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = set(ORDER[2])

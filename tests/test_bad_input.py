@@ -110,7 +110,7 @@ def test_devices_that_do_not_exist(
 ) -> None:
     words = [f"run.root={tmp_path}/logs", "trainer.accelerator=gpu", "trainer.devices=2"]
     assert run_main(monkeypatch, *words) == 2
-    assert "error: trainer: " in capsys.readouterr().err
+    assert "error: trainer.accelerator, trainer.devices: " in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
 
 

@@ -10,6 +10,9 @@ from gaplab.metrics.capacity.sharpness import draw_noise, tolerated_noise
 from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
 from gaplab.metrics.capacity.weights import functional_forward
 
+QUICK = 20
+"""Langevin steps: what they sample has a test of its own."""
+
 
 def network_of(seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
@@ -31,7 +34,12 @@ def generator() -> torch.Generator:
 def test_every_measure_of_the_catalogue_is_computed() -> None:
     network, points = network_of(0), torch.rand(40, 2)
     table = capacity_measures(
-        network, initial_of(network), points, own_labels(network, points), generator=generator()
+        network,
+        initial_of(network),
+        points,
+        own_labels(network, points),
+        generator=generator(),
+        num_langevin_steps=QUICK,
     )
     assert table.keys() == MEASURES.keys()
     assert all(math.isfinite(value) for value in table.values())
@@ -42,7 +50,13 @@ def test_curvature_is_left_out_of_large_networks() -> None:
     network, points = network_of(0), torch.rand(40, 2)
     labels = own_labels(network, points)
     table = capacity_measures(
-        network, initial_of(network), points, labels, generator=generator(), max_hessian_parameters=38
+        network,
+        initial_of(network),
+        points,
+        labels,
+        generator=generator(),
+        max_hessian_parameters=38,
+        num_langevin_steps=QUICK,
     )
     assert MEASURES.keys() - table.keys() == {n for n, row in MEASURES.items() if row.family == "curvature"}
 
@@ -60,7 +74,9 @@ def test_measures_of_a_diagonal_network_by_hand() -> None:
     m = 20
     points = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(10, 1)
     labels = torch.tensor([0, 1]).repeat(10)
-    table = capacity_measures(network, initial, points, labels, generator=generator())
+    table = capacity_measures(
+        network, initial, points, labels, generator=generator(), num_langevin_steps=QUICK
+    )
 
     squared_margin = 16  # margins are 6 and 4
     log_spec, log_fro = math.log(4 * 16), math.log(5 * 25)
@@ -121,7 +137,9 @@ def test_measures_of_a_diagonal_network_by_hand() -> None:
 def test_a_network_without_a_margin_has_infinite_margin_measures() -> None:
     network, points = network_of(0), torch.rand(40, 2)
     wrong = (own_labels(network, points) + 1) % 3
-    table = capacity_measures(network, initial_of(network), points, wrong, generator=generator())
+    table = capacity_measures(
+        network, initial_of(network), points, wrong, generator=generator(), num_langevin_steps=QUICK
+    )
     assert {name for name, value in table.items() if value == math.inf} == {
         name for name, row in MEASURES.items() if "γ" in row.formula
     }
@@ -141,8 +159,15 @@ def test_stacked_networks_get_the_measures_of_the_loop(chunk_size: int | None) -
     )
     for k, network in enumerate(networks):
         alone = capacity_measures(
-            network, initial[k], points[k], labels[k], generator=generator(), max_hessian_parameters=0
+            network,
+            initial[k],
+            points[k],
+            labels[k],
+            generator=generator(),
+            max_hessian_parameters=0,
+            num_langevin_steps=QUICK,
         )
+        del alone["local_learning_coefficient"]  # a simulation of its own for every network
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             assert together[name][k].item() == pytest.approx(value, rel=1e-4), name

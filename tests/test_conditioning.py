@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.func import vmap
+from torch.func import grad, vmap
 
 from gaplab.networks.conditioning import pack_samples, with_label_embedding
 
@@ -30,6 +30,14 @@ def test_label_rows_differ_per_model_under_vmap():
     embedding = torch.randn(3, 2, 5)
     together = vmap(with_label_embedding)(inputs, labels, embedding)
     assert torch.allclose(together[2, 1, 1:], embedding[2, 1])
+
+
+def test_gradients_of_label_rows_differ_per_model_under_vmap():
+    inputs, labels = torch.zeros(2, 3, 1), torch.tensor([[0, 1, 1], [0, 0, 0]])
+    gradients = vmap(grad(lambda e, x, y: with_label_embedding(x, y, e).sum()))(
+        torch.zeros(2, 2, 1), inputs, labels
+    )
+    assert gradients.tolist() == [[[1], [2]], [[3], [0]]]
 
 
 def test_labels_must_match_the_inputs():

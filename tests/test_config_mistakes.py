@@ -18,6 +18,8 @@ MISTAKES = {
     "trianer.max_steps=3": ["trianer", "Did you mean 'trainer'?"],
     "optimizr=adam": ["optimizr", "Did you mean 'optimizer'?"],
     "lr=0.1": ["lr", "Did you mean 'optimizer.lr'?"],
+    "experiment=xor": ["experiment", "Did you mean 'phenomena/xor'?"],
+    "task.pack=4": ["task.pack", "It is a key of task=generation"],
     # additions with + and ++, which Hydra's own messages suggest
     "+network.widht=3": ["network.widht", "MLPConfig", "Did you mean 'widths'?"],
     "++network.widht=3": ["network.widht", "MLPConfig", "Did you mean 'widths'?"],

@@ -71,7 +71,10 @@ def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
     assert names == ["devices=1", "devices=2", "devices=3", "summary"], "the jobs, and what they amount to"
     for run in sweep.glob("logs/sweep-*/devices=*/"):
-        assert len(list(run.rglob("events.out.tfevents.*"))) == 1
+        files = list(run.rglob("events.out.tfevents.*"))
+        folders = {str(file.parent.relative_to(run)) for file in files}
+        assert folders == {".", "train", "val", "test"}, "the run and its sub-runs"
+        assert sum(file.name.endswith(".session") for file in files) == 1
         assert not list(run.rglob(".*.*"))
 
 

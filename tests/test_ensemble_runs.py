@@ -226,7 +226,7 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(tmp_path: Path) -> None:
 def test_too_little_memory_for_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gaplab.config.checks import ConfigError
 
-    monkeypatch.setattr("gaplab.many.free_memory", lambda device: 1_000)
+    monkeypatch.setattr("gaplab.chunking.free_memory", lambda device: 1_000)
     with pytest.raises(ConfigError, match="one model needs"):
         run_many([plan_new(compose("seed=1"), tmp_path / "run")])
 

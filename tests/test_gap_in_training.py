@@ -45,6 +45,7 @@ def by_hand(task: Task, splits: dict[str, tuple[np.ndarray, np.ndarray]]) -> dic
     variances = [losses[split].var(ddof=1) / len(losses[split]) for split in ("train", "test")]
     table["gap/loss_error"] = float(np.sqrt(sum(variances)))
     table["gap/accuracy_error"] = float(np.sqrt(np.log(2 / 0.05) / (2 * len(losses["test"]))))
+    table["gap/effective_parameters"] = len(losses["train"]) * table["gap/accuracy"] ** 2
     size = sum(weight.size for weight in weights.values())
     table["scale/sqrt_params_over_points"] = float(np.sqrt(size / len(losses["train"])))
     square = sum(float((weights[name] ** 2).sum()) for name in names)

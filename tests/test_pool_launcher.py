@@ -33,7 +33,7 @@ def test_every_job_has_a_gpu_of_its_own(
 
 
 def test_sweep_in_a_pool_finishes_what_can_be_finished(tmp_path: Path) -> None:
-    words = [*QUICK, "data.batch_size=30", "optimizer=sgd", "optimizer.lr=0.1,1e30", f"run.root={tmp_path}"]
+    words = [*QUICK, "optimizer=sgd", "optimizer.lr=0.1,1e30", f"run.root={tmp_path}"]
     command = finished([*TRAIN, "-m", *words, "hydra/launcher=pool"], tmp_path / "log.txt")
     assert command.process.returncode == 0, command.output
     (sweep,) = tmp_path.glob("sweep-*")

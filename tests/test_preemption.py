@@ -214,7 +214,9 @@ def test_only_warnings_requeue_and_only_batch_jobs(
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    requeue(number, environment)
+    stop = Preempted(number)
+    for _ in range(2):  # a run asks, and the job that it belongs to
+        requeue(stop, environment)
     seen = tmp_path / "asked"
     assert (seen.read_text() if seen.exists() else None) == asked
 

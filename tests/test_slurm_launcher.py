@@ -7,7 +7,9 @@ import pytest
 from conftest import Compose
 from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import SlurmConfig
-from gaplab.config.jobs import Job, freeze, is_finished, thaw
+from gaplab.config.frozen_jobs import freeze, thaw
+from gaplab.config.jobs import Job, is_finished
+from hydra_plugins.gaplab_slurm.packing import pack
 from hydra_plugins.gaplab_slurm.script import batch_script
 from running import TRAIN, finished
 
@@ -39,14 +41,38 @@ def test_a_job_on_the_cpu_asks_for_no_gpu(quick: Compose, tmp_path: Path) -> Non
     assert options(script)["ntasks-per-node"] == "1"
 
 
-def test_frozen_job_is_the_job(quick: Compose, tmp_path: Path) -> None:
-    job = Job(quick("data.batch_size=30", "optimizer=sgd", "optimizer.lr=0.03"), tmp_path / "run")
-    freeze(job, tmp_path / "jobs" / "0.yaml")
-    assert thaw(tmp_path / "jobs" / "0.yaml") == job
-    assert not is_finished(job)
-    (tmp_path / "jobs" / "0.yaml").write_text("path: x")
-    with pytest.raises(ConfigError, match="a job that a launcher has frozen"):
-        thaw(tmp_path / "jobs" / "0.yaml")
+def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
+    words = [
+        ["data.batch_size=30"],
+        ["data.batch_size=30", "optimizer=sgd", "optimizer.lr=0.03"],
+        ["data.batch_size=30", "seed=3", "optimizer.schedule=cosine", "optimizer.clip_norm=1"],
+        ["data.batch_size=null", "network.widths=[3,4]", "trainer.precision=64-true"],
+    ]
+    jobs = [Job(quick(*more), tmp_path / str(number)) for number, more in enumerate(words)]
+    file = tmp_path / "jobs" / "0.json"
+    freeze(jobs, file)
+    assert thaw(file) == jobs
+    assert not is_finished(jobs[0])
+    file.write_text("{}")
+    with pytest.raises(ConfigError, match="jobs that a launcher has frozen"):
+        thaw(file)
+
+
+def test_tasks_of_stacked_models_keep_groups_together(quick: Compose, tmp_path: Path) -> None:
+    widths = [4, 8, 4, 4, 8, 16, 4, 4]
+    jobs = [
+        Job(quick(f"network.widths=[{width}]", f"seed={number}"), tmp_path / str(number))
+        for number, width in enumerate(widths)
+    ]
+
+    def numbers(tasks: list[list[Job]]) -> list[list[int]]:
+        return [[int(job.path.name) for job in task] for task in tasks]
+
+    assert numbers(pack(jobs, 3, by_group=True)) == [[0, 2, 3], [6, 7, 5], [1, 4]]
+    assert numbers(pack(jobs, 3, by_group=False)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert SlurmConfig().most_jobs_per_task == 1
+    assert SlurmConfig(vectorized=True).most_jobs_per_task == 256
+    assert SlurmConfig(vectorized=True, jobs_per_task=9).most_jobs_per_task == 9
 
 
 def test_dry_run_prints_the_script_and_writes_nothing(tmp_path: Path) -> None:
@@ -62,7 +88,8 @@ def test_mistakes_end_with_a_sentence_before_anything_is_submitted(tmp_path: Pat
     words = ["seed=1,2", f"run.root={tmp_path / 'logs'}", "hydra/launcher=slurm"]
     wrong = finished([*TRAIN, "-m", *words, "trainer.devices=0"], tmp_path / "wrong.txt")
     assert wrong.process.returncode == 2
-    assert "error: trainer.devices: expected a whole number of at least 1" in wrong.output
+    assert "error: job 0 (" in wrong.output
+    assert "): trainer.devices: expected a whole number of at least 1" in wrong.output
     missing = finished([*TRAIN, "-m", *words], tmp_path / "missing.txt", {"PATH": "/nowhere"})
     assert missing.process.returncode == 2
     assert "expected the command sbatch" in missing.output

@@ -92,7 +92,7 @@ def test_stacked_runs_leave_the_results_of_runs_alone(together: Path, alone: Pat
 def test_leaving_out_what_is_over_changes_nothing(
     together: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaplab.chunk, "worthwhile", lambda active, models: False)
+    monkeypatch.setattr(gaplab.chunk, "worthwhile", lambda ensemble, num_active: False)
     run_many([plan_new(compose(*job), tmp_path / str(i)) for i, job in enumerate(JOBS)], compile=False)
     assert results_of(tmp_path) == results_of(together)
 
@@ -106,9 +106,9 @@ def test_a_chunk_computes_only_what_still_trains(tmp_path: Path) -> None:
         json.loads((tmp_path / str(i) / "result.json").read_text())["step"] for i in range(len(JOBS))
     ]
     assert len(chunk.members) < len(JOBS)
-    shapes = {len(p) for p in chunk.ensemble.params.values()}
+    shapes = {len(p) for p in chunk.ensemble.phases[0].params.values()}
     assert shapes == {len(chunk.members)}
-    assert all(torch.isfinite(p).all() for p in chunk.ensemble.params.values())
+    assert all(torch.isfinite(p).all() for p in chunk.ensemble.phases[0].params.values())
 
 
 def test_a_finished_run_without_checkpoints_is_finished(together: Path, alone: Path) -> None:

@@ -10,20 +10,16 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.assembly import SharedDraws, build_run, build_trainer
-from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
-from gaplab.callbacks.stacked_measures import measure_models
-from gaplab.config.schema import Config
-from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
-from gaplab.ensembles.classification import classification_problem
 from gaplab.ensembles.compaction import compact, worthwhile
-from gaplab.ensembles.ensemble import Ensemble, Kernels
+from gaplab.ensembles.ensemble import Kernels
 from gaplab.ensembles.member import Member
-from gaplab.ensembles.problem import optimizer_names
-from gaplab.ensembles.stacking import stack, stacked_state, unstack
+from gaplab.ensembles.stacking import unstack
+from gaplab.kinds import kind_of
 from gaplab.runs.atomic import without_waiting, write_json
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
@@ -33,9 +29,7 @@ from gaplab.runs.member_files import member_checkpoint, save_checkpoint, save_we
 from gaplab.runs.opening import Plan
 from gaplab.runs.results import Result
 from gaplab.study import prepare_process
-from gaplab.tasks.classification import Classifier
-from gaplab.tasks.optimization import count_steps
-from gaplab.tasks.task import Task
+from gaplab.tasks.optimization import DivergedError, count_steps
 
 Report = Callable[[int, int], None]
 """`report(model_steps, diverged)`: model-steps taken and runs diverged since the last call."""
@@ -72,47 +66,32 @@ class Chunk:
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
         self.members: Sequence[Member] = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
-        self.ensemble = self._build(width, compile, kernels)
-        self._restore()
-
-    def _build(self, width: int, compile: bool, kernels: Kernels | None) -> Ensemble:
-        draws = SharedDraws()
-        self.built = built = [build_run(member.config, draws) for member in self.members]
-        tasks: list[Classifier] = []
-        for _, task in built:
-            if type(task) is not Classifier:
-                raise ValueError(f"the task {type(task).__name__} has no stacked form")
-            tasks.append(task)
-        splits: list[dict[str, Split]] = [data.splits for data, _ in built]
-        self.num_train_points = [len(split["train"]) for split in splits]
-        problem = classification_problem([member.config for member in self.members], tasks, self.dtype)
-        return Ensemble(
+        draws: SharedDraws = {}
+        self.built = [build_run(member.config, draws) for member in self.members]
+        self.kind = kind_of([task for _, task in self.built])
+        for (_, task), run in zip(self.built, self.directories, strict=True):
+            task.run_name = run.path.name
+        self.ensemble = self.kind.ensemble(
             self.members,
-            problem,
-            splits,
+            [task for _, task in self.built],
+            [data for data, _ in self.built],
+            dtype=self.dtype,
             width=width if compile else len(self.members),
             compile=compile,
             kernels=kernels,
         )
+        if self.plans[0].checkpoint is not None:
+            self._restore()
 
     def _restore(self) -> None:
-        """Continue from the checkpoints of plans that have one."""
-        if self.plans[0].checkpoint is None:
-            return
-        ensemble, names = self.ensemble, list(self.ensemble.problem.params[0])
-        prefix = ensemble.problem.prefix
+        """Continue from the checkpoints of the plans."""
         saved = [read_checkpoint(plan.checkpoint) for plan in self.plans if plan.checkpoint is not None]
-        last = [{name: one["state_dict"][prefix + name] for name in names} for one in saved]
-        ensemble.params = stack(last, ensemble.width)
+        weights = [one["state_dict"] for one in saved]
         best = []
-        for run, member, one, weights in zip(self.directories, self.members, saved, last, strict=True):
+        for run, member, one in zip(self.directories, self.members, saved, strict=True):
             member.restore(int(one["global_step"]), one["callbacks"])
-            kept = read_weights(run.best).weights if run.best.is_file() else None
-            best.append(weights if kept is None else {name: kept[prefix + name] for name in names})
-        ensemble.best = stack(best, ensemble.width)
-        moments = [one["optimizer_states"][0]["state"] for one in saved]
-        orders = [optimizer_names(m.config.optimizer, last[0]) for m in self.members]
-        ensemble.state = stacked_state(moments, ensemble.state, orders)
+            best.append(read_weights(run.best).weights if run.best.is_file() else one["state_dict"])
+        self.ensemble.restore(weights, best, [one["optimizer_states"] for one in saved])
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged."""
@@ -147,7 +126,7 @@ class Chunk:
 
     def _mark_rest(self, status: Status, error: str) -> None:
         for index, run in enumerate(self.directories):
-            if "ended" not in run.record and self.members[index].diverged_at is None:
+            if "ended" not in run.record and self.members[index].divergence is None:
                 run.mark(status, error=error, seconds=self._seconds())
 
     def settle(self, trainer: Trainer) -> None:
@@ -158,58 +137,54 @@ class Chunk:
         if not gone:
             return
         with without_waiting():
-            finished = [index for index in gone if self.members[index].diverged_at is None]
-            measured = measure_models(self.ensemble, self.built, finished, _rebuild)
+            finished = [index for index in gone if self.members[index].divergence is None]
+            measured = self.kind.measure(self.ensemble, self.built, finished)
             for index in gone:
-                if index in measured:
-                    self._leave_finished(trainer, index, measured[index])
-                else:
-                    self._leave_diverged(index)
+                try:
+                    self._leave(trainer, index, measured.get(index))
+                except DivergedError as error:
+                    self._leave_diverged(index, error)
         active = [index for index, member in enumerate(self.members) if member.active]
-        if not over and not self.ensemble.kernels.step.compile and worthwhile(len(active), len(self.members)):
+        if not over and worthwhile(self.ensemble, len(active)):
             self._compact(active)
 
     def _compact(self, kept: list[int]) -> None:
         """Go on with some of the runs; the others are written."""
         compact(self.ensemble, kept)
         self.members = self.ensemble.members
-        lists: list[list[Any]] = [
-            self.plans,
-            self.directories,
-            self.built,
-            self.num_train_points,
-            self.places,
-        ]
+        lists: list[list[Any]] = [self.plans, self.directories, self.built, self.places]
         for one in lists:
             one[:] = [one[index] for index in kept]
 
-    def _leave_diverged(self, index: int) -> None:
-        run, step = self.directories[index], self.members[index].diverged_at
-        error = f"the loss is not finite at step {step}"
-        self._write_curves(index)
-        write_session(run.path, self.plans[index].composed, self.members[index].history)
-        run.mark(Status.diverged, error=error, diverged_at_step=step, **self._facts())
+    def _leave(self, trainer: Trainer, index: int, measures: FinalMeasures | None) -> None:
+        """Write a run that is over.
 
-    def _leave_finished(self, trainer: Trainer, index: int, measures: FinalMeasures) -> None:
+        Raises:
+            DivergedError: If it has diverged; its last measurement may be the one that shows it.
+        """
         member, run = self.members[index], self.directories[index]
+        if member.divergence is not None:
+            raise member.divergence
         self._write_curves(index)
         if member.config.logging.checkpoints:
             self.save(trainer, index)
         else:
             run.remove_checkpoints()
+        data, task = self.built[index]
         result = Result(
             step=member.step,
             epochs=member.step / member.config.data.steps_per_epoch,
-            num_parameters=sum(p[0].numel() for p in self.ensemble.params.values()),
-            num_train_points=self.num_train_points[index],
-            last=member.history[member.step],
-            criterion=self.built[index][1].criterion,
+            num_parameters=sum(phase.num_parameters for phase in self.ensemble.phases),
+            num_train_points=len(data.splits["train"]),
+            last={},
+            best_step=member.best_step or None,
+            criterion=task.criterion,
             history=member.history,
         )
-        if member.best_step:
-            result.best, result.best_step = member.history[member.best_step], member.best_step
+        self.kind.conclude(result, self.ensemble, index, data, task)
+        if measures is not None:
+            result.bounds, result.measures = measures.bounds, measures.table
         result.compare(member.config.published)
-        result.bounds, result.measures = measures.bounds, measures.table
         if result.measures and member.config.logging.tensorboard:
             write_events(run.path, {member.step: result.measures})
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
@@ -217,16 +192,20 @@ class Chunk:
         run.mark(Status.finished, **self._facts())
         self.results[self.places[index]] = result
 
+    def _leave_diverged(self, index: int, error: DivergedError) -> None:
+        run = self.directories[index]
+        self.members[index].divergence = error
+        self._write_curves(index)
+        write_session(run.path, self.plans[index].composed, self.members[index].history)
+        run.mark(Status.diverged, error=str(error), diverged_at_step=error.step, **self._facts())
+
     def save(self, trainer: Trainer, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
         member, run, ensemble = self.members[index], self.directories[index], self.ensemble
         if member.best_step:
-            best = unstack(ensemble.best, index)
-            save_weights(run.best, ensemble.problem.prefix, best, member.best_step)
-        weights = unstack(ensemble.params, index)
+            save_weights(run.best, unstack(ensemble.best, index), member.best_step)
         member.step = member.step if member.stopped else trainer.global_step
-        content = member_checkpoint(trainer, ensemble, index, weights, run.path)
-        save_checkpoint(run.last, content)
+        save_checkpoint(run.last, member_checkpoint(trainer, ensemble, index, run.path))
 
     def save_all(self, trainer: Trainer) -> None:
         """Write what every run that still trains would need to continue."""
@@ -243,7 +222,8 @@ class Chunk:
             return
         logging, path = member.config.logging, self.directories[index].path
         if logging.tensorboard:
-            write_events(path, tables, charts_of_classifier(subruns=False))
+            begun = any(path.glob(EVENT_FILES))
+            write_events(path, tables, None if begun else self.kind.charts)
         if logging.csv:
             write_metrics(path / "metrics.csv", tables)
         member.extras = {}
@@ -254,7 +234,3 @@ class Chunk:
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
         return round((time.perf_counter() - self.started) / len(self.results), 4)
-
-
-def _rebuild(config: Config) -> Task:
-    return build_run(config)[1]

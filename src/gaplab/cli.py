@@ -20,7 +20,7 @@ from gaplab.config.jobs import job_of_sweep
 from gaplab.config.overview import overview
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
-from gaplab.config.sweeps import sweep_name
+from gaplab.config.sweeps import check_set_once, sweep_name, worst_objective
 from gaplab.exits import readable_exits
 from gaplab.processes import run_with_all_processes
 from gaplab.runs.placement import find_placement
@@ -41,6 +41,7 @@ def main() -> None:
         return
     with readable_exits():
         if {"-m", "--multirun"} & set(flags):
+            check_set_once(overrides)
             os.environ[SWEEP_FOLDER] = sweep_name(overrides)
             # Hydra's parser takes overrides only in one piece: flags go first.
             sys.argv[1:] = [*flags, *overrides]
@@ -89,7 +90,7 @@ def _hydra_main(tree: DictConfig) -> float:
         traceback.print_exc()
         if find_placement() is not None:
             raise  # the processes of torchrun or srun cannot be brought together again
-        return float("nan")
+        return worst_objective(HydraConfig.get().sweeper)
     if NOTED.number:  # it came when the job had no more steps to interrupt
         raise Preempted(NOTED.number, job.composed.config.num_steps)
     return objective

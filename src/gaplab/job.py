@@ -1,37 +1,47 @@
-"""Run frozen jobs: ``python -m gaplab.job [--with-parent] FOLDER_OR_FILE ...``; launchers start this."""
+"""Run frozen jobs: ``python -m gaplab.job [--with-parent] [--vectorized] FILE``; launchers start this."""
 
-import os
 import sys
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from gaplab.callbacks.preemption import NOTED, Preempted
-from gaplab.config.jobs import Job, thaw
+from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
+from gaplab.config.frozen_jobs import thaw
+from gaplab.config.jobs import Job
 from gaplab.config.registry import register_all
-from gaplab.exits import EXIT_FAILED, readable_exits
+from gaplab.exits import EXIT_FAILED, is_first_process, readable_exits
 from gaplab.processes import end_with_parent, run_with_all_processes
-
-CPUS = "GAPLAB_CPUS"
-"""Environment variable with the processors that the job may use, such as ``0,1``."""
+from gaplab.runs.requeueing import requeue
+from gaplab.runs.shares import keep_to_share
 
 
 def main(arguments: list[str]) -> None:
-    """Run jobs one after another; the exit code is that of the worst of them."""
-    if CPUS in os.environ and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(number) for number in os.environ[CPUS].split(",")})
+    """Run the jobs of a file, one after another or as stacked models; one that fails makes the exit code 1."""
+    keep_to_share()
     if "--with-parent" in arguments:
         end_with_parent()
-    files: list[Path] = []
-    for place in (Path(argument) for argument in arguments if not argument.startswith("-")):
-        files += sorted(place.glob("*.yaml")) if place.is_dir() else [place]
-    with readable_exits():
+    (file,) = (Path(argument) for argument in arguments if not argument.startswith("-"))
+    with readable_exits(), signals_noted():
         register_all()
-        jobs = [thaw(file) for file in files]
-        if len(jobs) == 1:
-            _run(jobs[0])
-        elif sum(_succeeds(job) for job in jobs) < len(jobs):
-            sys.exit(EXIT_FAILED)
+        jobs = thaw(file)
+        try:
+            if "--vectorized" in arguments:
+                _run_together(jobs)
+            elif len(jobs) == 1:
+                _run(jobs[0])
+            else:
+                _run_in_turn(jobs)
+        except Preempted as stop:
+            if is_first_process():
+                requeue(stop)
+            raise
+
+
+def _run_together(jobs: Sequence[Job]) -> None:
+    from gaplab.many import train_sweep
+
+    train_sweep([(job.composed, job.path) for job in jobs])
 
 
 def _run(job: Job) -> None:
@@ -40,15 +50,18 @@ def _run(job: Job) -> None:
     run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)
 
 
-def _succeeds(job: Job) -> bool:
-    try:
-        _run(job)
-    except Exception:  # a job that fails must not end those after it
-        traceback.print_exc()
-        return False
-    if NOTED.number:  # it came when the job had no more steps to interrupt
-        raise Preempted(NOTED.number, job.composed.config.num_steps)
-    return True
+def _run_in_turn(jobs: Sequence[Job]) -> None:
+    failed = 0
+    for job in jobs:
+        if NOTED.number:  # it came when the job before had no more steps to interrupt
+            raise Preempted(NOTED.number)
+        try:
+            _run(job)
+        except Exception:  # a job that fails must not end those after it
+            traceback.print_exc()
+            failed += 1
+    if failed:
+        sys.exit(EXIT_FAILED)
 
 
 if __name__ == "__main__":

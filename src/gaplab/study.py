@@ -46,7 +46,7 @@ def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
         return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
     except Preempted as error:
         if placement.rank == 0:
-            requeue(error.number)
+            requeue(error)
         raise
 
 

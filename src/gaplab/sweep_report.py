@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaplab.config.checks import ConfigError
+from gaplab.runs.gan_table import print_gan_table
 from gaplab.runs.ledger import (
     Row,
     bands,
@@ -37,8 +38,10 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     groups = group_by_setting(rows)
     write_summaries(sweep, groups)
     figures = draw_figures(sweep, rows)
-    print_summary(rows, groups, console or Console())
-    (console or Console()).print(
+    console = console or Console()
+    if not print_gan_table(sweep, console):
+        print_summary(rows, groups, console)
+    console.print(
         f"Ledger: {sweep / 'ledger.csv'}" + "".join(f"\nFigure: {file}" for file in figures),
         highlight=False,
         soft_wrap=True,

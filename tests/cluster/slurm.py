@@ -143,6 +143,11 @@ class Slurm:
         states = [word.removeprefix("JobState=") for word in words if word.startswith("JobState=")]
         return ",".join(sorted(set(states)))
 
+    def restarts(self, job: str) -> int:
+        """Return how often SLURM has requeued a job."""
+        words = self.ask("scontrol", "show", "job", job).split()
+        return max((int(word.removeprefix("Restarts=")) for word in words if "Restarts=" in word), default=0)
+
     def stop(self) -> None:
         self.ask("scancel", "--state=PENDING,RUNNING", "--user=root")
         time.sleep(0.5)
@@ -156,11 +161,11 @@ class Slurm:
                 daemon.wait()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0, every: float = 0.2) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 def _free_ports(number: int) -> list[int]:

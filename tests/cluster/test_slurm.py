@@ -3,12 +3,15 @@
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from slurm import Slurm, wait_until
 
-from gaplab.config.jobs import thaw
+from gaplab.config.frozen_jobs import thaw
+from gaplab.many import run_many
+from gaplab.runs.opening import plan_new
 from gaplab.study import run_one
 from running import PROJECT, TRAIN, finished, points
 
@@ -54,30 +57,42 @@ def test_srun_on_two_nodes_makes_one_run(slurm: Slurm, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["batch.sh", "logs", "out.txt"]
 
 
+def submitted_array(slurm: Slurm, folder: Path, *words: str) -> tuple[str, Path]:
+    """Submit a sweep with the launcher; return the array's number and the folder of the sweep."""
+    command = finished([*TRAIN, "-m", *words], folder / "submit.txt", slurm.environment | ENVIRONMENT)
+    assert command.process.returncode == 0, command.output
+    (sweep,) = (folder / "logs").iterdir()
+    return command.output.split(" jobs as ")[1].split("_")[0], sweep
+
+
+def warn(slurm: Slurm, task: str, reached: Callable[[], object]) -> None:
+    """Send the signal of a time limit as soon as the task has come far enough; wait until it is requeued.
+
+    What SLURM says counts: it may end srun before the task's last words are in the log.
+    """
+    wait_until(reached, seconds=120, every=0.01)
+    slurm.ask("scancel", "--signal=USR1", task)
+    wait_until(lambda: slurm.restarts(task) or slurm.state(task) == "COMPLETED", seconds=120)
+    assert slurm.restarts(task) == 1, "it ended before the signal came"
+
+
 def test_array_survives_a_warning_and_ends_with_the_undisturbed_numbers(slurm: Slurm, tmp_path: Path) -> None:
     words = [
         *SMALL,
         "seed=0,1",
-        "trainer.max_steps=12000",
+        "trainer.max_steps=8000",
         "trainer.eval_every_n_steps=2000",
         "trainer.checkpoint_every_n_seconds=0.1",
         "hydra/launcher=slurm",
         f"run.root={tmp_path / 'logs'}",
     ]
-    submitted = finished([*TRAIN, "-m", *words], tmp_path / "submit.txt", slurm.environment | ENVIRONMENT)
-    assert submitted.process.returncode == 0, submitted.output
-    array = submitted.output.split("Submitted 2 jobs as ")[1].split("_")[0]
-    (sweep,) = (tmp_path / "logs").iterdir()
+    array, sweep = submitted_array(slurm, tmp_path, *words)
     warned = sweep / "seed=1"
-    wait_until((warned / "checkpoints" / "last.ckpt").is_file)
-    slurm.ask("scancel", "--signal=USR1", f"{array}_1")
-    log = sweep / "slurm" / "0" / "1.txt"
-    wait_until(lambda: "SLURM requeues job" in log.read_text())
+    warn(slurm, f"{array}_1", (warned / "checkpoints" / "last.ckpt").is_file)
     for task in (0, 1):
-        wait_for(slurm, f"{array}_{task}", log)
-    assert "Saved after SIGUSR1" in log.read_text()
+        wait_for(slurm, f"{array}_{task}", sweep / "slurm" / "0" / f"{task}.txt")
     assert json.loads((warned / "run.json").read_text())["status"] == "finished"
-    job = thaw(sweep / "slurm" / "0" / "1" / "00000.yaml")
+    (job,) = thaw(sweep / "slurm" / "0" / "1.json")
     run_one(job.composed, tmp_path / "undisturbed")
     assert json.loads((warned / "result.json").read_text()) == json.loads(
         (tmp_path / "undisturbed" / "result.json").read_text()
@@ -85,6 +100,40 @@ def test_array_survives_a_warning_and_ends_with_the_undisturbed_numbers(slurm: S
     assert points(warned) == points(tmp_path / "undisturbed")
     again = finished([*TRAIN, "-m", *words], tmp_path / "again.txt", slurm.environment | ENVIRONMENT)
     assert "2 of 2 jobs are finished already" in again.output
+
+
+def test_array_of_stacked_models_survives_a_warning(slurm: Slurm, tmp_path: Path) -> None:
+    words = [
+        *(word for word in SMALL if not word.startswith("network.widths")),
+        "seed=0,1",
+        "network.widths=[16],[9]",
+        "trainer.max_steps=4000",
+        "trainer.eval_every_n_steps=2000",
+        "trainer.precision=64-true",
+        "trainer.checkpoint_every_n_seconds=0.1",
+        "hydra/launcher=slurm",
+        "hydra.launcher.vectorized=true",
+        "hydra.launcher.jobs_per_task=2",
+        f"run.root={tmp_path / 'logs'}",
+    ]
+    array, sweep = submitted_array(slurm, tmp_path, *words)
+    tasks = [thaw(sweep / "slurm" / "0" / f"{task}.json") for task in (0, 1)]
+    assert [[job.composed.config.network.widths for job in task] for task in tasks] == [
+        [[16], [16]],
+        [[9], [9]],
+    ]
+    warned = [job.path for job in tasks[1]]
+    warn(slurm, f"{array}_1", lambda: all((run / "checkpoints" / "last.ckpt").is_file() for run in warned))
+    for task in (0, 1):
+        wait_for(slurm, f"{array}_{task}", sweep / "slurm" / "0" / f"{task}.txt")
+    together = run_many([plan_new(job.composed, tmp_path / job.path.name) for job in tasks[1]], compile=False)
+    for job, objective in zip(tasks[1], together, strict=True):
+        record = json.loads((job.path / "run.json").read_text())
+        assert (record["status"], record["trained_beside"]) == ("finished", 1)
+        result = json.loads((job.path / "result.json").read_text())
+        assert result == json.loads((tmp_path / job.path.name / "result.json").read_text())
+        assert result["objective"] == objective
+        assert points(job.path) == points(tmp_path / job.path.name)
 
 
 def test_forgotten_srun_and_disagreeing_numbers_stop_with_a_sentence(slurm: Slurm, tmp_path: Path) -> None:

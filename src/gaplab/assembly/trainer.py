@@ -50,7 +50,10 @@ def build_trainer(
             plugins=[AtomicCheckpointIO(), PlacedEnvironment(placement)],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise ConfigError(f"trainer: {error}") from error
+        raise ConfigError(
+            f"trainer.accelerator, trainer.devices: expected what this machine has, but Lightning says: "
+            f"{str(error).rstrip('.!')}. Leave trainer.accelerator=auto to take what there is."
+        ) from error
 
 
 class SummedGradients(DDPStrategy):

@@ -41,7 +41,7 @@ class Keeper(Checkpoints):
     ) -> None:
         chunk = self.chunk
         training = sum(member.active for member in chunk.members)
-        diverged = sum(member.diverged_at is not None for member in chunk.members)
+        diverged = sum(member.divergence is not None for member in chunk.members)
         if chunk.report is not None:
             chunk.report(len(batch) * len(chunk.members), diverged - self.known_diverged)
         self.known_diverged = diverged

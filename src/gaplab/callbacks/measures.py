@@ -12,17 +12,20 @@ from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
+from gaplab.metrics.scales import gap_scales
 from gaplab.tasks.classification import Classifier
 from gaplab.tasks.task import Task
 
 SEED = 0
 """Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""
+LANGEVIN_STEPS = 1_000
+"""Of the chains that estimate the local learning coefficient."""
 LARGEST_HESSIAN = 2_000
 """Parameters of the largest network whose exact Hessian is taken."""
 
 
 class FinalMeasures(Callback):
-    """Writes ``bound/...`` and ``capacity/...`` of the last weights to TensorBoard; the result keeps them.
+    """Writes ``bound/...``, ``scale/...`` and ``capacity/...`` of the last weights; the result keeps them.
 
     Bounds are left out where their assumption fails: points on a grid, or wrong labels in training only.
 
@@ -36,13 +39,15 @@ class FinalMeasures(Callback):
         self.level = level
         self.rebuild = rebuild
         self.bounds: list[Bound] = []
+        self.scales: dict[str, float] = {}
         self.capacity: dict[str, float] = {}
 
     @property
     def table(self) -> dict[str, float]:
         """One number a tag."""
         bounds = {f"bound/{bound.name}": bound.value for bound in self.bounds}
-        return bounds | {f"capacity/{name}": value for name, value in self.capacity.items()}
+        scales = {f"scale/{name}": value for name, value in self.scales.items()}
+        return bounds | scales | {f"capacity/{name}": value for name, value in self.capacity.items()}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if isinstance(pl_module, Classifier):
@@ -84,7 +89,16 @@ class FinalMeasures(Callback):
             train.labels,
             generator=measure_noise(train.points.device),
             max_hessian_parameters=LARGEST_HESSIAN if full else 0,
+            num_langevin_steps=LANGEVIN_STEPS if full else 0,
         )
+        if full:
+            self.scales = gap_scales(
+                network,
+                initial,
+                train.points,
+                train.labels,
+                effective_dimension=self.capacity.get("effective_dimension"),
+            )
 
 
 def measure_noise(device: torch.device) -> torch.Generator:

@@ -17,10 +17,14 @@ STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 class Preempted(BaseException):
     """A signal ended the run after its state was saved; not an ``Exception``, as it ends a sweep too."""
 
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(number).name} at step {step}")
+    def __init__(self, number: int, step: int | None = None) -> None:
+        name = signal.Signals(number).name
+        super().__init__(name if step is None else f"{name} at step {step}")
         self.number = number
         self.step = step
+        """Where the run stood; None if the signal came between runs."""
+        self.requeued = False
+        """Whether the scheduler has been asked to start the job again."""
 
 
 class NotedSignal:

@@ -10,7 +10,7 @@ from gaplab.callbacks.measures import FinalMeasures, measure_noise
 from gaplab.config.measures import Measures
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule, Split
-from gaplab.ensembles.ensemble import Ensemble
+from gaplab.ensembles.classifiers import ClassifierEnsemble
 from gaplab.ensembles.stacking import unstack
 from gaplab.metrics.capacity.table import stacked_capacity_measures
 from gaplab.tasks.classification import Classifier
@@ -22,7 +22,7 @@ Weights = dict[str, Tensor]
 
 
 def measure_models(
-    ensemble: Ensemble,
+    ensemble: ClassifierEnsemble,
     built: Sequence[tuple[PointDataModule, Task]],
     indices: Sequence[int],
     rebuild: Callable[[Config], Task],
@@ -41,7 +41,7 @@ def measure_models(
         data, task = built[index]
         assert isinstance(task, Classifier), "checked when it was built"
         task.to(ensemble.device)
-        task.network.load_state_dict(unstack(ensemble.params, index))
+        task.network.load_state_dict(unstack(ensemble.phases[0].params, index))
         config = ensemble.members[index].config
         level = Measures.counting if index in capacities else config.measures
         found[index] = FinalMeasures(level, lambda config=config: rebuild(config))  # type: ignore[misc]
@@ -51,7 +51,7 @@ def measure_models(
 
 
 def _capacities(
-    ensemble: Ensemble, built: Sequence[tuple[PointDataModule, Task]], indices: Sequence[int]
+    ensemble: ClassifierEnsemble, built: Sequence[tuple[PointDataModule, Task]], indices: Sequence[int]
 ) -> dict[int, dict[str, float]]:
     """The capacity measures of the models that ask for no more than these."""
     chosen = [i for i in indices if ensemble.members[i].config.measures is Measures.capacity]
@@ -59,7 +59,7 @@ def _capacities(
         return {}
     task = built[chosen[0]][1]
     assert isinstance(task, Classifier), "checked when it was built"
-    weights = [unstack(ensemble.params, index) for index in chosen]
+    weights = [unstack(ensemble.phases[0].params, index) for index in chosen]
     initial = [_on(ensemble.device, ensemble.problem.params[index]) for index in chosen]
     train = [ensemble.splits[index]["train"] for index in chosen]
     return dict(zip(chosen, measure_stacked(task.network, weights, initial, train), strict=True))

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from gaplab.config.checks import check_at_least
 
+VECTORIZED_JOBS = 256
+"""Runs of an array task that trains stacked models: four chunks on a CPU, a part of one on a GPU."""
+
 
 @dataclass(kw_only=True, slots=True)
 class SlurmConfig:
@@ -24,8 +27,10 @@ class SlurmConfig:
     gpu_type: str | None = None
     jobs_at_once: int | None = None
     """Most array tasks that may run at the same time; null for no limit of ours."""
-    jobs_per_task: int = 1
-    """Runs that one array task does, one after another; more for many short runs."""
+    jobs_per_task: int | None = None
+    """Runs that one array task does; null for 1, or for 256 if they are vectorized."""
+    vectorized: bool = False
+    """Let an array task train its runs as stacked models instead of one after another."""
     setup: list[str] = field(default_factory=list)
     """Lines of the batch script before ``srun``, for example ``module load cuda``."""
     options: list[str] = field(default_factory=list)
@@ -34,8 +39,14 @@ class SlurmConfig:
     """Print the batch script and submit nothing."""
 
     def __post_init__(self) -> None:
-        for key in ("time_minutes", "warning_seconds", "cpus_per_process", "jobs_per_task"):
+        for key in ("time_minutes", "warning_seconds", "cpus_per_process"):
             check_at_least(f"hydra.launcher.{key}", getattr(self, key), 1)
+        if self.jobs_per_task is not None:
+            check_at_least("hydra.launcher.jobs_per_task", self.jobs_per_task, 1)
+
+    @property
+    def most_jobs_per_task(self) -> int:
+        return self.jobs_per_task or (VECTORIZED_JOBS if self.vectorized else 1)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,3 +60,22 @@ class PoolConfig:
     def __post_init__(self) -> None:
         if self.num_workers is not None:
             check_at_least("hydra.launcher.num_workers", self.num_workers, 1)
+
+
+@dataclass(kw_only=True, slots=True)
+class VectorizedConfig:
+    """How the jobs of a sweep are trained as stacked models."""
+
+    _target_: str = "hydra_plugins.gaplab_vectorized.launcher.VectorizedLauncher"
+    max_models: int | None = None
+    """Most models trained at once; null: what suits the device and fits into memory."""
+    compile: bool | None = None
+    """Whether to compile the training step; null: where that saves time."""
+    processes: int | None = None
+    """Processes that share the work, each with GPUs or a share of the CPUs of its own; null for one a GPU,
+    and one without GPUs."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_models", "processes"):
+            if getattr(self, key) is not None:
+                check_at_least(f"hydra.launcher.{key}", getattr(self, key), 1)

@@ -7,7 +7,7 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import ConfigError, nearest
-from gaplab.config.registry import SHIPPED
+from gaplab.config.registry import PROJECT_ROOT, SHIPPED
 
 
 def explain(error: BaseException) -> ConfigError:
@@ -39,9 +39,11 @@ def _config_file(message: str) -> str:
 def _missing_option(message: str) -> str | None:
     match = re.search(r"Could not find '([^']+)'\n+Available options in '([^']+)':\n(.*)", message, re.DOTALL)
     if match:
-        options = match[3].split("Config search path")[0].split()
         group, name = match[2], match[1].removeprefix(match[2] + "/")
-        return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{nearest(name, options)}"
+        options = match[3].split("Config search path")[0].split() + _options_below(group)
+        same = [f" Did you mean '{option}'?" for option in options if option.endswith(f"/{name}")]
+        hint = "".join(same) or nearest(name, options)
+        return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{hint}"
     match = re.search(r"Could not find '([^']+)'", message)
     if match:
         return f"{match[1]}: there is no such file or choice below configs/."
@@ -49,6 +51,12 @@ def _missing_option(message: str) -> str | None:
     if match:
         return f"{match[1]}: there is no group of this name. Groups are listed by --help."
     return None
+
+
+def _options_below(group: str) -> list[str]:
+    """Return the options in subfolders of a group, which Hydra does not list."""
+    folder = PROJECT_ROOT / "configs" / group
+    return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.glob("*/*.yaml"))]
 
 
 def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
@@ -61,14 +69,17 @@ def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
     names = [f.name for f in fields(schema)] if isinstance(schema, type) and is_dataclass(schema) else []
     known = f" The keys are: {', '.join(names)}." if names else ""
     owner = f"a key of {match[2]}" if match[2] else "a known key"
-    hint = nearest(match[1], names) or _section_of(match[1])
+    hint = nearest(match[1], names) or _home_of(match[1], full)
     return f"{full}: expected {owner}, but there is no such key.{hint}{known}"
 
 
-def _section_of(key: str) -> str:
-    """Return a hint at the section in which a key stands that was given without one."""
+def _home_of(key: str, full: str) -> str:
+    """Return a hint at the section, or the option of its group, that has a key of this name."""
     for group, options in SHIPPED.items():
-        if any(key == field.name for schema in options.values() for field in fields(schema)):
+        having = [name for name, schema in options.items() if key in {field.name for field in fields(schema)}]
+        if having and full == f"{group}.{key}":
+            return f" It is a key of {' and '.join(f'{group}={name}' for name in having)}."
+        if having:
             return f" Did you mean '{group}.{key}'?"
     return ""
 

@@ -1,6 +1,5 @@
-"""The jobs of a sweep: each with a configuration and a directory, frozen in a file when it has to wait."""
+"""The jobs of a sweep: each with a configuration and a directory."""
 
-import copy
 import json
 import sys
 from collections.abc import Sequence
@@ -8,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
-from gaplab.config.checks import ConfigError
-from gaplab.config.compose import Composed, convert, restore
+from gaplab.config.compose import Composed, convert
+from gaplab.config.sweep_jobs import compose_jobs
 from gaplab.config.sweeps import fixed_words, job_name, limit_subruns
 
 
@@ -48,7 +46,7 @@ def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
     Raises:
         ConfigError: If the settings are not sound.
     """
-    given = [word for word in sys.argv[1:] if not word.startswith("-")]
+    given = _given_words()
     words = [str(word) for word in facts.overrides.task]
     limit_subruns(tree, given)
     name = job_name(words, fixed_words(words, given), int(facts.job.num))
@@ -60,6 +58,8 @@ def jobs_of_launcher(
 ) -> list[Job]:
     """Make the jobs that a sweeper hands to a launcher.
 
+    A sweeper that samples may repeat a job, which is then one run; a grid may not.
+
     Args:
         config: The configuration of the sweep.
         loader: Hydra's loader.
@@ -69,43 +69,22 @@ def jobs_of_launcher(
     Raises:
         ConfigError: If the settings of a job are not sound; nothing has been started then.
     """
+    given = _given_words()
+
+    def load(words: list[str]) -> DictConfig:
+        tree = loader.load_sweep_config(config, words)
+        limit_subruns(tree, given)
+        return tree
+
+    is_grid = str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
+    composed = compose_jobs(load, [list(words) for words in batch], allow_repeats=not is_grid)
+    fixed = {word.split("=")[0] for word in fixed_words(composed[0].overrides, given)}
+    folder = Path(str(config.hydra.sweep.dir))
     jobs = []
-    for num, words in enumerate(batch, start=first):
-        whole = loader.load_sweep_config(config, list(words))
-        with open_dict(whole):
-            whole.hydra.job.num = num
-            whole.hydra.job.id = num
-        tree = copy.deepcopy(whole)
-        OmegaConf.set_readonly(tree, False)
-        with open_dict(tree):
-            tree.pop("hydra")
-        jobs.append(job_of_sweep(tree, whole.hydra))
+    for number, job in enumerate(composed, start=first):
+        own = [word for word in job.overrides if word.lstrip("+~").split("=")[0] not in fixed]
+        jobs.append(Job(job, folder / job_name(own, [], number)))
     return jobs
-
-
-def freeze(job: Job, file: Path) -> None:
-    """Write a job so that later changes of ``configs/`` do not reach it."""
-    content = {
-        "path": str(job.path.resolve()),
-        "overrides": job.composed.overrides,
-        "config": job.composed.resolved,
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-def thaw(file: Path) -> Job:
-    """Read a frozen job.
-
-    Raises:
-        ConfigError: If the file does not hold one.
-    """
-    try:
-        content = yaml.safe_load(file.read_text())
-        resolved, overrides, path = content["config"], content["overrides"], Path(content["path"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise ConfigError(f"{file}: expected a job that a launcher has frozen, but: {error!r}.") from error
-    return Job(Composed(restore(resolved, str(file)), resolved, overrides), path)
 
 
 def is_finished(job: Job) -> bool:
@@ -114,3 +93,7 @@ def is_finished(job: Job) -> bool:
         return bool(json.loads((job.path / "run.json").read_text())["status"] == "finished")
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _given_words() -> list[str]:
+    return [word for word in sys.argv[1:] if not word.startswith("-")]

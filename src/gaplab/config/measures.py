@@ -10,7 +10,7 @@ class Measures(StrEnum):
     counting = "counting"
     """Bounds that cost nothing: Hoeffding for the test set, finite precision for the gap."""
     capacity = "capacity"
-    """Also the capacity measures of a classifier that need no Hessian: a tenth of a second."""
+    """Also the capacity measures of a classifier that need neither Hessian nor sampling: a tenth of a second."""
     full = "full"
     """Also the PAC-Bayes bound and all capacity measures of a classifier: seconds to a minute."""
 

@@ -23,6 +23,7 @@ MOST_USED = {
 EXAMPLES = {
     "python train.py experiment=notebook_relu": "one run",
     "python train.py -m seed='range(0,10)' data.noise=0.1,0.2": "a sweep",
+    "python train.py -m seed='range(0,256)' hydra/launcher=vectorized": "as stacked models (also: pool, slurm)",
     "python train.py resume=logs/default/RUN": "continue a run",
     "python -m gaplab.evaluate logs/default/RUN": "measure it again",
 }
@@ -38,11 +39,11 @@ def overview() -> str:
         lines.append(f"  {group}={'|'.join(names)}")
     for group in ("experiment", "debug"):
         lines += ["", f"{group.capitalize()}s ({group}=NAME):"]
-        lines += [f"  {name:28} {question}" for name, question in described(CONFIG_DIR / group)]
+        lines += [f"  {name:36} {question}" for name, question in described(CONFIG_DIR / group)]
     lines += ["", "Most used keys (key=value):"]
     lines += [f"  {key:28} {meaning}" for key, meaning in MOST_USED.items()]
     lines += ["", "Examples:"]
-    lines += [f"  {command:58} {meaning}" for command, meaning in EXAMPLES.items()]
+    lines += [f"  {command:66} {meaning}" for command, meaning in EXAMPLES.items()]
     lines += [
         "",
         "All keys with their meaning stand in src/gaplab/config/; --cfg job prints what is set now.",

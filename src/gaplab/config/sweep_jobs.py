@@ -4,11 +4,10 @@ Hydra takes tens of milliseconds to compose one job. Jobs that differ only in th
 one composition here; each value is converted by the node it belongs to, and every job passes all checks.
 """
 
-import copy
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any
@@ -20,7 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed, convert
 from gaplab.config.explanations import explain
-from gaplab.config.schema import Config
 
 Load = Callable[[list[str]], DictConfig]
 """Composes the overrides of one job with Hydra, its own section included."""
@@ -123,7 +121,7 @@ def _make_template(tree: DictConfig, composed: Composed, values: dict[str, str])
             if match is None:
                 return None
             followers[match[1]].append(key)
-    if any(not isinstance(_node(tree, key), ValueNode) for key in values):
+    if not all(is_single(tree, key) for key in values):
         return None
     return Template(tree, composed, values, followers)
 
@@ -145,27 +143,48 @@ def _node(tree: DictConfig, key: str) -> Any:
 
 def _vary(template: Template, changes: dict[str, str], words: list[str]) -> Composed:
     """Return the template's job with other values."""
-    config = template.composed.config
-    resolved = copy.deepcopy(template.composed.resolved)
+    values = {
+        name: _parse(text) for key, text in changes.items() for name in [key, *_all_followers(template, key)]
+    }
+    return vary(template.tree, template.composed, values, words)
+
+
+def vary(tree: DictConfig, composed: Composed, values: Mapping[str, Any], words: list[str]) -> Composed:
+    """Return a configuration with other values of single keys, checked as if it had been composed.
+
+    Args:
+        tree: Knows the types of the keys.
+        composed: What ``tree`` was converted to; stays as it is.
+        values: Plain values by dotted key; every key must be a single value (``is_single``).
+        words: The overrides of the result.
+
+    Raises:
+        ConfigError: If a value does not fit its key, or values do not fit together.
+    """
+    resolved = dict(composed.resolved)
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
-    for key, text in changes.items():
+    for name, plain in values.items():
         try:
-            value = _node(template.tree, key).validate_and_convert(_parse(text))
+            value = _node(tree, name).validate_and_convert(plain)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"{key}: {explain(error)}") from error
-        for name in [key, *_all_followers(template, key)]:
-            section, _, field = name.rpartition(".")
-            sections[section][field] = value
-            target = resolved
-            for part in section.split(".") if section else []:
-                target = target[part]
-            target[field] = value.name if isinstance(value, Enum) else value
+            raise ConfigError(f"{name}: {explain(error)}") from error
+        section, _, field = name.rpartition(".")
+        if section and section not in sections:
+            resolved[section] = dict(resolved[section])
+        sections[section][field] = value
+        target = resolved[section] if section else resolved
+        target[field] = value.name if isinstance(value, Enum) else value
     root = sections.pop("", {})
     for section, fields in sections.items():
-        assert is_dataclass(getattr(config, section)), "the schema has two levels"
-        root[section] = replace(getattr(config, section), **fields)
-    typed: Config = replace(config, **root)
-    return Composed(config=typed, resolved=resolved, overrides=words)
+        old = getattr(composed.config, section)
+        assert is_dataclass(old), "the schema has two levels"
+        root[section] = replace(old, **fields)  # type: ignore[type-var]
+    return Composed(config=replace(composed.config, **root), resolved=resolved, overrides=words)
+
+
+def is_single(tree: DictConfig, key: str) -> bool:
+    """Whether a dotted key of one or two parts stands for a single value."""
+    return key.count(".") < 2 and isinstance(_node(tree, key), ValueNode)
 
 
 def _all_followers(template: Template, key: str) -> list[str]:

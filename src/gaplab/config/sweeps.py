@@ -3,16 +3,34 @@
 import hashlib
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from gaplab.config.checks import ConfigError
 from gaplab.config.logging import SubRuns
 
 LONGEST_NAME = 120
 MOST_JOBS_WITH_SUBRUNS = 10
+
+
+def check_set_once(overrides: Sequence[str]) -> None:
+    """Refuse a sweep that sets a key twice: Hydra would take the last without a word.
+
+    Raises:
+        ConfigError: If a key or group occurs more than once.
+    """
+    counts = Counter(word.split("=")[0] for word in overrides)
+    for key, count in counts.items():
+        if count > 1:
+            values = " and ".join(word for word in overrides if word.split("=")[0] == key)
+            raise ConfigError(
+                f"{key}: expected one value, list or range, but got {values}. Keep one of them."
+            )
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
@@ -56,12 +74,30 @@ def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) ->
 def num_jobs(overrides: Sequence[str]) -> int:
     """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
 
+    Intervals and globs, which only a sweeper can count, stand for ``sys.maxsize``.
+
     >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
     12
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     sweeps = [override for override in parsed if override.is_sweep_override()]
+    if not all(override.is_choice_sweep() or override.is_range_sweep() for override in sweeps):
+        return sys.maxsize
     return math.prod(len(list(override.sweep_iterator())) for override in sweeps)
+
+
+def worst_objective(sweeper: Any) -> float:
+    """Return what stands for the objective of a run that failed or diverged.
+
+    A sweeper that optimises, as Optuna's, refuses NaN and would give up the whole study.
+
+    Args:
+        sweeper: Hydra's section ``sweeper``.
+    """
+    direction = sweeper.get("direction")
+    if direction is None:
+        return math.nan
+    return -math.inf if "maximize" in str(direction) else math.inf
 
 
 def limit_subruns(tree: DictConfig, overrides: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gaplab.data.datamodule import Split
 from gaplab.data.loader import TrainLoader
 from gaplab.ensembles.optimizers import Params
-from gaplab.ensembles.problem import DrawBuffers
+from gaplab.ensembles.phase import DrawBuffers
 from gaplab.randomness import epoch_order
 
 SCORED_AT_ONCE = 2_048
@@ -78,6 +78,15 @@ class StackedBatches:
         mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
         batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
         return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels = self.points[rows], self.labels[rows]
+        self.counts = [self.counts[index] for index in kept]
+        self.order_seeds = [self.order_seeds[index] for index in kept]
+        self.numbers = [self.numbers[index] for index in kept]
+        self._orders = [self._orders[index] for index in kept]
+        self.width = len(kept)
 
     def _choose(self, model: int, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Positions [S, B] of the points of one model's batches, padded with zeros, and their sizes [S]."""
@@ -153,3 +162,8 @@ class StackedSplit:
 
     def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return zip(self.points, self.labels, self.mask, strict=True)
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels, self.mask = self.points[:, rows], self.labels[:, rows], self.mask[:, rows]
+        self.counts = [self.counts[index] for index in kept]

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,11 +12,27 @@ from torch.func import functional_call
 from gaplab.config.schema import Config
 from gaplab.config.task import ClassificationConfig
 from gaplab.ensembles.optimizers import Params
-from gaplab.ensembles.problem import Problem
+from gaplab.ensembles.phase import DrawBuffers
+from gaplab.ensembles.step import Loss
 from gaplab.networks import Dropout, draw_dropout_masks
 from gaplab.objectives.classification import cross_entropy
 from gaplab.randomness import make_generator
 from gaplab.tasks.classification import Classifier
+
+Score = Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`score(params, points, labels)` of one model: losses [P] and hits [P], in eval mode."""
+
+
+@dataclass(slots=True)
+class Problem:
+    """K classifiers as pure functions. Each dictionary in `params` belongs to one model."""
+
+    params: list[Params]
+    loss: Loss
+    score: Score
+    knobs: dict[str, Tensor]
+    """Numbers [K] that the loss reads."""
+    draw: DrawBuffers | None
 
 
 def classification_problem(
@@ -35,7 +52,6 @@ def classification_problem(
     smoothing = [_smoothing(config) for config in configs]
     return Problem(
         params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
-        prefix="network.",
         loss=_training_loss(copy.deepcopy(first.network).train(), first.score, any(smoothing)),
         score=_scoring(copy.deepcopy(first.network).eval(), first.score),
         knobs={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from gaplab.config.data import DataConfig
+from gaplab.config.generation import GenerationConfig
+from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.schema import Config
 from gaplab.config.task import ClassificationConfig
@@ -12,10 +13,13 @@ from gaplab.config.task import ClassificationConfig
 FREE = {
     "data": {
         *("num_points", "splits", "num_folds", "fold", "batch_size", "label_noise", "label_noise_in"),
-        *("noise_scale", "noise", "turns", "sampling", "min_radius"),
+        *("noise_scale", "noise", "turns", "sampling", "min_radius", "scaling", "std"),
     },
     "network": {"initialization", "gain", "drawn_before"},
-    "task": {"label_smoothing"},
+    "task": {
+        *("label_smoothing", "r1", "r2", "gradient_penalty", "penalty_final_factor", "clip_weights", "ema"),
+        *("num_samples", "defaults"),
+    },
     "optimizer": {
         *("lr", "weight_decay", "decay_biases", "schedule", "warmup_steps", "decay", "clip_norm"),
         *("momentum", "beta1", "beta2", "eps"),
@@ -29,9 +33,9 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
-    if not isinstance(config.task, ClassificationConfig):
+    if not isinstance(config.task, ClassificationConfig | GenerationConfig):
         return f"the task {type(config.task).__name__} has no stacked form"
-    if isinstance(config.optimizer, LBFGSConfig):
+    if any(isinstance(one, LBFGSConfig) for one in (config.optimizer, _second_optimizer(config))):
         return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
@@ -42,24 +46,40 @@ def obstacle(config: Config) -> str | None:
 
 def group_key(config: Config) -> Hashable:
     """Return a value that is equal for runs whose tensors have equal shapes and whose steps coincide."""
-    data, optimizer = config.data, config.optimizer
+    data, task = config.data, config.task
     return (
         _fixed("data", data),
         data.points_per_step,
         config.has_validation,
         _fixed("network", config.network),
-        getattr(config.network, "dropout", 0.0) > 0,
-        _fixed("task", config.task),
-        getattr(config.task, "label_smoothing", 0.0) > 0,
-        _fixed("optimizer", optimizer),
-        optimizer.clip_norm is None,
+        _fixed("task", task),
+        # Whether these are zero or absent decides which operations a step has.
+        tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),
+        getattr(task, "clip_weights", None) is None,
+        _fixed("optimizer", config.optimizer),
+        _fixed("optimizer", _second_optimizer(config)),
         (config.num_steps, config.steps_between_evaluations),
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
     )
 
 
-def _fixed(section: str, config: DataConfig | OptimizerConfig | Any) -> Hashable:
+def _second_optimizer(config: Config) -> OptimizerConfig | None:
+    return getattr(config.task, "discriminator_optimizer", None)
+
+
+def _fixed(section: str, config: Any) -> Hashable:
     """The class of a section and the settings that must be equal, as text."""
-    free = FREE[section] | ({"dropout"} if section == "network" else set())
+    if config is None:
+        return None
+    free = FREE[section]
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in free}
-    return type(config), repr(values)
+    for name, value in values.items():
+        if isinstance(value, NetworkConfig):
+            values[name] = _fixed("network", value)
+        elif isinstance(value, OptimizerConfig):
+            values[name] = None  # a second optimiser stands in the key by itself
+    if section == "network":
+        values["dropout"] = values.get("dropout", 0.0) > 0
+    if section == "optimizer":
+        values["clips"] = config.clip_norm is not None
+    return f"{type(config).__module__}.{type(config).__qualname__} {values!r}"

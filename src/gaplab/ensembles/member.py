@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gaplab.config.schema import Config
-from gaplab.metrics.gap import SplitScore
+from gaplab.tasks.optimization import DivergedError
 
 
 @dataclass(slots=True)
@@ -27,39 +27,46 @@ class Member:
     """Measurements since the validation loss was last better, as early stopping counts them."""
     lowest: float = math.inf
     stopped: bool = False
-    diverged_at: int | None = None
+    divergence: DivergedError | None = None
 
     @property
     def active(self) -> bool:
-        return not self.stopped and self.diverged_at is None
+        return not self.stopped and self.divergence is None
 
-    def record(self, step: int, scores: dict[str, SplitScore], table: dict[str, float]) -> bool:
+    def diverge(self, quantity: str, step: int) -> None:
+        """Note what was not finite, and at which step."""
+        if self.active:
+            self.divergence = DivergedError(quantity, step)
+
+    def record(self, step: int, table: dict[str, float], extras: dict[str, float]) -> bool:
         """Take in a measurement; return whether the weights are the best so far."""
         self.step = step
-        self.history[step] = table
-        self._stop_by_level(scores["train"])
-        if "val" not in scores:
+        self.history[step], self.extras[step] = table, extras
+        self._stop_by_level(table)
+        tag = self.config.task.criterion.format(split="val")
+        if tag not in table:
             return False
         # Lightning hands callbacks single-precision numbers: ties must be the same here.
-        loss = float(np.float32(scores["val"].loss))
+        loss = float(np.float32(table[tag]))
         self._stop_by_patience(loss)
         if not loss < self.best_loss:
             return False
         self.best_loss, self.best_step = loss, step
         return True
 
-    def ends_at(self, step: int, train: SplitScore) -> bool:
-        """Whether a run without early stopping is over at a step with this training score."""
-        return step >= self.config.num_steps or self._reaches_level(train)
+    def ends_at(self, step: int, loss: float, accuracy: float) -> bool:
+        """Whether a run without early stopping is over at a step, by its loss and accuracy in training."""
+        return step >= self.config.num_steps or self._reaches_level(loss, accuracy)
 
-    def _stop_by_level(self, train: SplitScore) -> None:
-        self.stopped = self.stopped or self._reaches_level(train)
+    def _stop_by_level(self, table: dict[str, float]) -> None:
+        trainer = self.config.trainer
+        if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+            reached = self._reaches_level(table["loss/train"], table["accuracy/train"])
+            self.stopped = self.stopped or reached
 
-    def _reaches_level(self, train: SplitScore) -> bool:
-        loss, accuracy = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
-        return (loss is not None and train.loss <= loss) or (
-            accuracy is not None and train.accuracy >= accuracy
-        )
+    def _reaches_level(self, loss: float, accuracy: float) -> bool:
+        lowest, highest = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
+        return (lowest is not None and loss <= lowest) or (highest is not None and accuracy >= highest)
 
     def _stop_by_patience(self, loss: float) -> None:
         patience = self.config.trainer.early_stopping_patience

@@ -154,6 +154,11 @@ def _adaptive_step(
 RULES: dict[str, Update] = {"sgd": sgd, "nesterov": nesterov, "adam": adam, "adamw": adamw}
 
 
+def select(where: Tensor, these: Params, those: Params) -> Params:
+    """Return the tensors of `these` for models where `where` (bool [K]) is true, of `those` elsewhere."""
+    return {key: torch.where(where.view(-1, *[1] * (p.dim() - 1)), p, those[key]) for key, p in these.items()}
+
+
 def update_active(
     rule: Update, params: Params, grads: Params, state: OptimizerState, hyper: Hyper, active: Tensor | None
 ) -> tuple[Params, OptimizerState]:
@@ -161,16 +166,9 @@ def update_active(
 
     A selection rather than a product with the mask, so that a diverged model's NaN cannot reach what is kept.
     """
-
     if active is None:
         return rule(params, grads, state, hyper)
-
-    def choose(after: Params, before: Params) -> Params:
-        return {
-            key: torch.where(active.view(-1, *[1] * (p.dim() - 1)), p, before[key])
-            for key, p in after.items()
-        }
-
     new, after = rule(params, grads, state, hyper)
-    buffers = {name: choose(buffer, state.buffers[name]) for name, buffer in after.buffers.items()}
-    return choose(new, params), OptimizerState(torch.where(active, after.steps, state.steps), buffers)
+    buffers = {name: select(active, buffer, state.buffers[name]) for name, buffer in after.buffers.items()}
+    steps = torch.where(active, after.steps, state.steps)
+    return select(active, new, params), OptimizerState(steps, buffers)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 
 from gaplab.data.datamodule import Split
+from gaplab.ensembles.classification import Score
 from gaplab.ensembles.optimizers import Params
-from gaplab.ensembles.problem import Score
 from gaplab.metrics.gap import SplitScore
 
 SCORED_AT_ONCE = 4_096

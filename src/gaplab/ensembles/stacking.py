@@ -15,6 +15,16 @@ def stack(dictionaries: Sequence[Params], width: int) -> Params:
     return {name: torch.stack([one[name] for one in whole]) for name in whole[0]}
 
 
+def fill(values: Tensor, width: int) -> Tensor:
+    """Repeat the first of K values until there are `width`."""
+    return torch.cat([values, values[:1].expand(width - len(values), *values.shape[1:])])
+
+
+def moved(tensors: Params, device: torch.device) -> Params:
+    """Return a dictionary with its tensors on a device."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
 def unstack(stacked: Params, index: int) -> Params:
     """Return copies of the tensors of one model."""
     return {name: tensor[index].clone() for name, tensor in stacked.items()}
@@ -57,3 +67,8 @@ def stacked_state(
                 if moment is not None:
                     buffer[name][index] = moment.to(buffer[name])
     return start
+
+
+def rows_of(stacked: Params, rows: Tensor) -> Params:
+    """Return the tensors of some models, still stacked."""
+    return {name: tensor[rows] for name, tensor in stacked.items()}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gaplab.metrics.gap import (
     SplitScore,
+    effective_parameters,
     gap_standard_error,
     generalization_gap,
     hoeffding_radius,
@@ -27,7 +28,8 @@ def scorecard(
     Returns:
         ``loss/<split>``, ``accuracy/<split>``, ``gap/loss`` (test - train) with its standard error
         ``gap/loss_error``, ``gap/accuracy`` (train - test) with the Hoeffding radius of the test accuracy
-        ``gap/accuracy_error``, and ``scale/sqrt_params_over_points``, which is not a bound.
+        ``gap/accuracy_error``, ``gap/effective_parameters``, the N for which sqrt(N/m) would be the gap of
+        the accuracy, and ``scale/sqrt_params_over_points``, which is not a bound.
     """
     train, test = scores["train"], scores["test"]
     table = {f"loss/{name}": score.loss for name, score in scores.items()}
@@ -40,5 +42,6 @@ def scorecard(
     )
     table["gap/accuracy"] = generalization_gap(train.accuracy, test.accuracy, higher_is_better=True)
     table["gap/accuracy_error"] = hoeffding_radius(test.num_points, DELTA)
+    table["gap/effective_parameters"] = effective_parameters(table["gap/accuracy"], train.num_points)
     table["scale/sqrt_params_over_points"] = sqrt_params_over_points(num_parameters, train.num_points)
     return table

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 
 def pack_samples(points: Tensor, pack: int) -> Tensor:
@@ -24,12 +23,13 @@ def with_label_embedding(inputs: Tensor, labels: Tensor, embedding: Tensor) -> T
     """Inputs [P, F] beside the embedding of their labels: [P, F + E].
 
     `embedding` [C, E] has one row per class: trained weights, or the identity for one-hot labels. Rows are
-    picked by a product with the one-hot labels, which `torch.func.vmap` batches over models. Negative or too
-    large labels raise from `one_hot`.
+    picked by a product with the one-hot labels, which `torch.func.vmap` batches over models; `one_hot` itself
+    looks at the largest label, which `vmap` of `grad` refuses. A label that is no class has a row of zeros.
     """
     if labels.shape != inputs.shape[:1]:
         raise ValueError(
             f"labels must hold one class per input, shape [{len(inputs)}]; got {list(labels.shape)}"
         )
-    chosen = one_hot(labels, len(embedding)).to(embedding.dtype) @ embedding
+    classes = torch.arange(len(embedding), device=labels.device)
+    chosen = (labels[:, None] == classes).to(embedding.dtype) @ embedding
     return torch.cat([inputs, chosen], dim=1)

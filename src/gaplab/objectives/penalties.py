@@ -40,14 +40,15 @@ def zero_centred_penalty(gradients: Tensor) -> Tensor:
     return 0.5 * gradients.square().sum(dim=1).mean()
 
 
-def one_centred_penalty(gradients: Tensor) -> Tensor:
-    """Mean of (‖∇D‖ − 1)². Its own gradient at ‖∇D‖ = 0 is taken as 0 instead of NaN."""
+def one_centred_penalty(gradients: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of (‖∇D‖ − 1)², possibly weighted [P]. Its own gradient at ‖∇D‖ = 0 is taken as 0, not NaN."""
     squared = gradients.square().sum(dim=1)
     flat = squared == 0
     norms = torch.where(
         flat, torch.zeros_like(squared), torch.where(flat, torch.ones_like(squared), squared).sqrt()
     )
-    return (norms - 1).square().mean()
+    deviations = (norms - 1).square()
+    return (deviations if weights is None else weights * deviations).mean()
 
 
 def r1_penalty(discriminator: Discriminator, real_points: Tensor) -> Tensor:
@@ -67,11 +68,16 @@ def r2_penalty(discriminator: Discriminator, fake_points: Tensor) -> Tensor:
 
 
 def gradient_norm_penalty(
-    discriminator: Discriminator, real_points: Tensor, fake_points: Tensor, mixing: Tensor
+    discriminator: Discriminator,
+    real_points: Tensor,
+    fake_points: Tensor,
+    mixing: Tensor,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """WGAN-GP's penalty E(‖∇D(x̂)‖ − 1)² at x̂ = u·real + (1 − u)·fake; add λ times it.
 
     `mixing` holds one u in [0, 1] per pair, [P, 1], drawn by the caller: randomness stays outside.
+    `weights` [P] of the pairs, if they do not count alike.
     Source: Gulrajani et al. 2017, equation 3.
     """
     if real_points.shape != fake_points.shape:
@@ -80,7 +86,7 @@ def gradient_norm_penalty(
             f"got {list(real_points.shape)} and {list(fake_points.shape)}"
         )
     between = mixing * real_points + (1 - mixing) * fake_points.detach()
-    return one_centred_penalty(scores_and_gradients(discriminator, between)[1])
+    return one_centred_penalty(scores_and_gradients(discriminator, between)[1], weights)
 
 
 def clipped_weights(parameters: Mapping[str, Tensor], limit: float) -> dict[str, Tensor]:

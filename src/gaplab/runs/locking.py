@@ -1,5 +1,6 @@
 """One live run a directory: a lock that ends with the process that holds it, however that ends."""
 
+import atexit
 import fcntl
 import os
 import socket
@@ -60,3 +61,12 @@ def unlock(path: Path) -> None:
     file = _held.pop(path.resolve(), None)
     if file is not None:
         file.close()
+
+
+def unlock_all() -> None:
+    """Let go of all directories that this process holds, as its end would do."""
+    for path in list(_held):
+        unlock(path)
+
+
+atexit.register(unlock_all)

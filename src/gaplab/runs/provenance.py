@@ -27,7 +27,8 @@ def provenance() -> dict[str, Any]:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in PACKAGES}
+    # Only torch itself knows the kind of its build, such as +cpu.
+    return {name: version(name) for name in PACKAGES} | {"torch": str(torch.__version__)}
 
 
 @functools.cache

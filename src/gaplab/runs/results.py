@@ -52,7 +52,7 @@ class Result:
     bounds: list[Bound] = field(default_factory=list)
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
-    """Bounds and capacity measures of the last weights, a number a tag."""
+    """Bounds, scales and capacity measures of the last weights, a number a tag."""
 
     @property
     def objective(self) -> float:
@@ -132,12 +132,13 @@ def _print_splits(result: Result, console: Console) -> None:
             f"{' (vacuous)' if bound.vacuous else ''}.",
             highlight=False,
         )
-    capacity = {tag: value for tag, value in result.measures.items() if tag.startswith("capacity/")}
-    if capacity:
-        measures = Table("capacity of the last weights", "value")
-        for tag, value in capacity.items():
-            measures.add_row(tag.removeprefix("capacity/"), f"{value:.5g}")
-        console.print(measures)
+    for kind, title in (("scale/", "further scales of the gap (not bounds)"), ("capacity/", "capacity")):
+        found = {tag: value for tag, value in result.measures.items() if tag.startswith(kind)}
+        if found:
+            measures = Table(f"{title}, last weights", "value")
+            for tag, value in found.items():
+                measures.add_row(tag.removeprefix(kind), f"{value:.5g}")
+            console.print(measures)
 
 
 _BOUNDED = {"gap": "error - training error", "risk": "error of a noisy copy"}

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import math
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from gaplab.tasks.generation_phases import (
     draw_latents,
     generator_loss,
     move_average,
+    penalties_of,
     penalty_factor,
 )
 from gaplab.tasks.generation_scores import LawScores, discriminator_scores
@@ -129,7 +129,7 @@ class AdversarialTask(Task):
             real,
             fake,
             mixing=mixing[first : first + len(real)].to(real),
-            penalty_factor=penalty_factor(self.config, batch.step, self.num_steps),
+            penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
         )
         return loss * (len(batch.points) / batch.whole_size)
 
@@ -140,19 +140,20 @@ class AdversarialTask(Task):
 
     def training_step(self, block: list[Batch], batch_idx: int) -> None:
         """Take a step of the discriminator for each batch of the block, and the generator's when due."""
-        losses: dict[str, list[Tensor]] = {"discriminator": [], "generator": []}
+        noted: dict[str, list[tuple[int, Tensor]]] = {"discriminator": [], "generator": []}
         for batch in block:
-            losses["discriminator"].append(self.step_discriminator(batch))
+            noted["discriminator"].append((batch.step, self.step_discriminator(batch)))
             if (batch.step + 1) % self.config.discriminator_steps == 0:
-                losses["generator"].append(self.step_generator(batch))
+                noted["generator"].append((batch.step, self.step_generator(batch)))
         count_steps(self.trainer, len(block))
         self.block_losses = {}
-        for player, values in losses.items():
-            if values:
-                mean = float(torch.stack(values).mean())
-                self.block_losses[f"loss/{player}_batch"] = mean
-                if not math.isfinite(mean):
-                    raise DivergedError(f"the {player}'s loss", block[-1].step)
+        for player, pairs in noted.items():
+            if pairs:
+                losses = torch.stack([loss for _, loss in pairs])
+                self.block_losses[f"loss/{player}_batch"] = float(losses.mean())
+                broken = losses.isfinite().logical_not().nonzero()
+                if len(broken) > 0:
+                    raise DivergedError(f"the {player}'s loss", pairs[int(broken[0])][0])
 
     def step_discriminator(self, batch: Batch) -> Tensor:
         loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
@@ -219,32 +220,31 @@ class AdversarialTask(Task):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Nothing: a measurement compares whole point sets, and every process makes the same one."""
 
-    @torch.no_grad()
     def on_validation_epoch_end(self) -> None:
-        """Measure: quickly during training, with the slow tests at the end.
+        """Measure: quickly during training, with the slow tests at the end."""
+        data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        thorough = self.trainer.state.fn != "fit"
+        self._table = self.measure(data, self.trainer.global_step, thorough=thorough)
+        if "val" in data.splits:
+            tag = self.criterion.format(split="val")
+            self.log(tag, self._table[tag], logger=False)
+
+    @torch.no_grad()
+    def measure(self, data: PointDataModule, step: int, *, thorough: bool) -> dict[str, float]:
+        """Return the scores of fresh samples and of the discriminator, with the slow tests if ``thorough``.
 
         Raises:
             DivergedError: If the generator draws anything but finite points.
         """
-        data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        thorough, stream = (False, "progress") if self.trainer.state.fn == "fit" else (True, "final")
         count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
-        points, labels = self.draw_samples(count, data.splits["train"], stream)
+        points, labels = self.draw_samples(count, data.splits["train"], "final" if thorough else "progress")
         if not points.isfinite().all():
-            raise DivergedError("a generated point", self.trainer.global_step)
+            raise DivergedError("a generated point", step)
         if not self._collapsed:
-            self._collapsed = warn_of_collapse(points, self.scale)
-        self._table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
+            self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
+        table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
-        self._table |= discriminator_scores(
-            self.config,
-            self.generator,
-            self.discriminate,
-            self.scale,
-            data.splits,
-            pool,
-            None if thorough else OPPONENTS,
+        most, config = None if thorough else OPPONENTS, self.config
+        return table | discriminator_scores(
+            config, self.generator, self.discriminate, self.scale, data.splits, pool, most
         )
-        if "val" in data.splits:
-            tag = self.criterion.format(split="val")
-            self.log(tag, self._table[tag], logger=False)

@@ -75,13 +75,17 @@ class Judge:
         return score(points, labels, "generated") | self.ceilings[thorough]
 
 
-def warn_of_collapse(points: Tensor, scale: Tensor) -> bool:
-    """Warn if all samples [n, D] are one point, as far as the data's spread ``scale`` is concerned."""
+def warn_of_collapse(points: Tensor, scale: Tensor, run_name: str = "") -> bool:
+    """Warn if all samples [n, D] are one point, as far as the data's spread ``scale`` is concerned.
+
+    ``run_name`` says which of many runs it is; it is empty for a run alone.
+    """
     spread = float(points.std(dim=0).max() / scale)
     if spread >= COLLAPSED_SPREAD:
         return False
+    subject = f"mode collapse of {run_name}" if run_name else "mode collapse"
     warnings.warn(
-        f"mode collapse: the standard deviation of {len(points)} samples is {spread:.2g} of the data's (less "
+        f"{subject}: the standard deviation of {len(points)} samples is {spread:.2g} of the data's (less "
         f"than {COLLAPSED_SPREAD} counts as one point). Raise task.r1 and task.r2, use "
         "task.loss=relativistic, or lower optimizer.lr.",
         stacklevel=2,

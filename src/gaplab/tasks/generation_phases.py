@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gaplab.config.generation import GenerationConfig, LatentLaw
 from gaplab.networks.conditioning import pack_samples, with_label_embedding
-from gaplab.objectives.adversarial import ADVERSARIAL_LOSSES
+from gaplab.objectives.adversarial import ADVERSARIAL_LOSSES, ScoreLoss
 from gaplab.objectives.penalties import (
     clipped_weights,
     flat_scores,
@@ -68,6 +69,21 @@ def draw_latents(config: GenerationConfig, num_points: int, generator: torch.Gen
             return uniform * 2 - 1
 
 
+class Penalties(NamedTuple):
+    """Weights of the penalties: numbers, or scalar tensors where each of many models has its own."""
+
+    r1: Any
+    r2: Any
+    gradient_penalty: Any
+    factor: Any = 1.0
+    """Factor on the three weights."""
+
+
+def penalties_of(config: GenerationConfig, factor: float = 1.0) -> Penalties:
+    """Return the weights that a configuration names."""
+    return Penalties(config.r1, config.r2, config.gradient_penalty, factor)
+
+
 def penalty_factor(config: GenerationConfig, step: int, num_steps: int) -> float:
     """Return what the penalties' weights are multiplied by at a step counted from 0."""
     progress = 0.5 * (1.0 - math.cos(math.pi * min(step / num_steps, 1.0)))
@@ -80,49 +96,74 @@ def discriminator_loss(
     real: Tensor,
     fake: Tensor,
     *,
-    mixing: Tensor,
-    penalty_factor: float = 1.0,
+    mixing: Tensor | None = None,
+    penalties: Penalties | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Return the discriminator's loss with its penalties, a mean over packs.
 
     Args:
-        config: Names the loss and weighs the penalties.
+        config: Names the loss, and says which penalties there are.
         discriminate: Scores of packs; it is called with real and generated packs together, in this order.
         real: Packs of real points [Q, pack * D].
         fake: Packs of generated points of the same shape; no gradient reaches them.
         mixing: Numbers in [0, 1], [Q, 1], that place the points of ``gradient_penalty``.
-        penalty_factor: Factor on the three weights.
+        penalties: Weights of the penalties; None for those of ``config``.
+        weights: Weights [Q] of the packs, of mean 1; None if all count alike.
     """
     both, count = torch.cat([real, fake.detach()]), len(real)
+    weighted = penalties_of(config) if penalties is None else penalties
     penalty = torch.zeros((), dtype=real.dtype, device=real.device)
     if config.r1 or config.r2:
         scores, gradients = scores_and_gradients(discriminate, both)
-        penalty = config.r1 * zero_centred_penalty(gradients[:count])
-        penalty = penalty + config.r2 * zero_centred_penalty(gradients[count:])
+        of_real, of_fake = gradients[:count], gradients[count:]
+        if weights is not None:
+            of_real, of_fake = (weights.sqrt()[:, None] * part for part in (of_real, of_fake))
+        penalty = weighted.r1 * zero_centred_penalty(of_real)
+        penalty = penalty + weighted.r2 * zero_centred_penalty(of_fake)
     else:
         scores = discriminate(both)
     if config.gradient_penalty:
-        between = gradient_norm_penalty(discriminate, real, fake, mixing)
-        penalty = penalty + config.gradient_penalty * between
-    loss = ADVERSARIAL_LOSSES[config.loss].discriminator(scores[:count], scores[count:])
-    return loss + penalty_factor * penalty
+        assert mixing is not None, "the caller draws it where there is a gradient penalty"
+        between = gradient_norm_penalty(discriminate, real, fake, mixing, weights)
+        penalty = penalty + weighted.gradient_penalty * between
+    loss = mean_loss(ADVERSARIAL_LOSSES[config.loss].discriminator, scores[:count], scores[count:], weights)
+    return loss + weighted.factor * penalty
 
 
 def generator_loss(
-    config: GenerationConfig, discriminate: Discriminate, real: Tensor, fake: Tensor
+    config: GenerationConfig,
+    discriminate: Discriminate,
+    real: Tensor,
+    fake: Tensor,
+    *,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Return the generator's loss, a mean over packs; only a relativistic one looks at the real packs."""
-    scores = discriminate(torch.cat([real, fake]))
-    return ADVERSARIAL_LOSSES[config.loss].generator(scores[: len(real)].detach(), scores[len(real) :])
+    """Return the generator's loss, a mean over packs; only a relativistic one looks at the real packs.
+
+    ``weights`` [Q] are those of the packs, of mean 1; None if all count alike.
+    """
+    real_scores = discriminate(real).detach()
+    return mean_loss(ADVERSARIAL_LOSSES[config.loss].generator, real_scores, discriminate(fake), weights)
+
+
+def mean_loss(loss: ScoreLoss, real_scores: Tensor, fake_scores: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the mean loss over pairs of scores [Q], weighted if they do not count alike."""
+    if weights is None:
+        return loss(real_scores, fake_scores)
+    each: Tensor = torch.vmap(loss)(real_scores[:, None], fake_scores[:, None])
+    return (weights * each).mean()
+
+
+def weight_of_past(ema: float, step: int) -> float:
+    """Return ``ema``, or less in the beginning: (step + 1) / (step + 10) at a step counted from 0."""
+    return min(ema, (step + 1) / (step + 10))
 
 
 @torch.no_grad()
 def move_average(average: nn.Module, network: nn.Module, ema: float, step: int) -> None:
-    """Move an average of a network's weights towards them after its ``step``-th step, counted from 0.
-
-    The weight of the past is ``ema``, and less in the beginning: (step + 1) / (step + 10).
-    """
-    past = min(ema, (step + 1) / (step + 10))
+    """Move an average of a network's weights towards them after its ``step``-th step, counted from 0."""
+    past = weight_of_past(ema, step)
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - past)
     for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):

@@ -25,6 +25,8 @@ class Task(LightningModule):
         """Mean loss of the latest block of steps, a value a tag."""
         self.scores: dict[str, SplitScore] = {}
         """Scores of the splits at the latest measurement."""
+        self.run_name = ""
+        """What warnings call the run where it is one of many; empty for a run alone."""
 
     @abstractmethod
     def scorecard(self) -> dict[str, float]:

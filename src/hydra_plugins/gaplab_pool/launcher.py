@@ -18,14 +18,13 @@ from omegaconf import DictConfig
 from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
 from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import PoolConfig
-from gaplab.config.jobs import Job, freeze, jobs_of_launcher
-from gaplab.config.trainer import Accelerator
+from gaplab.config.frozen_jobs import freeze
+from gaplab.config.jobs import Job, jobs_of_launcher
+from gaplab.config.sweeps import worst_objective
 from gaplab.exits import refuse
+from gaplab.runs.shares import Share, cpu_shares, gpu_shares, own_cpus
 
 ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConfig, provider="gaplab")
-
-Share = dict[str, str]
-"""Environment variables that give a job its part of the machine."""
 
 
 class PoolLauncher(Launcher):
@@ -53,7 +52,7 @@ class PoolLauncher(Launcher):
             while running or (waiting and not NOTED.number):
                 while free and waiting and not NOTED.number:
                     number, job = waiting.pop()
-                    freeze(job, folder / f"{number}.yaml")
+                    freeze([job], folder / f"{number}.json")
                     share = free.pop()
                     running[number] = _start(folder, number, share), share
                 if NOTED.number != passed_on:
@@ -68,33 +67,21 @@ class PoolLauncher(Launcher):
                         f"#{number} {jobs[number].path.name}: {_ending(process.returncode, folder, number)}"
                     )
             if NOTED.number:
-                raise Preempted(NOTED.number, 0)
-        return [_returned(job, words) for job, words in zip(jobs, job_overrides, strict=True)]
+                raise Preempted(NOTED.number)
+        worst = worst_objective(self.config.hydra.sweeper)
+        return [_returned(job, words, worst) for job, words in zip(jobs, job_overrides, strict=True)]
 
 
 def shares(job: Job, number: int | None) -> list[Share]:
     """Cut the machine into parts, one for each job that runs at the same time."""
-    if job.composed.config.trainer.accelerator in (Accelerator.auto, Accelerator.gpu):
-        import torch
-
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-        gpus = gpus if torch.cuda.is_available() else []
-        count = min(number or len(gpus), len(gpus))
-        if count:
-            return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[i::count])} for i in range(count)]
-    cpus = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
-    )
-    count = number or max(1, len(cpus) // job.processes_per_node)
-    parts = [cpus[i::count] or [cpus[i % len(cpus)]] for i in range(count)]
-    return [{"GAPLAB_CPUS": ",".join(map(str, part))} for part in parts]
+    gpus = gpu_shares(number, job.composed.config.trainer.accelerator)
+    return gpus or cpu_shares(number or max(1, len(own_cpus()) // job.processes_per_node))
 
 
 def _start(folder: Path, number: int, share: Share) -> "subprocess.Popen[bytes]":
     with (folder / f"{number}.txt").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "gaplab.job", "--with-parent", str(folder / f"{number}.yaml")],
+            [sys.executable, "-m", "gaplab.job", "--with-parent", str(folder / f"{number}.json")],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -107,10 +94,10 @@ def _ending(code: int, folder: Path, number: int) -> str:
     return "finished" if code == 0 else f"ended with exit code {code}; see {folder / f'{number}.txt'}"
 
 
-def _returned(job: Job, words: Sequence[str]) -> JobReturn:
+def _returned(job: Job, words: Sequence[str], worst: float) -> JobReturn:
     answer = JobReturn(overrides=list(words), status=JobStatus.COMPLETED)
     try:
         answer.return_value = float(json.loads((job.path / "result.json").read_text())["objective"])
     except (OSError, ValueError):
-        answer.return_value = float("nan")  # as for a job of Hydra's own launcher that fails
+        answer.return_value = worst
     return answer

@@ -15,8 +15,10 @@ from omegaconf import DictConfig
 
 from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import SlurmConfig
-from gaplab.config.jobs import Job, freeze, is_finished, jobs_of_launcher
+from gaplab.config.frozen_jobs import freeze
+from gaplab.config.jobs import Job, is_finished, jobs_of_launcher
 from gaplab.exits import refuse
+from hydra_plugins.gaplab_slurm.packing import pack
 from hydra_plugins.gaplab_slurm.script import batch_script
 
 ConfigStore.instance().store(group="hydra/launcher", name="slurm", node=SlurmConfig, provider="gaplab")
@@ -35,6 +37,11 @@ class SlurmLauncher(Launcher):
         """Submit an array for each shape of jobs (nodes and processes)."""
         try:
             site = SlurmConfig(**self.settings)
+            if "direction" in self.config.hydra.sweeper:
+                raise ConfigError(
+                    "hydra/launcher: expected one that waits for the objectives which this sweeper needs, but "
+                    "got slurm, which only submits. Use vectorized or pool inside one job."
+                )
             jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
             waiting = [job for job in jobs if not is_finished(job)]
             if len(waiting) < len(jobs):
@@ -52,7 +59,7 @@ def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
     Raises:
         ConfigError: If there is no SLURM, or it refuses.
     """
-    tasks = [jobs[i : i + site.jobs_per_task] for i in range(0, len(jobs), site.jobs_per_task)]
+    tasks = pack(jobs, site.most_jobs_per_task, by_group=site.vectorized)
     script = batch_script(site, jobs[0], len(tasks), folder)
     if site.dry_run:
         print(script)
@@ -63,9 +70,7 @@ def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
             "login node, or look at the script with hydra.launcher.dry_run=true."
         )
     for number, task in enumerate(tasks):
-        shutil.rmtree(folder / str(number), ignore_errors=True)
-        for position, job in enumerate(task):
-            freeze(job, folder / str(number) / f"{position:05}.yaml")
+        freeze(task, folder / f"{number}.json")
     (folder / "batch.sh").write_text(script)
     answer = subprocess.run(
         ["sbatch", "--parsable", str(folder / "batch.sh")], capture_output=True, text=True
@@ -76,6 +81,8 @@ def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
         )
     array = answer.stdout.strip().split(";")[0]
     print(f"Submitted {len(jobs)} jobs as {array}_[0-{len(tasks) - 1}]; scancel {array} ends them.")
+    if site.vectorized:
+        print(f"Each task trains up to {max(map(len, tasks))} of them as stacked models.")
     print(f"Follow: tail -F {folder}/*.txt")
     print(f"Runs: {jobs[0].path.parent}")
 

@@ -15,7 +15,7 @@ def batch_script(site: SlurmConfig, job: Job, num_tasks: int, folder: Path) -> s
     Args:
         site: The site's settings.
         job: Any of the jobs; all need equally many nodes and processes.
-        num_tasks: Array tasks; task i runs the frozen jobs in ``folder/i``.
+        num_tasks: Array tasks; task i runs the frozen jobs in ``folder/i.json``.
         folder: Absolute path.
     """
     gpus = site.gpus and job.composed.config.trainer.accelerator is not Accelerator.cpu
@@ -40,6 +40,6 @@ def batch_script(site: SlurmConfig, job: Job, num_tasks: int, folder: Path) -> s
     lines += ["#SBATCH --open-mode=append", "#SBATCH --requeue"]
     lines += [f"#SBATCH {option}" for option in site.options]
     command = ["srun", "--kill-on-bad-exit=1", f"--cpus-per-task={site.cpus_per_process}"]
-    command += [sys.executable, "-m", "gaplab.job"]
-    place = f"{shlex.quote(str(folder))}/$SLURM_ARRAY_TASK_ID"
+    command += [sys.executable, "-m", "gaplab.job", *(["--vectorized"] if site.vectorized else [])]
+    place = f"{shlex.quote(str(folder))}/$SLURM_ARRAY_TASK_ID.json"
     return "\n".join(["#!/bin/bash", *lines, *site.setup, f"{shlex.join(command)} {place}", ""])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 
-from hydra_plugins.gaplab_vectorized.launcher import VectorizedLauncher
+CHECKING_LAUNCHERS = ("PoolLauncher", "SlurmLauncher", "VectorizedLauncher")
+"""Launchers that check all jobs before they start the first; known by name, not to load all of them."""
 
 
 @dataclass
@@ -25,5 +26,5 @@ class GridSweeper(BasicSweeper):
     """All combinations of the swept values."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        if not isinstance(self.launcher, VectorizedLauncher):
+        if type(self.launcher).__name__ not in CHECKING_LAUNCHERS:
             super().validate_batch_is_legal(batch)

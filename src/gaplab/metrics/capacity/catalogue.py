@@ -56,4 +56,7 @@ MEASURES: dict[str, Measure] = {
         "curvature", "Σ λ_i/(λ_i + α)", "MacKay 1992; Maddox, Benton and Wilson 2020"
     ),
     "takeuchi_trace": Measure("curvature", "tr((H₊ + αI)⁻¹C)", "Takeuchi 1976; Thomas et al. 2020"),
+    "local_learning_coefficient": Measure(
+        "singular", "mβ·(E[L(w)] − L(w*)), β = 1/ln m", "Lau, Furman, Wang, Murfet and Wei 2023"
+    ),
 }

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
+from torch.nn.functional import cross_entropy
 
-from gaplab.metrics.capacity.curvature import curvature_measures
+from gaplab.metrics.capacity.curvature import curvature_measures, flatten_parameters
 from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
+from gaplab.metrics.capacity.learning_coefficient import local_learning_coefficient
 from gaplab.metrics.capacity.margins import reached_margin, tenth_percentile_margin
 from gaplab.metrics.capacity.norms import (
     log_layer_product,
@@ -102,13 +104,15 @@ def capacity_measures(
     generator: torch.Generator,
     num_draws: int = 10,
     max_hessian_parameters: int = 2000,
+    num_langevin_steps: int = 1000,
 ) -> dict[str, float]:
     """Every measure of `catalogue.MEASURES` for a trained network on its training set.
 
     `initial_parameters` hold the parameters before training, by name; `points` [m, D], `labels` [m]; the
     generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
     mode. The family "curvature" is left out when the network has more than `max_hessian_parameters`
-    parameters. Measures over a margin are infinite when a tenth of the training points is misclassified.
+    parameters; "singular" samples for `num_langevin_steps`, and is left out at 0. Measures over
+    a margin are infinite when a tenth of the training points is misclassified.
     """
     forward, names = functional_forward(network), weight_names(network)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
@@ -119,7 +123,18 @@ def capacity_measures(
     if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
         double = functional_forward(copy.deepcopy(network).double())  # its buffers too
         measures |= curvature_measures(double, parameters, points, labels)
-    return {name: value.item() for name, value in measures.items()}
+    table = {name: value.item() for name, value in measures.items()}
+    if len(points) > 1 and num_langevin_steps > 0:  # its temperature is 1/ln m
+        center, unflatten = flatten_parameters(parameters)
+        table["local_learning_coefficient"] = local_learning_coefficient(
+            lambda vector: cross_entropy(forward(unflatten(vector), points), labels),
+            center,
+            len(points),
+            generator=generator,
+            num_steps=num_langevin_steps,
+            num_burn_in=num_langevin_steps // 2,
+        )
+    return table
 
 
 def stacked_capacity_measures(
@@ -133,7 +148,7 @@ def stacked_capacity_measures(
     num_draws: int = 10,
     chunk_size: int | None = None,
 ) -> dict[str, Tensor]:
-    """The measures of K networks of equal shape as tensors [K], all but the curvature family.
+    """The measures of K networks of equal shape as tensors [K], without the families curvature and singular.
 
     `parameters` and `initial_parameters` are stacked [K, ...] (torch.func.stack_module_state); each network
     has its own training set, `points` [K, m, D] and `labels` [K, m]. All share the same noise draws;

@@ -1,0 +1,212 @@
+"""How the runs of a sweep are put into groups and cut into portions that a process trains at once."""
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from gaplab.config.checks import ConfigError
+from gaplab.config.generation import GenerationConfig
+from gaplab.config.schema import Config
+from gaplab.ensembles.compilation import has_compiler, pays, pays_for_gans
+from gaplab.ensembles.grouping import group_key, obstacle
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.directory import read_json
+from gaplab.runs.locking import unlock
+from gaplab.runs.opening import Plan
+
+DEFAULT_WIDTH = {"cpu": 64, "cuda": 1_024}
+"""Models of a chunk: as many as the cache of a CPU holds, or as a GPU needs to be busy."""
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """One plan and where its objective goes."""
+
+    number: int
+    plan: Plan
+    step: int = 0
+    """Steps that an earlier attempt has taken."""
+
+    @property
+    def work(self) -> int:
+        """Steps that are left."""
+        return self.plan.composed.config.num_steps - self.step
+
+
+@dataclass(slots=True, kw_only=True)
+class Portion:
+    """Runs that a process trains at once: a chunk of a group, or a single run."""
+
+    jobs: list[Job]
+    group: int = 0
+    """Portions of a group can share what was compiled."""
+    width: int = 1
+    """Models to compute with; at least the number of jobs."""
+    compile: bool = False
+    alone: bool = False
+
+    @property
+    def work(self) -> int:
+        return sum(job.work for job in self.jobs)
+
+
+def sort_plans(
+    plans: Sequence[Plan], objectives: list[float]
+) -> tuple[list[list[Job]], dict[str, list[Job]]]:
+    """Return the groups that train together, and the jobs that train alone by the reason for it.
+
+    The objectives of finished plans are filled in.
+    """
+    groups: dict[Hashable, list[Job]] = defaultdict(list)
+    alone: dict[str, list[Job]] = defaultdict(list)
+    for number, plan in enumerate(plans):
+        config = plan.composed.config
+        if plan.finished:
+            unlock(plan.path)
+            objectives[number] = float(read_json(plan.path / "result.json")["objective"])
+        elif reason := obstacle(config):
+            alone[reason].append(Job(number, plan))
+        else:
+            step = 0 if plan.checkpoint is None else int(read_checkpoint(plan.checkpoint)["global_step"])
+            groups[group_key(config), step].append(Job(number, plan, step))
+    return list(groups.values()), alone
+
+
+def cut_groups(
+    groups: Sequence[Sequence[Job]],
+    *,
+    max_models: int | None = None,
+    compile: bool | None = None,
+    processes: int = 1,
+    say: Say = print,
+) -> list[Portion]:
+    """Cut groups into chunks for some processes, and say what there is.
+
+    Args:
+        groups: Jobs whose tensors have equal shapes.
+        max_models: Most models of a chunk; None: what suits the device.
+        compile: Whether to compile; None: where that saves time.
+        processes: Those that share the memory and the work.
+        say: Where a sentence for every group goes.
+
+    Raises:
+        ConfigError: If the memory does not hold one model for each process.
+    """
+    portions: list[Portion] = []
+    work = sum(job.work for group in groups for job in group)
+    for number, jobs in enumerate(groups):
+        config = jobs[0].plan.composed.config
+        limit = chunk_width(config, max_models, processes)
+        share = processes * sum(job.work for job in jobs) / max(work, 1)
+        count = num_chunks(len(jobs), limit, max(1, math.ceil(share - 1e-9)))
+        width = -(-len(jobs) // count)
+        compiles = worth_compiling(jobs) if compile is None else compile
+        for begin in range(0, len(jobs), width):
+            part = list(jobs[begin : begin + width])
+            portions.append(Portion(jobs=part, group=number, width=width, compile=compiles))
+        say(
+            f"Group {number + 1} of {len(groups)}: {len(jobs)} models in chunks of {width}, about "
+            f"{readable_bytes(model_bytes(config))} each and {readable_bytes(width * model_bytes(config))} a chunk"
+            f"{', compiled' if compiles else ''}."
+        )
+    return portions
+
+
+def cut_alone(alone: Mapping[str, Sequence[Job]], num_runs: int, say: Say = print) -> list[Portion]:
+    """Return a portion for every run that trains by itself, and say why they do."""
+    for reason, jobs in alone.items():
+        say(f"Training {len(jobs)} of {num_runs} runs one by one: {reason}.")
+    return [Portion(jobs=[job], alone=True) for jobs in alone.values() for job in jobs]
+
+
+def num_chunks(num_models: int, limit: int, processes: int) -> int:
+    """Return into how many chunks of at most ``limit`` models to cut a group for some processes.
+
+    >>> num_chunks(130, 64, 1), num_chunks(130, 64, 2), num_chunks(3, 64, 8)
+    (3, 4, 3)
+    """
+    return min(num_models, -(-math.ceil(num_models / limit) // processes) * processes)
+
+
+def chunk_width(config: Config, max_models: int | None, processes: int = 1) -> int:
+    """Return how many models of a configuration each of some processes may stack.
+
+    Raises:
+        ConfigError: If the memory does not hold one.
+    """
+    device = device_of(config)
+    fits = int(0.5 * free_memory(device) / processes_per_device(device, processes) / model_bytes(config))
+    if fits < 1:
+        raise ConfigError(
+            f"data.num_test_points: expected runs that fit into memory, but one model needs "
+            f"{readable_bytes(model_bytes(config))}. Lower it, or data.num_points or network.widths."
+        )
+    return min(max_models or DEFAULT_WIDTH[device], fits)
+
+
+def processes_per_device(device: str, processes: int) -> int:
+    """Return how many of some processes share a memory."""
+    return processes if device == "cpu" else -(-processes // max(1, torch.cuda.device_count()))
+
+
+def device_of(config: Config) -> str:
+    """Return the kind of device that a run trains on."""
+    return "cuda" if torch.cuda.is_available() and str(config.trainer.accelerator) != "cpu" else "cpu"
+
+
+def worth_compiling(jobs: Sequence[Job]) -> bool:
+    """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
+    config = jobs[0].plan.composed.config
+    data, steps = config.data, jobs[0].work
+    if not has_compiler(torch.device(device_of(config))):
+        return False
+    if isinstance(config.task, GenerationConfig):
+        return pays_for_gans(len(jobs) * steps, data.points_per_step)
+    points = data.num_points + data.num_val_points + data.num_test_points
+    scored = points * -(-steps // config.steps_between_evaluations)
+    return pays(len(jobs) * steps, len(jobs) * scored)
+
+
+def model_bytes(config: Config) -> int:
+    """Estimate the memory of one stacked model: its points twice, weights with moments, activations."""
+    scalar = 8 if config.trainer.precision == "64-true" else 4
+    data = config.data
+    num_points = data.num_points + data.num_val_points + data.num_test_points
+    points = 2 * num_points * (scalar * (2 + data.noise_dimensions) + 9)
+    task, networks, at_once = config.task, [config.network], max(data.points_per_step, 2_048)
+    if isinstance(task, GenerationConfig):
+        # A step keeps the activations of real and generated points, their gradients, and those of gradients.
+        networks, at_once = [task.generator, task.discriminator], 4 * data.points_per_step
+    total = points
+    for network in networks:
+        widths = [2 + data.noise_dimensions, *getattr(network, "widths", [100]), 10]
+        parameters = sum(a * b + b for a, b in pairwise(widths))
+        total += scalar * (8 * parameters + 4 * sum(widths) * at_once)
+    return total
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes that a device has left; all of its memory where the system does not tell."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    facts = Path("/proc/meminfo")
+    if facts.is_file():
+        lines = dict(line.split(":", 1) for line in facts.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1_024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def readable_bytes(number: int) -> str:
+    """Return a size with its unit.
+
+    >>> readable_bytes(3 * 2**29), readable_bytes(5_000_000)
+    ('1.5 GiB', '4.8 MiB')
+    """
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"

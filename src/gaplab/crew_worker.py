@@ -1,0 +1,54 @@
+"""A process that ``gaplab.crew`` starts: it trains portions of a sweep until there are no more."""
+
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
+from gaplab.chunking import Portion
+from gaplab.config.checks import ConfigError
+from gaplab.config.registry import register_all
+from gaplab.exits import EXIT_PREEMPTED
+from gaplab.runs.shares import keep_to_share
+
+
+def main(pipe: Connection) -> None:
+    """Ask for portions and answer; end when there are no more, after a signal, or when nobody listens."""
+    NOTED.install()
+    keep_to_share()
+    register_all()
+    from gaplab.many import KernelsOfGroups, train_portion
+    from gaplab.runs.opening import plan_new
+
+    def tell(kind: str, content: object = None) -> None:
+        try:
+            pipe.send((kind, content))
+        except OSError:  # the sweep is over for a reason of its own: save, and end
+            NOTED.number = NOTED.number or signal.SIGTERM
+
+    kernels: KernelsOfGroups = {}
+    with signals_noted():
+        tell("ready")
+        while (portion := _next_portion(pipe)) is not None:
+            try:
+                for job in portion.jobs:
+                    job.plan = plan_new(job.plan.composed, job.plan.path)  # and lock it
+                answer = train_portion(portion, kernels, lambda *steps: tell("steps", steps))
+            except ConfigError as error:
+                tell("mistake", str(error))
+                return
+            except Preempted:
+                sys.exit(EXIT_PREEMPTED)
+            tell("answer", answer)
+
+
+def _next_portion(pipe: Connection) -> Portion | None:
+    try:
+        portion: Portion | None = pipe.recv()
+    except (EOFError, OSError):
+        return None
+    return portion
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))

@@ -1,0 +1,114 @@
+"""The GANs of a sweep as one table a point set: mean scores over seeds beside published rows and the ceiling."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from gaplab.runs.ledger import Row, read_ledger, varied_keys
+
+COLUMNS = {
+    "modes": "modes/captured",
+    "balanced": "modes/balanced",
+    "high quality": "modes/high_quality",
+    "reverse KL": "modes/reverse_kl",
+    "std ratio": "modes/std_ratio",
+    "sliced W2": "distance/sliced_w2_test",
+    "judge accuracy": "judge/accuracy_test",
+    "judge p >= .05": "judge/p_value_test",
+    "seconds": "seconds",
+}
+PUBLISHED = {
+    "ring": {
+        "GAN (PacGAN Table 1)": ("6.3 ± 0.5", "0.982 ± 0.002", "0.45 ± 0.09"),
+        "ALI (PacGAN Table 1)": ("6.6 ± 0.3", "0.976 ± 0.004", "0.36 ± 0.04"),
+        "PacGAN4 (PacGAN Table 1)": ("7.8 ± 0.1", "0.959 ± 0.014", "0.07 ± 0.02"),
+        "VEEGAN (VEEGAN Table 1)": ("8", "0.529", ""),
+        "WGAN-GP (GDPP Table 1)": ("6.8", "0.596", ""),
+    },
+    "grid": {
+        "GAN (PacGAN Table 1)": ("17.3 ± 0.8", "0.948 ± 0.007", "0.70 ± 0.07"),
+        "ALI (PacGAN Table 1)": ("24.1 ± 0.4", "0.957 ± 0.006", "0.14 ± 0.03"),
+        "PacGAN4 (PacGAN Table 1)": ("24.8 ± 0.2", "0.936 ± 0.006", "0.04 ± 0.01"),
+        "VEEGAN (VEEGAN Table 1)": ("24.6", "0.40", ""),
+        "WGAN-GP (GDPP Table 1)": ("24.2", "0.287", ""),
+    },
+}
+PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
+Methods = dict[str, list[dict[str, float]]]
+"""Final scores of the runs of each method; empty ones for runs without a result."""
+
+
+def print_gan_table(sweep: Path, console: Console) -> bool:
+    """Print the tables of a sweep; return False, and print nothing, where its runs are no GANs.
+
+    Raises:
+        ConfigError: If the folder holds no run.
+    """
+    rows = read_ledger(sweep)
+    found = methods_by_data(sweep, rows)
+    for data, methods in found.items():
+        console.print(gan_table(data, methods))
+    for row in rows:
+        if found and row.status != "finished":
+            console.print(f"Not finished: {row.name}: {row.status}", highlight=False, soft_wrap=True)
+    return bool(found)
+
+
+def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
+    """Return the final scores of the GANs of a sweep by point set and by what the sweep varies, seeds aside."""
+    varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
+    found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        config = yaml.safe_load((sweep / row.name / "config.yaml").read_text())
+        if "generator" not in config["task"]:
+            continue
+        method = ", ".join(
+            [config["task"]["loss"], *(f"{key}={row.settings[key]}" for key in varied if key in row.settings)]
+        )
+        scores = row.final | {"seconds": row.seconds or 0.0} if row.final else {}
+        found[config["choices"]["data"]][method].append(scores)
+    return found
+
+
+def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
+    """Return the table of one point set: our methods, a perfect sampler, and published rows."""
+    ended = [scores for runs in methods.values() for scores in runs if scores]
+    columns = {name: tag for name, tag in COLUMNS.items() if any(tag in scores for scores in ended)}
+    table = Table("method", "runs", title=f"{data}: mean ± standard error over seeds")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for method, runs in methods.items():
+        table.add_row(method, f"{sum(map(bool, runs))} of {len(runs)}", *_cells(columns, runs, ""))
+    perfect = _cells(
+        columns, [{t: v for t, v in run.items() if "p_value" not in t} for run in ended], "ceiling/"
+    )
+    table.add_row("a perfect sampler", "", *perfect, style="dim")
+    for method, cells in PUBLISHED.get(data, {}).items():
+        printed = dict(zip(PUBLISHED_COLUMNS, cells, strict=True))
+        table.add_row(method, "", *(printed.get(name, "") for name in columns), style="dim")
+    return table
+
+
+def _cells(columns: Mapping[str, str], runs: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
+    return [
+        _cell(name, [run[prefix + tag] for run in runs if prefix + tag in run])
+        for name, tag in columns.items()
+    ]
+
+
+def _cell(column: str, values: Sequence[float]) -> str:
+    """Mean and standard error; for the p-value, how many runs the judge could not reject at 5 %."""
+    if not values:
+        return ""
+    if column.startswith("judge p"):
+        return f"{sum(value >= 0.05 for value in values)} of {len(values)}"
+    mean = f"{statistics.mean(values):.3g}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.1g}"
