@@ -91,8 +91,8 @@ def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
 GAN = (
     "experiment=gan_ring",
     "data.num_points=103",
-    "data.num_val_points=41",
-    "data.num_test_points=59",
+    "data.num_val_points=101",
+    "data.num_test_points=107",
     "data.batch_size=25",
     "task.generator.widths=[16,16]",
     "task.discriminator.widths=[16,16]",
