@@ -88,6 +88,33 @@ def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
     )
 
 
+GAN = (
+    "experiment=gan_ring",
+    "data.num_points=103",
+    "data.num_val_points=101",
+    "data.num_test_points=107",
+    "data.batch_size=25",
+    "task.generator.widths=[16,16]",
+    "task.discriminator.widths=[16,16]",
+    "trainer.max_steps=40",
+    "trainer.eval_every_n_steps=20",
+    "trainer.accelerator=cpu",
+    "trainer.precision=64-true",
+    "trainer.progress_bar=false",
+)
+
+
+def test_gan_of_two_processes_is_the_gan_of_one(tmp_path: Path) -> None:
+    overrides = [*GAN, f"run.root={tmp_path}"]
+    command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    run_one(compose_config(overrides), tmp_path / "one")
+    (two,) = tmp_path.glob("*/two")
+    torch.testing.assert_close(weights(two), weights(tmp_path / "one"), rtol=0, atol=1e-6)
+    ours, theirs = numbers(two), numbers(tmp_path / "one")
+    assert ours == pytest.approx(theirs, abs=1e-4, nan_ok=True)
+
+
 LONG = (*ODD, "trainer.max_steps=10000000", "trainer.devices=2", "trainer.checkpoint_every_n_seconds=0.2")
 
 
