@@ -106,7 +106,9 @@ def test_neighbours_and_chunks_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_single_precision_agrees_to_a_few_parts_in_ten_thousand(tmp_path: Path) -> None:
-    composed = [compose(*job, "trainer.precision=32-true") for job in MIXED[:3]]
+    # Not relativistic: biases that only shift all scores would follow the sign of rounding errors in Adam.
+    words = ("trainer.precision=32-true", "task.loss=non_saturating")
+    composed = [compose(*job, *words) for job in MIXED[:3]]
     run_many([plan_new(one, tmp_path / "together" / str(i)) for i, one in enumerate(composed)])
     run_one(composed[2], tmp_path / "alone")
     ours, theirs = (
