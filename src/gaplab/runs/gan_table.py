@@ -39,6 +39,7 @@ PUBLISHED = {
         "WGAN-GP (GDPP Table 1)": ("24.2", "0.287", ""),
     },
 }
+PERFECT = "a perfect sampler"
 PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
@@ -80,15 +81,16 @@ def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -
     """Return the table of one point set: our methods, a perfect sampler, and published rows."""
     ended = [scores for runs in methods.values() for scores in runs if scores]
     columns = {name: tag for name, tag in COLUMNS.items() if any(tag in scores for scores in ended)}
-    table = Table("method", "runs", title=f"{data}: mean ± standard error over seeds")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(title=f"{data}: mean ± standard error over seeds")
+    table.add_column("method", min_width=len(PERFECT))  # the others may break between mean and error
+    for name in ("runs", *columns):
+        table.add_column(name, justify="right")
     for method, runs in methods.items():
         table.add_row(method, f"{sum(map(bool, runs))} of {len(runs)}", *_cells(columns, runs, ""))
     perfect = _cells(
         columns, [{t: v for t, v in run.items() if "p_value" not in t} for run in ended], "ceiling/"
     )
-    table.add_row("a perfect sampler", "", *perfect, style="dim")
+    table.add_row(PERFECT, "", *perfect, style="dim")
     for method, cells in PUBLISHED.get(data, {}).items():
         printed = dict(zip(PUBLISHED_COLUMNS, cells, strict=True))
         table.add_row(method, "", *(printed.get(name, "") for name in columns), style="dim")
