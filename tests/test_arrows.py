@@ -21,7 +21,8 @@ ORDER = (
     ("loading", "phenomena"),
     ("study",),
     ("chunk",),
-    ("evaluate", "report", "sweep_report", "many", "processes", "exits"),
+    ("sweep_report",),
+    ("evaluate", "report", "many", "processes", "exits"),
     ("cli", "worker", "job"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
