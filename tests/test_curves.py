@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.charts import charts
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
@@ -147,9 +147,14 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 
 def test_charts_name_the_tags_that_exist() -> None:
-    charts = charts_of_classifier(subruns=False)["gaplab"]
-    assert charts["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
-    assert charts_of_classifier(subruns=True)["gaplab"]["Loss"] == ["Multiline", ["^loss$"]]
+    tags = {"gap/loss", "gap/loss_lower", "gap/loss_upper", "gap/accuracy", "scale/sqrt_params_over_points"}
+    layout = charts(tags, subruns=False)
+    assert layout["training"]["Loss"] == ["^loss/(train|val|test)$"]
+    band, scale = layout["generalization"]["Generalization gap"]
+    assert band == ("gap/loss", "gap/loss_lower", "gap/loss_upper")
+    assert set(scale) == {"scale/sqrt_params_over_points"}
+    assert "Gap in accuracy, close up" not in layout["generalization"], "its band is not among the tags"
+    assert charts(tags, subruns=True)["training"]["Loss"] == ["^loss$"]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

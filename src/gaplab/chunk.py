@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.assembly import build_run, build_trainer
-from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.charts import charts
 from gaplab.callbacks.keeper import Keeper
-from gaplab.callbacks.measures import FinalMeasures
+from gaplab.callbacks.measures import FinalMeasures, bound_lines
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.blocks import EnsembleData
@@ -182,8 +182,9 @@ class Chunk:
         result.compare(member.config.published)
         measures = self._measures(index)
         result.bounds, result.measures = measures.bounds, measures.table
-        if result.measures:
-            write_events(run.path, {member.step: result.measures})
+        news = {tag: value for tag, value in result.measures.items() if tag not in self._bounds(index)}
+        if news:
+            write_events(run.path, {member.step: news})
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
@@ -225,10 +226,19 @@ class Chunk:
             return
         logging, path = member.config.logging, self.directories[index].path
         if logging.tensorboard:
-            write_events(path, tables, charts_of_classifier(subruns=False))
+            lines = self._bounds(index)
+            with_bounds = {step: table | lines for step, table in tables.items()}
+            tags = next(iter(with_bounds.values()))
+            write_events(path, with_bounds, charts(tags, subruns=False))
         if logging.csv:
             write_metrics(path / "metrics.csv", tables)
         member.extras = {}
+
+    def _bounds(self, index: int) -> dict[str, float]:
+        """The bounds that stay the same in training."""
+        data, task = self.built[index]
+        assert isinstance(task, Classifier), "checked when it was built"
+        return bound_lines(self.members[index].config.measures, data, task.network)
 
     def _facts(self) -> dict[str, Any]:
         return {"seconds": self._seconds(), "trained_beside": len(self.members) - 1}

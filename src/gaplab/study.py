@@ -146,5 +146,7 @@ def record_end(trainer: Trainer, result: Result) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Session):
             callback.conclude(result.best or result.last, result.step)
+        elif isinstance(callback, GapCurves):
+            callback.write_final(trainer, result.last, result.step)
         elif isinstance(callback, Card):
             callback.write(trainer, result.step)

@@ -13,8 +13,8 @@ from gaplab.runs.sweep_figures import draw_sweep
 from gaplab.runs.sweep_summary import write_summary
 from gaplab.runs.sweep_tables import best_value, criterion, number, ranked, shown_quantities, sweep_tables
 
-MOST_SHOWN, MOST_QUANTITIES = 40, 6
-"""Settings and quantities that a terminal has room for; the page has all."""
+MOST_SHOWN = 12
+"""Settings that a terminal has room for; the page has all."""
 
 
 def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
@@ -42,24 +42,25 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
 def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Show the best, mean, interval and standard deviation of each setting, and the best run."""
     finished = [row for row in rows if row.final]
-    quantities = shown_quantities(rows)[:MOST_QUANTITIES]
     table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
     table.add_column("setting", overflow="fold")
-    table.add_column("runs", justify="right")
-    for quantity in quantities:
-        table.add_column(f"{quantity}\nmean ± 95 %\nsd, best", justify="right")
+    table.add_column("quantity", no_wrap=True)
+    for column in ("runs", "best", "mean ± 95 %", "sd"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, members in list(groups.items())[:MOST_SHOWN]:
-        cells = []
-        for quantity in quantities:
+        for quantity in shown_quantities(rows):
             found = summarize(members, quantity)
-            if found is None:
-                cells.append("-")
-                continue
-            best = number(best_value(found, quantity))
-            cells.append(
-                f"{number(found.mean)} ± {number(found.half_width)}\n{number(found.deviation)}, {best}"
-            )
-        table.add_row(name, str(sum(bool(row.final) for row in members)), *cells)
+            if found is not None:
+                mean = f"{number(found.mean)} ± {number(found.half_width)}"
+                cells = (
+                    str(len(found.values)),
+                    number(best_value(found, quantity)),
+                    mean,
+                    number(found.deviation),
+                )
+                table.add_row(name, quantity, *cells)
+                name = ""
+        table.add_section()
     console.print(table)
     if len(groups) > MOST_SHOWN:
         console.print(f"{len(groups) - MOST_SHOWN} more settings are in the report.", highlight=False)

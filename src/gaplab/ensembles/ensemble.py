@@ -17,7 +17,7 @@ from gaplab.ensembles.problem import Problem, norm_limits, rule_of, settings_of
 from gaplab.ensembles.stacking import stack
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
-from gaplab.metrics.scorecard import scorecard
+from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.tasks.optimization import count_steps, schedule_factor
 
 GATHERED = 20
@@ -168,10 +168,7 @@ class Ensemble(LightningModule):
             scores = self.scores[index]
             table = scorecard(scores, num_parameters, penalties[index])
             improved[index] = member.record(step, scores, table)
-            error = table["gap/loss_error"]
-            member.extras[step] = {
-                "gap/loss_lower": table["gap/loss"] - error,
-                "gap/loss_upper": table["gap/loss"] + error,
+            member.extras[step] = band_edges(table) | {
                 "optimizer/lr": self._learning_rate_after(index, step),
                 "loss/train_batch": self.losses[index],
             }

@@ -66,7 +66,7 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         numeric = not any(isinstance(point.x, str) for point in points)
         points.sort(key=lambda point: point.x if numeric else 0)
         axes.errorbar(
-            [point.x for point in points],  # type: ignore[arg-type]  # Matplotlib places words itself
+            [point.x for point in points],  # Matplotlib places words itself
             [point.mean for point in points],
             yerr=[point.half_width for point in points],
             fmt=f"{MARKERS[index % len(MARKERS)]}-" if numeric else MARKERS[index % len(MARKERS)],
@@ -79,7 +79,7 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         axes.set_xscale("log")
     if panel.scale:
         top = max(abs(point.mean) for line in panel.lines for point in line.points)
-        far = min(height for _, height in panel.scale) > FAR_ABOVE * top
+        far = max(height for _, height in panel.scale) > FAR_ABOVE * top
         low, high = min(h for _, h in panel.scale), max(h for _, h in panel.scale)
         label = f"√(N/m), heuristic scale: {low:.3g} to {high:.3g}" + (" (far above)" if far else "")
         shown = [] if far else sorted(panel.scale)

@@ -11,14 +11,13 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.summary import custom_scalars
 
+from gaplab.callbacks.charts import Layout, layout_summary
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.callbacks.session import Session, best_measurement
 from gaplab.config.compose import Composed
@@ -28,7 +27,7 @@ _numbers = itertools.count()
 
 
 def write_events(
-    folder: Path, tables: Mapping[int, Mapping[str, float]], layout: dict[str, Any] | None = None
+    folder: Path, tables: Mapping[int, Mapping[str, float]], layout: Layout | None = None
 ) -> Path:
     """Write one event file: a table of scalars for every step, and a layout of custom charts.
 
@@ -39,7 +38,7 @@ def write_events(
     now = time.time()
     writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
     if layout is not None:
-        writer.write(Event(wall_time=now, step=0, summary=custom_scalars(layout)).SerializeToString())
+        writer.write(Event(wall_time=now, step=0, summary=layout_summary(layout)).SerializeToString())
     for step, table in tables.items():
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in table.items()]
         event = Event(wall_time=now, step=step, summary=Summary(value=values))

@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,7 +160,17 @@ def group_by_setting(rows: Sequence[Row]) -> dict[str, list[Row]]:
     for row in rows:
         text = ", ".join(f"{name}={row.settings[key]}" for key, name in names.items() if key in row.settings)
         groups[text or "all runs"].append(row)
-    return dict(groups)
+    return dict(sorted(groups.items(), key=lambda pair: natural(pair[0])))
+
+
+def natural(text: str) -> list[tuple[float, str]]:
+    """Return a key that sorts texts by the numbers in them.
+
+    >>> sorted(["m=1000", "m=30", "m=3e-1"], key=natural)
+    ['m=3e-1', 'm=30', 'm=1000']
+    """
+    parts = re.split(r"((?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [(float(part), "") if place % 2 else (math.inf, part) for place, part in enumerate(parts)]
 
 
 def summarize(rows: Sequence[Row], quantity: str) -> Summary | None:

@@ -75,7 +75,7 @@ def by_value(rows: Sequence[Row], key: str) -> Mapping[float | str, list[Row]]:
             numbers.setdefault(float(text.strip("[]")), []).extend(members)
         return dict(sorted(numbers.items()))
     except ValueError:  # words, or several widths
-        return {text: members for text, members in texts.items()}
+        return dict(texts.items())
 
 
 def _scale(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:

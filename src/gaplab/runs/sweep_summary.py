@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary as EventSummary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard.summary import text
 
+from gaplab.callbacks.charts import Layout, Series
 from gaplab.runs.event_files import write_events
 from gaplab.runs.histories import read_history
 from gaplab.runs.ledger import Row, bands, short_keys, summarize, varied_keys
@@ -64,10 +64,10 @@ def write_summary(
         write_events(folder, tables, _layout(tables))
 
 
-def _layout(tables: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+def _layout(tables: Mapping[int, Mapping[str, float]]) -> Layout:
     tags = {tag for table in tables.values() for tag in table}
-    charts = {
-        title: ["Margin", [tag, f"{tag}_lower", f"{tag}_upper"]]
+    charts: dict[str, list[str] | list[Series]] = {
+        title: [(tag, f"{tag}_lower", f"{tag}_upper")]
         for title, tag in BANDS.items()
         if f"{tag}_lower" in tags
     }
@@ -104,5 +104,7 @@ def _write_against(folder: Path, rows: Sequence[Row]) -> None:
     if len(tables) < 2:
         return
     tags = [tag for tag in next(iter(tables.values())) if not tag.endswith(("_lower", "_upper"))]
-    charts = {tag: ["Margin", [tag, f"{tag}_lower", f"{tag}_upper"]] for tag in tags}
+    charts: dict[str, list[str] | list[Series]] = {
+        tag: [(tag, f"{tag}_lower", f"{tag}_upper")] for tag in tags
+    }
     write_events(folder, tables, {f"x axis: {keys[0]}": charts})
