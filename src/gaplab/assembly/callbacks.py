@@ -15,6 +15,7 @@ from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.pictures import Pictures
 from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.projector import Projector
 from gaplab.callbacks.samples import SamplePictures
 from gaplab.callbacks.session import Session
 from gaplab.callbacks.stopping import StopAtTrainLevel
@@ -48,6 +49,8 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
         callbacks.append(
             Pictures(run.figures, classifier_gallery, logging.pictures_every_n_evaluations, all_along=full)
         )
+    if logging.projector and not generates:
+        callbacks.append(Projector())
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
     if not generates:

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
-from gaplab.callbacks.charts import SUBRUN_QUANTITIES, charts, layout_summary
+from gaplab.callbacks.charts import SUBRUN_QUANTITIES, charts
 from gaplab.callbacks.loggers import EventFiles, MetricsTable, event_writer, forget_after
 from gaplab.callbacks.measures import bound_lines
 from gaplab.config.measures import Measures
@@ -64,8 +64,7 @@ class GapCurves(Callback):
         for tag, value in self.bounds.items():
             writer.add_scalar(tag, value, trainer.global_step)
         if not self.laid_out:
-            layout = charts([*table, *extra, *self.bounds], self.subruns)
-            writer._get_file_writer().add_summary(layout_summary(layout))
+            writer.add_custom_scalars(charts([*table, *extra, *self.bounds], self.subruns))
             self.laid_out = True
 
     def write_final(self, trainer: Trainer, table: Mapping[str, float], step: int) -> None:

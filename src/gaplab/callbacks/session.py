@@ -59,7 +59,8 @@ class Session(Callback):
             old.unlink()
         self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
         # Rows of equal names would be averaged; a run's name alone may occur in several folders.
-        name = f"{self.folder.parent.name}/{self.folder.name}"
+        # The column is narrow, so that what differs within a sweep comes first.
+        name = f"{self.folder.name} ({self.folder.parent.name})"
         self._write(hparams_pb(self.settings, trial_id=name), 0)
 
     def conclude(self, table: Mapping[str, float], step: int) -> None:

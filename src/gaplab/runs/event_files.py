@@ -16,8 +16,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import custom_scalars
 
-from gaplab.callbacks.charts import Layout, layout_summary
+from gaplab.callbacks.charts import Layout
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.callbacks.session import Session, best_measurement
 from gaplab.config.compose import Composed
@@ -38,7 +39,7 @@ def write_events(
     now = time.time()
     writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
     if layout is not None:
-        writer.write(Event(wall_time=now, step=0, summary=layout_summary(layout)).SerializeToString())
+        writer.write(Event(wall_time=now, step=0, summary=custom_scalars(layout)).SerializeToString())
     for step, table in tables.items():
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in table.items()]
         event = Event(wall_time=now, step=step, summary=Summary(value=values))

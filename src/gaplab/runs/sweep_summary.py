@@ -9,7 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary as EventSummary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard.summary import text
 
-from gaplab.callbacks.charts import Layout, Series
+from gaplab.callbacks.charts import Layout, band
 from gaplab.runs.event_files import write_events
 from gaplab.runs.histories import read_history
 from gaplab.runs.ledger import Row, bands, short_keys, summarize, varied_keys
@@ -66,16 +66,12 @@ def write_summary(
 
 def _layout(tables: Mapping[int, Mapping[str, float]]) -> Layout:
     tags = {tag for table in tables.values() for tag in table}
-    charts: dict[str, list[str] | list[Series]] = {
-        title: [(tag, f"{tag}_lower", f"{tag}_upper")]
-        for title, tag in BANDS.items()
-        if f"{tag}_lower" in tags
-    }
+    charts = {title: band(tag) for title, tag in reversed(BANDS.items()) if f"{tag}_lower" in tags}
     return {"mean and 95 % interval over seeds": charts}
 
 
 def _write_page(folder: Path, table: str, pictures: Mapping[str, bytes]) -> None:
-    writer = EventFileWriter(str(folder))
+    writer = EventFileWriter(str(folder), filename_suffix=".page")
     summaries = [text("sweep/table", table)]
     for caption, png in pictures.items():
         width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
@@ -104,7 +100,5 @@ def _write_against(folder: Path, rows: Sequence[Row]) -> None:
     if len(tables) < 2:
         return
     tags = [tag for tag in next(iter(tables.values())) if not tag.endswith(("_lower", "_upper"))]
-    charts: dict[str, list[str] | list[Series]] = {
-        tag: [(tag, f"{tag}_lower", f"{tag}_upper")] for tag in tags
-    }
+    charts = {tag: band(tag) for tag in tags}
     write_events(folder, tables, {f"x axis: {keys[0]}": charts})
