@@ -55,7 +55,7 @@ def test_row_of_a_finished_run(finished_run: Path) -> None:
     start = content[metadata.SESSION_START_INFO_TAG].session_start_info
     assert start.hparams["data.label_noise"].number_value == 0.2
     assert start.hparams["network.shortcuts"].WhichOneof("kind") == "bool_value"
-    assert start.group_name.endswith("/finished")
+    assert start.group_name.startswith("finished (")
     end = content[metadata.SESSION_END_INFO_TAG].session_end_info
     assert end.status == api_pb2.STATUS_SUCCESS
     assert end.end_time_secs >= start.start_time_secs
