@@ -48,8 +48,9 @@ def test_histories_are_the_same_from_a_table_and_from_events(sweep: Path) -> Non
 def test_bands_are_the_intervals_of_scipy(sweep: Path) -> None:
     for number, gaps in GAPS.items():
         events = EventAccumulator(str(sweep / "summary" / f"num_points={number}")).Reload()
-        mean, low, high = (events.Scalars(f"gap/loss{end}")[-1] for end in ("", "_lower", "_upper"))
+        mean, low, high = (events.Scalars(f"seeds/gap_loss{end}")[-1] for end in ("", "_lower", "_upper"))
         assert mean.step == 20
+        assert events.Scalars("gap/loss")[-1].value == mean.value
         assert mean.value == pytest.approx(sum(gaps) / 2)
         expected = stats.t.interval(0.95, 1, loc=sum(gaps) / 2, scale=stats.sem(gaps))
         assert (low.value, high.value) == pytest.approx(expected, rel=1e-5)

@@ -61,13 +61,31 @@ def write_summary(
         folder = root if len(groups) == 1 else root / name.replace("/", "_")
         folder.mkdir(exist_ok=True)
         tables = bands([read_history(sweep / row.name) for row in members])
+        for means in tables.values():
+            means |= _own_tags(means)
         write_events(folder, tables, _layout(tables))
 
 
 def _layout(tables: Mapping[int, Mapping[str, float]]) -> Layout:
     tags = {tag for table in tables.values() for tag in table}
-    charts = {title: band(tag) for title, tag in reversed(BANDS.items()) if f"{tag}_lower" in tags}
+    named = {title: own_tag(tag) for title, tag in reversed(BANDS.items())}
+    charts = {title: band(tag) for title, tag in named.items() if f"{tag}_lower" in tags}
     return {"mean and 95 % interval over seeds": charts}
+
+
+def own_tag(tag: str) -> str:
+    """Return the tag of a mean that plain runs do not have: TensorBoard would miss their intervals.
+
+    >>> own_tag("gap/loss")
+    'seeds/gap_loss'
+    """
+    return f"seeds/{tag.replace('/', '_')}"
+
+
+def _own_tags(table: Mapping[str, float]) -> dict[str, float]:
+    ends = ("", "_lower", "_upper")
+    found = {own_tag(tag) + end: table.get(tag + end) for tag in BANDS.values() for end in ends}
+    return {tag: value for tag, value in found.items() if value is not None}
 
 
 def _write_page(folder: Path, table: str, pictures: Mapping[str, bytes]) -> None:
