@@ -35,9 +35,10 @@ QUICK = [
     "data.num_val_points=200",
     "data.num_test_points=1000",
     "network.widths=[16]",
-    "trainer.max_steps=120",
+    "data.num_points=100",
+    "trainer.max_steps=1200",
     "logging.pictures_every_n_evaluations=2",
-    "trainer.eval_every_n_steps=20",
+    "trainer.eval_every_n_steps=200",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
 ]

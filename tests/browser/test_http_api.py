@@ -25,7 +25,7 @@ def result(logs: Path, run: str) -> dict[str, Any]:
 def test_runs_are_the_runs_and_the_splits_and_no_others(ask: Ask) -> None:
     names = ["single", "two_players", "sweep/seed=0", "sweep/seed=1", "sweep/seed=2"]
     splits = [f"{name}/{split}" for name in names for split in ("train", "val", "test")]
-    embedding = "single/00120/hidden_0"  # the projector's folder holds no event file, and is no run
+    embedding = "single/01200/hidden_0"  # the projector's folder holds no event file, and is no run
     found = ask("runs")
     assert embedding not in found
     assert sorted(found) == sorted([*names, *splits, "diverged", "sweep/summary"])
@@ -35,7 +35,7 @@ def test_splits_overlay_one_tag_and_equal_the_plain_tags(ask: Ask) -> None:
     for quantity in ("loss", "accuracy"):
         for split in ("train", "val", "test"):
             overlaid = scalars(ask, f"single/{split}", quantity)
-            assert list(overlaid) == [20, 40, 60, 80, 100, 120]
+            assert list(overlaid) == [200, 400, 600, 800, 1000, 1200]
             assert overlaid == scalars(ask, "single", f"{quantity}/{split}")
 
 
@@ -43,7 +43,7 @@ def test_last_points_are_those_of_the_result(ask: Ask, logs: Path) -> None:
     last = result(logs, "single")["last"]
     assert {"loss/train", "loss/val", "loss/test", "gap/loss", "gap/accuracy"} <= last.keys()
     for tag, value in last.items():
-        assert scalars(ask, "single", tag)[120] == pytest.approx(value, rel=1e-6), tag
+        assert scalars(ask, "single", tag)[1200] == pytest.approx(value, rel=1e-6), tag
 
 
 def test_gap_is_test_minus_train_at_every_step(ask: Ask) -> None:
@@ -104,7 +104,7 @@ def test_bounds_and_scale_are_lines_over_the_whole_run(ask: Ask, logs: Path) -> 
     assert len(bounds) == 2
     for tag, value in bounds.items():
         line = scalars(ask, "single", tag)
-        assert list(line) == [20, 40, 60, 80, 100, 120]
+        assert list(line) == [200, 400, 600, 800, 1000, 1200]
         assert list(line.values()) == pytest.approx([value] * 6, rel=1e-6)
 
 
@@ -130,4 +130,4 @@ def test_text_card_and_histograms_are_there(ask: Ask) -> None:
 
 def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
     query = urlencode({"run": "sweep/seed=1", "tag": "pictures/decision_regions_train", "sample": 0})
-    assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [40, 80, 120]
+    assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [400, 800, 1200]

@@ -61,8 +61,7 @@ def write_summary(
         folder = root if len(groups) == 1 else root / name.replace("/", "_")
         folder.mkdir(exist_ok=True)
         tables = bands([read_history(sweep / row.name) for row in members])
-        for means in tables.values():
-            means |= _own_tags(means)
+        tables = {step: _without_other_bands(means) | _own_tags(means) for step, means in tables.items()}
         write_events(folder, tables, _layout(tables))
 
 
@@ -80,6 +79,13 @@ def own_tag(tag: str) -> str:
     'seeds/gap_loss'
     """
     return f"seeds/{tag.replace('/', '_')}"
+
+
+def _without_other_bands(table: Mapping[str, float]) -> dict[str, float]:
+    """Keep the intervals of the charted quantities only; those of gradient norms would fill their chart."""
+    ends = ("_lower", "_upper")
+    charted = tuple(tag + end for tag in BANDS.values() for end in ends)
+    return {tag: value for tag, value in table.items() if not tag.endswith(ends) or tag in charted}
 
 
 def _own_tags(table: Mapping[str, float]) -> dict[str, float]:
