@@ -72,7 +72,7 @@ def test_projector_shows_the_hidden_layer(page: Any, address: str, screenshots: 
     page.wait_for_timeout(2000)
     page.reload()  # TensorBoard looks for embeddings only after the first question
     outer = page.frame_locator("iframe").first
-    outer.frame_locator("iframe").first.get_by_text("hidden_0").first.wait_for()
+    outer.frame_locator("iframe").first.get_by_text("hidden_0").first.wait_for(state="attached")
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "projector.png")
 
