@@ -69,7 +69,7 @@ def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
     assert len(list(sweep.glob("logs/*"))) == 1
     names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
-    assert names == ["devices=1", "devices=2", "devices=3", "summary"], "the jobs, and what they amount to"
+    assert names == ["devices=1", "devices=2", "devices=3", "figures", "summary"], "jobs and their sum"
     for run in sweep.glob("logs/sweep-*/devices=*/"):
         files = list(run.rglob("events.out.tfevents.*"))
         folders = {str(file.parent.relative_to(run)) for file in files}

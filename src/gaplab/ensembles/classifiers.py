@@ -17,7 +17,7 @@ from gaplab.ensembles.phase import Phase
 from gaplab.ensembles.stacking import fill, moved
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
-from gaplab.metrics.scorecard import scorecard
+from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.tasks.classification import Classifier
 
 
@@ -110,12 +110,7 @@ class ClassifierEnsemble(Ensemble):
             member.diverge("the loss on the training set", step)
             return False
         table = scorecard(scores, self.phases[0].num_parameters, self.penalties[index])
-        error = table["gap/loss_error"]
-        extras = {
-            "gap/loss_lower": table["gap/loss"] - error,
-            "gap/loss_upper": table["gap/loss"] + error,
-            "optimizer/lr": self.phases[0].rate(index, step),
-        }
+        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
     def _penalties(self) -> list[float]:
