@@ -37,9 +37,9 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
     if gans:
         print_gan_tables(gans, console)
+        print_lost(rows, console)
     else:
         print_summary(rows, groups, console)
-    print_lost(rows, console)
     for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return rows
@@ -75,6 +75,7 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
         best_run = best_runs[0]
         text = f"Best by {tag}: {best_run.name} ({number(best_run.final[tag])})"
         console.print(text, highlight=False, soft_wrap=True, markup=False)
+    print_lost(rows, console)
 
 
 def print_lost(rows: Sequence[Row], console: Console) -> None:

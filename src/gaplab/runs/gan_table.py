@@ -68,7 +68,10 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
     varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        config = yaml.safe_load((sweep / row.name / "config.yaml").read_text())
+        file = sweep / row.name / "config.yaml"
+        if not file.is_file():  # stopped before it began
+            continue
+        config = yaml.safe_load(file.read_text())
         if "generator" not in config["task"]:
             continue
         method = ", ".join(
