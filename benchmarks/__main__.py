@@ -3,7 +3,10 @@
 import sys
 from importlib import import_module
 
-NAMES = ("training_loop", "start_up", "generation", "logging_cost", "gan_loop")
+NAMES = (
+    *("training_loop", "start_up", "generation", "logging_cost", "tensorboard_sweep", "checkpointing"),
+    *("freezing", "gan_loop"),
+)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gaplab.callbacks.curves import charts_of_classifier
+from gaplab.callbacks.charts import charts
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
@@ -116,7 +116,7 @@ def test_a_missing_logger_package_is_named(
     quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gaplab.assembly.loggers.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"logging\.extra: .*'mlflow'.*pip install mlflow"):
+    with pytest.raises(ConfigError, match=r"logging\.extra: .*'mlflow'.*pip install .*gaplab.mlflow"):
         run_one(quick("logging.extra=[mlflow]"), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"logging\.extra: expected a list of mlflow, wandb"):
         compose_config(["logging.extra=[neptune]"])
@@ -147,9 +147,13 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 
 def test_charts_name_the_tags_that_exist() -> None:
-    charts = charts_of_classifier(subruns=False)["gaplab"]
-    assert charts["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
-    assert charts_of_classifier(subruns=True)["gaplab"]["Loss"] == ["Multiline", ["^loss$"]]
+    tags = {"gap/loss", "gap/loss_lower", "gap/loss_upper", "gap/accuracy", "scale/sqrt_params_over_points"}
+    layout = charts(tags, subruns=False)
+    assert layout["training"]["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
+    gap = layout["generalization"]["Generalization gap"]
+    assert gap == ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]]
+    assert "Generalization gap in accuracy" not in layout["generalization"], "its band is not among the tags"
+    assert charts(tags, subruns=True)["training"]["Loss"] == ["Multiline", ["^loss$"]]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

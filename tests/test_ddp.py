@@ -69,7 +69,7 @@ def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
     assert len(list(sweep.glob("logs/*"))) == 1
     names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
-    assert names == ["devices=1", "devices=2", "devices=3", "summary"], "the jobs, and what they amount to"
+    assert names == ["devices=1", "devices=2", "devices=3", "figures", "summary"], "jobs and their sum"
     for run in sweep.glob("logs/sweep-*/devices=*/"):
         files = list(run.rglob("events.out.tfevents.*"))
         folders = {str(file.parent.relative_to(run)) for file in files}
@@ -86,6 +86,33 @@ def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
     torch.testing.assert_close(
         weights(tmp_path / "default/two"), weights(tmp_path / "one"), rtol=0, atol=1e-5
     )
+
+
+GAN = (
+    "experiment=gan_ring",
+    "data.num_points=103",
+    "data.num_val_points=101",
+    "data.num_test_points=107",
+    "data.batch_size=25",
+    "task.generator.widths=[16,16]",
+    "task.discriminator.widths=[16,16]",
+    "trainer.max_steps=40",
+    "trainer.eval_every_n_steps=20",
+    "trainer.accelerator=cpu",
+    "trainer.precision=64-true",
+    "trainer.progress_bar=false",
+)
+
+
+def test_gan_of_two_processes_is_the_gan_of_one(tmp_path: Path) -> None:
+    overrides = [*GAN, f"run.root={tmp_path}"]
+    command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    run_one(compose_config(overrides), tmp_path / "one")
+    (two,) = tmp_path.glob("*/two")
+    torch.testing.assert_close(weights(two), weights(tmp_path / "one"), rtol=0, atol=1e-6)
+    ours, theirs = numbers(two), numbers(tmp_path / "one")
+    assert ours == pytest.approx(theirs, abs=1e-4, nan_ok=True)
 
 
 LONG = (*ODD, "trainer.max_steps=10000000", "trainer.devices=2", "trainer.checkpoint_every_n_seconds=0.2")

@@ -219,8 +219,9 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(tmp_path: Path) -> None:
     plans = [plan_new(compose(*job), tmp_path / str(i)) for i, job in enumerate(jobs)]
     objectives = run_many(plans, say=said.append)
     assert all(math.isfinite(value) for value in objectives)
-    assert len(said) == 1
-    assert "Training 1 of 2 runs one by one: L-BFGS" in said[0]
+    assert len(said) == 2
+    assert said[0].startswith("Group 1 of 1: 1 models in chunks of 1, about ")
+    assert "Training 1 of 2 runs one by one: L-BFGS" in said[1]
 
 
 def test_too_little_memory_for_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

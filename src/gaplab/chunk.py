@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.assembly import SharedDraws, build_run, build_trainer
+from gaplab.callbacks.charts import charts
 from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.callbacks.keeper import Keeper
 from gaplab.callbacks.measures import FinalMeasures
@@ -185,8 +186,10 @@ class Chunk:
         if measures is not None:
             result.bounds, result.measures = measures.bounds, measures.table
         result.compare(member.config.published)
-        if result.measures and member.config.logging.tensorboard:
-            write_events(run.path, {member.step: result.measures})
+        known = member.history[member.step] | self._lines(index)
+        news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
+        if news and member.config.logging.tensorboard:
+            write_events(run.path, {member.step: news})
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
@@ -222,11 +225,17 @@ class Chunk:
             return
         logging, path = member.config.logging, self.directories[index].path
         if logging.tensorboard:
-            begun = any(path.glob(EVENT_FILES))
-            write_events(path, tables, None if begun else self.kind.charts)
+            lines, begun = self._lines(index), any(path.glob(EVENT_FILES))
+            shown = {step: table | lines for step, table in tables.items()}
+            layout = None if begun else charts(next(iter(shown.values())), subruns=False)
+            write_events(path, shown, layout)
         if logging.csv:
             write_metrics(path / "metrics.csv", tables)
         member.extras = {}
+
+    def _lines(self, index: int) -> dict[str, float]:
+        """What TensorBoard shows beside every measurement."""
+        return self.kind.lines(self.members[index].config, *self.built[index])
 
     def _facts(self) -> dict[str, Any]:
         return {"seconds": self._seconds(), "trained_beside": len(self.results) - 1}

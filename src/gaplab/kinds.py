@@ -1,13 +1,12 @@
-"""What stacked training knows of each kind of task: its ensemble, its charts, and what its runs end with."""
+"""What stacked training knows of each kind of task: its ensemble, its constants, and what its runs end with."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gaplab.assembly import build_run
-from gaplab.callbacks.curves import Layout, charts_of_classifier
-from gaplab.callbacks.measures import FinalMeasures
-from gaplab.callbacks.samples import CHARTS_OF_GAN
+from gaplab.callbacks.measures import FinalMeasures, bound_lines
 from gaplab.callbacks.stacked_measures import measure_models
+from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.ensembles.classifiers import ClassifierEnsemble
 from gaplab.ensembles.ensemble import Ensemble
@@ -25,11 +24,22 @@ class Kind(NamedTuple):
     """One kind of task."""
 
     ensemble: Callable[..., Ensemble]
-    charts: Layout
+    lines: Callable[[Config, PointDataModule, Any], dict[str, float]]
+    """What stays the same in training and is shown beside every measurement: ``(config, data, task)``."""
     conclude: Callable[[Result, Ensemble, int, PointDataModule, Any], None]
     """Fills in the tables of one run's result: ``(result, ensemble, index, data, task)``."""
     measure: Callable[[Any, Built, Sequence[int]], dict[int, FinalMeasures]]
     """Measures the last weights of some runs: ``(ensemble, data and task of each run, indices)``."""
+
+
+def bounds_of_classifier(config: Config, data: PointDataModule, task: Classifier) -> dict[str, float]:
+    """Return the bounds that only count points and parameters."""
+    return bound_lines(config.measures, data, task.network)
+
+
+def no_lines(config: Config, data: PointDataModule, task: AdversarialTask) -> dict[str, float]:
+    """Return nothing: no score of a GAN is known before it trains."""
+    return {}
 
 
 def conclude_classifier(
@@ -69,10 +79,8 @@ def conclude_generator(
 
 
 KINDS: dict[type[Task], Kind] = {
-    Classifier: Kind(
-        ClassifierEnsemble, charts_of_classifier(subruns=False), conclude_classifier, measure_classifiers
-    ),
-    AdversarialTask: Kind(GeneratorEnsemble, CHARTS_OF_GAN, conclude_generator, measure_nothing),
+    Classifier: Kind(ClassifierEnsemble, bounds_of_classifier, conclude_classifier, measure_classifiers),
+    AdversarialTask: Kind(GeneratorEnsemble, no_lines, conclude_generator, measure_nothing),
 }
 
 

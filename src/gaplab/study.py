@@ -24,7 +24,7 @@ from gaplab.runs.atomic import write_json
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.group import check_equal_parameters, reported_failures
-from gaplab.runs.links import SPLITS_BY_TAG, SPLITS_IN_COLOURS, deep_link
+from gaplab.runs.links import look_at_run
 from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan
 from gaplab.runs.placement import ALONE, Placement
@@ -138,9 +138,9 @@ def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
         console = Console()
         print_result(result, console)
         console.print(f"Run: {run.path}", highlight=False, soft_wrap=True)
-        console.print(f"Look: tensorboard --logdir {run.path.parent}", highlight=False, soft_wrap=True)
-        tags = SPLITS_BY_TAG if shown.subruns is SubRuns.never else SPLITS_IN_COLOURS
-        console.print(f"then  {deep_link(run.path.name, tags)}", highlight=False, soft_wrap=True)
+        generates = "gap/loss" not in result.last
+        for line in look_at_run(run.path, shown.subruns is not SubRuns.never, generates):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def record_end(trainer: Trainer, result: Result) -> None:
@@ -148,5 +148,7 @@ def record_end(trainer: Trainer, result: Result) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Session):
             callback.conclude(result.best or result.last, result.step)
+        elif isinstance(callback, GapCurves):
+            callback.write_final(trainer, result.last, result.step)
         elif isinstance(callback, Card):
             callback.write(trainer, result.step)

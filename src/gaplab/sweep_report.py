@@ -1,151 +1,91 @@
-"""Everything about a sweep from its directories: ``python -m gaplab.sweep_report SWEEP``."""
+"""Everything about a sweep, made from the directories of its runs."""
 
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from gaplab.config.checks import ConfigError
-from gaplab.runs.gan_table import print_gan_table
-from gaplab.runs.ledger import (
-    Row,
-    bands,
-    group_by_setting,
-    read_ledger,
-    summarize,
-    varied_keys,
-    write_ledger,
-)
+from gaplab.runs.gan_table import gan_tables, print_gan_tables
+from gaplab.runs.ledger import Row, group_by_setting, read_ledger, summarize, write_ledger
+from gaplab.runs.links import look_at_sweep
+from gaplab.runs.presentation import Report, to_html, to_markdown
+from gaplab.runs.sweep_figures import draw_sweep
+from gaplab.runs.sweep_summary import write_summary
+from gaplab.runs.sweep_tables import best_value, criterion, number, ranked, shown_quantities, sweep_tables
 
 LONGEST_LIST = 2_000
 """Characters of the list of runs that did not finish."""
-MOST_SETTINGS_SHOWN = 60
-"""A longer table is not read."""
-SHOWN = ("loss/train", "loss/test", "accuracy/test", "gap/loss", "gap/accuracy")
+MOST_SHOWN = 12
+"""Settings that a terminal has room for; the page has all."""
 
 
 def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
-    """Write ``ledger.csv``, the TensorBoard run ``summary`` and the figures of a sweep, and show its table.
+    """Write the ledger, the page, the figures and the TensorBoard run ``summary`` of a sweep; show its table.
 
     Raises:
         ConfigError: If the folder holds no run.
     """
+    console = console or Console()
     rows = read_ledger(sweep)
     write_ledger(rows, sweep / "ledger.csv")
     groups = group_by_setting(rows)
-    write_summaries(sweep, groups)
-    figures = draw_figures(sweep, rows)
-    console = console or Console()
-    if not print_gan_table(sweep, console):
+    gans = gan_tables(sweep, rows)
+    report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
+    report.pictures = draw_sweep(sweep, rows)
+    page = sweep / "report.html"
+    page.write_text(to_html(report))
+    (sweep / "report.md").write_text(to_markdown(report, sweep / "figures"))
+    write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
+    if gans:
+        print_gan_tables(gans, console)
+        print_lost(rows, console)
+    else:
         print_summary(rows, groups, console)
-    console.print(
-        f"Ledger: {sweep / 'ledger.csv'}" + "".join(f"\nFigure: {file}" for file in figures),
-        highlight=False,
-        soft_wrap=True,
-    )
+    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     return rows
 
 
-def print_summary(rows: Sequence[Row], groups: dict[str, list[Row]], console: Console) -> None:
-    """Show the mean, standard deviation and interval of each setting, and the best run."""
+def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
+    """Show the best, mean, interval and standard deviation of each setting, and the best run."""
     finished = [row for row in rows if row.final]
+    table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
+    table.add_column("setting", overflow="fold")
+    table.add_column("quantity", no_wrap=True)
+    for column in ("runs", "best", "mean ± 95 %", "sd"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, members in list(groups.items())[:MOST_SHOWN]:
+        for quantity in shown_quantities(rows):
+            found = summarize(members, quantity)
+            if found is not None:
+                mean = f"{number(found.mean)} ± {number(found.half_width)}"
+                cells = (
+                    str(len(found.values)),
+                    number(best_value(found, quantity)),
+                    mean,
+                    number(found.deviation),
+                )
+                table.add_row(name, quantity, *cells)
+                name = ""
+        table.add_section()
+    console.print(table)
+    if len(groups) > MOST_SHOWN:
+        console.print(f"{len(groups) - MOST_SHOWN} more settings are in the report.", highlight=False)
+    best_runs, tag = ranked(rows), criterion(rows)
+    if best_runs and tag is not None:
+        best_run = best_runs[0]
+        text = f"Best by {tag}: {best_run.name} ({number(best_run.final[tag])})"
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+    print_lost(rows, console)
+
+
+def print_lost(rows: Sequence[Row], console: Console) -> None:
+    """Name the runs that did not finish."""
     lost = ", ".join(f"{row.name}: {row.status}" for row in rows if row.status != "finished")
     if len(lost) > LONGEST_LIST:
-        lost = ", ".join(f"{n} {status}" for status, n in Counter(row.status for row in rows).items())
-    table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
-    table.add_column("setting")
-    table.add_column("runs", justify="right")
-    for quantity in SHOWN:
-        table.add_column(f"{quantity}\nmean ± 95 % (sd)", justify="right")
-    for name, members in groups.items():
-        cells = []
-        for quantity in SHOWN:
-            found = summarize(members, quantity)
-            cells.append(
-                f"{found.mean:.4f} ± {found.half_width:.4f} ({found.deviation:.4f})" if found else "-"
-            )
-        table.add_row(name, str(sum(bool(row.final) for row in members)), *cells)
-    if len(groups) <= MOST_SETTINGS_SHOWN:
-        console.print(table)
-    else:
-        console.print(
-            f"{len(finished)} of {len(rows)} runs finished, {len(groups)} settings: see the ledger."
-        )
-    if finished:
-        best = min(finished, key=lambda row: row.final.get("loss/val", row.final.get("loss/test", 0.0)))
-        chosen = "loss/val" if "loss/val" in best.final else "loss/test"
-        console.print(f"Best by {chosen}: {best.name} ({best.final[chosen]:.4f})", highlight=False)
+        counts = Counter(row.status for row in rows if row.status != "finished")
+        lost = ", ".join(f"{number} {status}" for status, number in counts.items())
     if lost:
-        console.print(f"Not finished: {lost}", highlight=False, soft_wrap=True)
-
-
-def write_summaries(sweep: Path, groups: dict[str, list[Row]]) -> None:
-    """Write one TensorBoard run a setting below ``summary``: means over seeds with their intervals."""
-    from gaplab.runs.checkpoints import read_checkpoint
-    from gaplab.runs.event_files import write_events
-
-    margins = {
-        tag: ["Margin", [tag, f"{tag}_lower", f"{tag}_upper"]]
-        for tag in ("loss/train", "loss/test", "accuracy/test", "gap/loss")
-    }
-    for name, members in groups.items():
-        histories = []
-        for row in members:
-            checkpoint = sweep / row.name / "checkpoints" / "last.ckpt"
-            if row.final and checkpoint.is_file():  # a study may keep none
-                histories.append(read_checkpoint(checkpoint)["callbacks"]["GapCurves"]["history"])
-        if not histories:
-            continue
-        folder = sweep / "summary" / name.replace("/", "_")
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
-        write_events(folder, bands(histories), {"over seeds": margins})
-
-
-def draw_figures(sweep: Path, rows: Sequence[Row]) -> list[Path]:
-    """Draw the gap of the loss against every numeric setting that the sweep varies."""
-    from gaplab.figures.sweeps import draw_gap_against
-
-    files = []
-    for key in varied_keys(rows):
-        members: dict[float, list[Row]] = {}
-        try:
-            for row in rows:
-                members.setdefault(float(row.settings[key].strip("[]")), []).append(row)
-        except (KeyError, ValueError):
-            continue  # words, or several widths, have no place on an axis
-        found = {value: summarize(part, "gap/loss") for value, part in members.items()}
-        points = {value: summary for value, summary in found.items() if summary is not None}
-        if len(points) < 2:
-            continue
-        figure = draw_gap_against(
-            key,
-            list(points),
-            [summary.mean for summary in points.values()],
-            [summary.half_width for summary in points.values()],
-            [len(summary.values) for summary in points.values()],
-        )
-        file = sweep / f"gap_against_{key}.png"
-        figure.savefig(file, dpi=150)
-        files.append(file)
-    return files
-
-
-def main(arguments: list[str]) -> None:
-    """Report the sweep that the command line names."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m gaplab.sweep_report SWEEP", file=sys.stderr)
-        sys.exit(2)
-    try:
-        report_sweep(Path(arguments[0]))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        console.print(f"Not finished: {lost}", highlight=False, soft_wrap=True, markup=False)

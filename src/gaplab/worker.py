@@ -7,7 +7,7 @@ from typing import NoReturn
 from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.registry import load_extensions
 from gaplab.config.trainer import TrainerConfig
-from gaplab.exits import EXIT_FAILED
+from gaplab.exits import EXIT_FAILED, refuse
 from gaplab.processes import end_with_parent
 from gaplab.runs.placement import Placement
 
@@ -19,10 +19,13 @@ def main(errand: str) -> None:
     content = json.loads(errand)
     placement = Placement(**content["placement"])
     load_extensions()
-    from gaplab.runs.group import agree, join_group, leave_group, reported_failures
+    from gaplab.runs.group import MeetingError, agree, join_group, leave_group, reported_failures
     from gaplab.study import run_planned
 
-    join_group(placement, TrainerConfig(**content["trainer"]))
+    try:
+        join_group(placement, TrainerConfig(**content["trainer"]))
+    except MeetingError as error:
+        refuse(error)
     try:
         with reported_failures(placement):
             run_planned(agree(placement, _decided_elsewhere), placement)

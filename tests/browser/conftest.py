@@ -17,6 +17,7 @@ import pytest
 
 from gaplab.config.compose import compose_config
 from gaplab.study import run_one
+from gaplab.tasks.optimization import DivergedError
 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -34,9 +35,21 @@ QUICK = [
     "data.num_val_points=200",
     "data.num_test_points=1000",
     "network.widths=[16]",
-    "trainer.max_steps=120",
+    "data.num_points=100",
+    "trainer.max_steps=1200",
     "logging.pictures_every_n_evaluations=2",
-    "trainer.eval_every_n_steps=20",
+    "trainer.eval_every_n_steps=200",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+]
+GAN = [
+    "experiment=gan_ring",
+    "data.num_points=400",
+    "data.num_val_points=400",
+    "data.num_test_points=400",
+    "task.num_samples=400",
+    "trainer.max_steps=40",
+    "trainer.eval_every_n_steps=10",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
 ]
@@ -46,12 +59,20 @@ SECONDS = 60
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with ``single`` (a run with full diagnostics) and ``sweep`` (three seeds)."""
+    """Folder with ``single`` (all diagnostics), ``two_players`` (a GAN), ``diverged`` and ``sweep`` (three seeds)."""
     root = tmp_path_factory.mktemp("logs")
-    run_one(compose_config([*QUICK, "seed=5", "logging.diagnostics=full"]), root / "single")
     sweep = [f"seed={','.join(map(str, SEEDS))}", f"hydra.sweep.dir={root / 'sweep'}"]
     command = [sys.executable, "train.py", "-m", *QUICK, *sweep]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=300)
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        full = ["seed=5", "logging.diagnostics=full", "logging.projector=true"]
+        run_one(compose_config([*QUICK, *full]), root / "single")
+        run_one(compose_config(GAN), root / "two_players")
+        for row in (root / "two_players").glob("*.session"):
+            row.unlink()  # the page HPARAMS takes its columns from one run, here from a classifier
+        with pytest.raises(DivergedError):
+            run_one(compose_config([*QUICK, "optimizer=sgd", "optimizer.lr=1e20"]), root / "diverged")
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
     return root
 
 
@@ -63,7 +84,15 @@ def address(logs: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             url = _announced(process)
-            expected = {"single", "single/test", *(f"sweep/seed={seed}" for seed in SEEDS)}
+            expected = {
+                "single",
+                "single/test",
+                "two_players",
+                "two_players/test",
+                "diverged",
+                "sweep/summary",
+            }
+            expected |= {*(f"sweep/seed={seed}" for seed in SEEDS)}
             _wait_for(lambda: expected <= set(_get(f"{url}data/runs")))
             yield url
         finally:

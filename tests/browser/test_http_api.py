@@ -23,16 +23,19 @@ def result(logs: Path, run: str) -> dict[str, Any]:
 
 
 def test_runs_are_the_runs_and_the_splits_and_no_others(ask: Ask) -> None:
-    names = ["single", "sweep/seed=0", "sweep/seed=1", "sweep/seed=2"]
+    names = ["single", "two_players", "sweep/seed=0", "sweep/seed=1", "sweep/seed=2"]
     splits = [f"{name}/{split}" for name in names for split in ("train", "val", "test")]
-    assert sorted(ask("runs")) == sorted([*names, *splits, "sweep/summary/all runs"])
+    embedding = "single/01200/hidden_0"  # the projector's folder holds no event file, and is no run
+    found = ask("runs")
+    assert embedding not in found
+    assert sorted(found) == sorted([*names, *splits, "diverged", "sweep/summary"])
 
 
 def test_splits_overlay_one_tag_and_equal_the_plain_tags(ask: Ask) -> None:
     for quantity in ("loss", "accuracy"):
         for split in ("train", "val", "test"):
             overlaid = scalars(ask, f"single/{split}", quantity)
-            assert list(overlaid) == [20, 40, 60, 80, 100, 120]
+            assert list(overlaid) == [200, 400, 600, 800, 1000, 1200]
             assert overlaid == scalars(ask, "single", f"{quantity}/{split}")
 
 
@@ -40,7 +43,7 @@ def test_last_points_are_those_of_the_result(ask: Ask, logs: Path) -> None:
     last = result(logs, "single")["last"]
     assert {"loss/train", "loss/val", "loss/test", "gap/loss", "gap/accuracy"} <= last.keys()
     for tag, value in last.items():
-        assert scalars(ask, "single", tag)[120] == pytest.approx(value, rel=1e-6), tag
+        assert scalars(ask, "single", tag)[1200] == pytest.approx(value, rel=1e-6), tag
 
 
 def test_gap_is_test_minus_train_at_every_step(ask: Ask) -> None:
@@ -60,15 +63,19 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
 
     query = QUERY | {"startIndex": 0, "colParams": [{"metric": {"tag": tag}} for tag in metrics]}
     rows = ask("plugin/hparams/session_groups", query)["sessionGroups"]
-    assert len(rows) == 4
+    assert len(rows) == 5
     for row in rows:
         (session,) = row["sessions"]
+        values = {value["name"]["tag"]: value["value"] for value in session["metricValues"]}
+        if session["name"] == "diverged":
+            assert session["status"] == "STATUS_FAILURE"
+            assert values["final/finished"] == 0.0
+            continue
         assert session["status"] == "STATUS_SUCCESS"
         assert row["hparams"]["optimizer.clip_norm"] == "null"
         assert row["hparams"]["network.shortcuts"] is False
         run = session["name"]
         best = result(logs, run)["best"]
-        values = {value["name"]["tag"]: value["value"] for value in session["metricValues"]}
         for tag, value in best.items():
             assert values[f"final/{tag.replace('/', '_')}"] == pytest.approx(value, rel=1e-6)
         assert values["final/finished"] == 1.0
@@ -77,15 +84,41 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
 
 
 def test_custom_charts_are_laid_out_once(ask: Ask) -> None:
-    categories = {category["title"]: category for category in ask("plugin/custom_scalars/layout")["category"]}
-    assert len(categories) == 2, "one of all runs, and that of the sweep's summary"
-    assert [chart["title"] for chart in categories["gaplab"]["chart"]] == [
-        "Loss",
-        "Accuracy",
+    categories = {
+        category["title"]: {chart["title"] for chart in category["chart"]}
+        for category in ask("plugin/custom_scalars/layout")["category"]
+    }
+    assert len(categories) == 5, "two of classifiers, two of GANs, and that of the sweep's summary"
+    assert categories["generalization"] == {
         "Gap, scale and bounds",
-        "Gradient norm by layer",
         "Generalization gap",
-    ]
+        "Generalization gap in accuracy",
+    }
+    assert categories["training"] == {"Loss", "Accuracy", "Gradient norm by layer"}
+    assert {"Discriminator and generator", "Modes and quality", "Two-sample tests"} < categories["GAN"]
+    assert "Generalization gap" in categories["mean and 95 % interval over seeds"]
+
+
+def test_bounds_and_scale_are_lines_over_the_whole_run(ask: Ask, logs: Path) -> None:
+    bounds = {f"bound/{bound['name']}": bound["value"] for bound in result(logs, "single")["bounds"]}
+    assert len(bounds) == 2
+    for tag, value in bounds.items():
+        line = scalars(ask, "single", tag)
+        assert list(line) == [200, 400, 600, 800, 1000, 1200]
+        assert list(line.values()) == pytest.approx([value] * 6, rel=1e-6)
+
+
+def test_a_gan_has_both_players_its_ceilings_and_splits_at_the_same_steps(ask: Ask, logs: Path) -> None:
+    steps = [10, 20, 30, 40]
+    for tag in ("loss/discriminator_batch", "loss/generator_batch", "ceiling/modes/high_quality"):
+        assert list(scalars(ask, "two_players", tag)) == steps
+    for split in ("train", "val", "test"):
+        assert scalars(ask, f"two_players/{split}", "distance/sliced_w2") == scalars(
+            ask, "two_players", f"distance/sliced_w2_{split}"
+        )
+    tests = result(logs, "two_players")["last"]
+    for tag in ("judge/p_value_test", "mmd/p_value_test"):
+        assert scalars(ask, "two_players", tag) == {40: pytest.approx(tests[tag], rel=1e-5)}
 
 
 def test_text_card_and_histograms_are_there(ask: Ask) -> None:
@@ -97,4 +130,4 @@ def test_text_card_and_histograms_are_there(ask: Ask) -> None:
 
 def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
     query = urlencode({"run": "sweep/seed=1", "tag": "pictures/decision_regions_train", "sample": 0})
-    assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [40, 80, 120]
+    assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [400, 800, 1200]

@@ -39,24 +39,58 @@ def test_time_series_of_a_sweep_name_what_differs(page: Any, address: str, scree
 
 def test_custom_scalars_show_the_named_charts(page: Any, address: str, screenshots: Path) -> None:
     page.goto(f"{address}#custom_scalars&_smoothingWeight=0&regexInput=single")
-    for title in ("Loss", "Generalization gap", "Accuracy", "Gradient norm by layer"):
+    titles = ("Loss", "Accuracy", "Gap, scale and bounds", "Generalization gap", "Gradient norm by layer")
+    for title in titles:
         page.get_by_text(title, exact=True).first.wait_for()
     page.locator("tf-custom-scalar-multi-line-chart-card path[d*='L']").first.wait_for(state="attached")
     page.locator("tf-custom-scalar-margin-chart-card path[d*='L']").first.wait_for(state="attached")
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "custom_scalars.png")
     assert page.get_by_text("steps for value, lower, and upper", exact=False).count() == 0
+    assert not any(note.is_visible() for note in page.get_by_text("Missing Tags").all())
 
 
-def test_hparams_page_has_a_row_a_run_and_the_columns(page: Any, address: str, screenshots: Path) -> None:
+def test_custom_scalars_of_a_gan(page: Any, address: str, screenshots: Path) -> None:
+    page.goto(f"{address}#custom_scalars&_smoothingWeight=0&regexInput=two_players")
+    for title in ("Discriminator and generator", "Modes and quality", "Two-sample tests"):
+        page.get_by_text(title, exact=True).first.wait_for()
+    page.locator("tf-custom-scalar-multi-line-chart-card path[d*='L']").first.wait_for(state="attached")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "custom_scalars_gan.png")
+
+
+def test_custom_scalars_of_a_sweep_have_bands_over_seeds(page: Any, address: str, screenshots: Path) -> None:
+    page.goto(f"{address}#custom_scalars&_smoothingWeight=0&regexInput=sweep%2Fsummary")
+    page.get_by_text("mean and 95 % interval over seeds").first.wait_for()
+    page.locator("tf-custom-scalar-margin-chart-card path[d*='L']").first.wait_for(state="attached")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "custom_scalars_sweep.png")
+
+
+def test_projector_shows_the_hidden_layer(page: Any, address: str, screenshots: Path) -> None:
+    page.goto(f"{address}#projector")
+    page.wait_for_timeout(2000)
+    page.reload()  # TensorBoard looks for embeddings only after the first question
+    outer = page.frame_locator("iframe").first
+    outer.frame_locator("iframe").first.get_by_text("hidden_0").first.wait_for(state="attached")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "projector.png")
+
+
+def test_hparams_page_has_a_row_a_run_and_the_columns(
+    page: Any, address: str, logs: Path, screenshots: Path
+) -> None:
     page.goto(f"{address}#hparams")
     page.get_by_text("TABLE VIEW", exact=False).first.wait_for()
-    page.get_by_text("sweep/seed=2", exact=True).first.wait_for(state="attached")
+    page.get_by_text("seed=2 (sweep)", exact=True).first.wait_for(state="attached")
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "hparams.png")
     cells = [cell.strip() for cell in page.locator("vaadin-grid-cell-content").all_inner_texts()]
-    assert {"seed", "network.widths", "gap loss", "loss train", "loss val", "loss test"} <= set(cells)
-    assert [cells.count(f"sweep/seed={seed}") for seed in (0, 1, 2)] == [1, 1, 1]
+    assert {"data.num_points", "network.widths", "gap loss", "loss train", "loss val", "loss test"} <= set(
+        cells
+    )
+    assert cells.count(f"diverged ({logs.name})") == 1
+    assert [cells.count(f"seed={seed} (sweep)") for seed in (0, 1, 2)] == [1, 1, 1]
     page.get_by_text("PARALLEL COORDINATES VIEW", exact=False).first.click()
     page.locator("tf-hparams-parallel-coords-plot path").first.wait_for(state="attached")
     page.wait_for_timeout(1000)

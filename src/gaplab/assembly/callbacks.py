@@ -8,14 +8,15 @@ from lightning.pytorch.callbacks import EarlyStopping
 from gaplab.assembly.tasks import build_run
 from gaplab.callbacks.card import Card
 from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.callbacks.curves import GapCurves, SubRunCurves, charts_of_classifier
+from gaplab.callbacks.curves import GapCurves, SubRunCurves
 from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.gallery import classifier_gallery
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.pictures import Pictures
 from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
-from gaplab.callbacks.samples import CHARTS_OF_GAN, SamplePictures
+from gaplab.callbacks.projector import Projector
+from gaplab.callbacks.samples import SamplePictures
 from gaplab.callbacks.session import Session
 from gaplab.callbacks.stopping import StopAtTrainLevel
 from gaplab.config.flattening import changed_settings, flat_settings
@@ -33,14 +34,14 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
     subruns = logging.tensorboard and logging.subruns is not SubRuns.never
     generates = isinstance(config.task, GenerationConfig)
     monitor = config.task.criterion.format(split="val")
-    callbacks: list[Callback] = [GapCurves(CHARTS_OF_GAN if generates else charts_of_classifier(subruns))]
-    if subruns and not generates:
+    callbacks: list[Callback] = [GapCurves(subruns, config.measures)]
+    if subruns:
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:
         callbacks.append(Session(run.path, flat_settings(config), changed_settings(config, overrides)))
         callbacks.append(Card(lambda: to_markdown(card_of(run.path, config, overrides))))
     full = logging.diagnostics is Diagnostics.full
-    if logging.diagnostics is not Diagnostics.none and not generates:
+    if logging.diagnostics is not Diagnostics.none:
         callbacks.append(LayerDiagnostics(histograms=full))
     if logging.pictures and generates:
         callbacks.append(SamplePictures(run.figures))
@@ -48,6 +49,8 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
         callbacks.append(
             Pictures(run.figures, classifier_gallery, logging.pictures_every_n_evaluations, all_along=full)
         )
+    if logging.projector and not generates:
+        callbacks.append(Projector())
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
     if not generates:

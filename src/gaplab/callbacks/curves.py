@@ -1,45 +1,38 @@
 """Writes every measurement to the loggers, and lays out TensorBoard's custom charts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
+from gaplab.callbacks.charts import SUBRUN_QUANTITIES, charts
 from gaplab.callbacks.loggers import EventFiles, MetricsTable, event_writer, forget_after
+from gaplab.callbacks.measures import bound_lines
+from gaplab.config.measures import Measures
+from gaplab.metrics.scorecard import band_edges
+from gaplab.tasks.classification import Classifier
 from gaplab.tasks.task import Task
-
-Layout = dict[str, dict[str, list[Any]]]
-"""Category to chart title to kind and tags, as ``SummaryWriter.add_custom_scalars`` takes it."""
-
-SPLIT_QUANTITIES = ("loss", "accuracy")
-
-
-def charts_of_classifier(subruns: bool) -> Layout:
-    """Return the custom charts. Entries are regular expressions that TensorBoard matches from the start."""
-    splits = "$" if subruns else "/(train|val|test)$"
-    return {
-        "gaplab": {
-            "Loss": ["Multiline", [f"^loss{splits}"]],
-            "Accuracy": ["Multiline", [f"^accuracy{splits}"]],
-            "Gap, scale and bounds": ["Multiline", ["^gap/loss$", "^scale/", "^bound/"]],
-            "Gradient norm by layer": ["Multiline", ["^gradient_norm/"]],
-            # TensorBoard shows charts with a band after all others.
-            "Generalization gap": ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]],
-        }
-    }
 
 
 class GapCurves(Callback):
     """Logs losses, accuracies, gaps and the scale of all splits at equal weights, against optimiser steps.
 
+    The bounds that only count points and parameters stay the same all along. TensorBoard gets them at every
+    measurement, so that they are lines beside the gap.
+
     Args:
-        layout: TensorBoard's custom charts.
+        subruns: Whether ``SubRunCurves`` writes too, which the custom charts can use.
+        measures: Whether bounds are wanted.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, subruns: bool, measures: Measures) -> None:
+        self.subruns = subruns
+        self.measures = measures
+        self.laid_out = False
         self.history: dict[int, dict[str, float]] = {}
+        self.bounds: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history}
@@ -51,9 +44,10 @@ class GapCurves(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, EventFiles | MetricsTable):
                 logger.forget_after(trainer.global_step)
-        writer = event_writer(trainer)
-        if writer is not None and trainer.ckpt_path is None:
-            writer.add_custom_scalars(self.layout)
+        self.laid_out = trainer.ckpt_path is not None
+        if isinstance(pl_module, Classifier):
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            self.bounds = bound_lines(self.measures, data, pl_module.network)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Task)
@@ -61,16 +55,29 @@ class GapCurves(Callback):
             return
         table = pl_module.scorecard()
         self.history[trainer.global_step] = table
-        extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]}
-        if "gap/loss_error" in table:
-            extra["gap/loss_lower"] = table["gap/loss"] - table["gap/loss_error"]
-            extra["gap/loss_upper"] = table["gap/loss"] + table["gap/loss_error"]
+        extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]} | band_edges(table)
         for logger in trainer.loggers:
             logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)
+        writer = event_writer(trainer)
+        if writer is None:
+            return
+        for tag, value in self.bounds.items():
+            writer.add_scalar(tag, value, trainer.global_step)
+        if not self.laid_out:
+            writer.add_custom_scalars(charts([*table, *extra, *self.bounds], self.subruns))
+            self.laid_out = True
+
+    def write_final(self, trainer: Trainer, table: Mapping[str, float], step: int) -> None:
+        """Write to TensorBoard what only the last measurement had, such as the slow tests of a GAN."""
+        writer = event_writer(trainer)
+        if writer is not None:
+            for tag in sorted(table.keys() - self.history.get(step, {}).keys()):
+                writer.add_scalar(tag, table[tag], step)
+            writer.flush()
 
 
 class SubRunCurves(Callback):
-    """Writes ``loss`` and ``accuracy`` of each split from a sub-run: TensorBoard colours by run."""
+    """Writes one tag for train, val and test from a sub-run each: TensorBoard colours by run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,16 +92,20 @@ class SubRunCurves(Callback):
             return
         assert isinstance(pl_module, Task)
         table = pl_module.scorecard()
-        for split in pl_module.scores:
-            if split not in self.writers:
-                self.writers[split] = SummaryWriter(str(self.folder / split))
-                if self.first_step > 0:
-                    forget_after(self.writers[split], self.first_step)
-            for quantity in SPLIT_QUANTITIES:
-                if f"{quantity}/{split}" in table:
-                    value = table[f"{quantity}/{split}"]
-                    self.writers[split].add_scalar(quantity, value, trainer.global_step)
-            self.writers[split].flush()
+        for split in trainer.datamodule.splits:  # type: ignore[attr-defined]
+            values = {tag: table.get(name.format(split=split)) for tag, name in SUBRUN_QUANTITIES.items()}
+            for tag, value in values.items():
+                if value is not None:
+                    self._writer(split).add_scalar(tag, value, trainer.global_step)
+            if split in self.writers:
+                self.writers[split].flush()
+
+    def _writer(self, split: str) -> SummaryWriter:
+        if split not in self.writers:
+            self.writers[split] = SummaryWriter(str(self.folder / split))
+            if self.first_step > 0:
+                forget_after(self.writers[split], self.first_step)
+        return self.writers[split]
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for writer in self.writers.values():

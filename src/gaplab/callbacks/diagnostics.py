@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from gaplab.callbacks.hidden import dead_share, hidden_outputs
 from gaplab.callbacks.loggers import event_writer
+from gaplab.tasks.classification import Classifier
 
 MOST_POINTS = 2_000
 
 
 class LayerDiagnostics(Callback):
-    """Logs at every measurement ``gradient_norm/<layer>`` and ``dead_units/<layer>``.
+    """Logs at every measurement ``gradient_norm/<layer>`` and, for a classifier, ``dead_units/<layer>``.
 
     The gradient is that of the last step before the measurement, after clipping.
 
@@ -34,7 +35,9 @@ class LayerDiagnostics(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         train = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
-        layers = hidden_outputs(pl_module, pl_module, train.points[:MOST_POINTS])
+        layers = {}
+        if isinstance(pl_module, Classifier):
+            layers = hidden_outputs(pl_module, pl_module, train.points[:MOST_POINTS])
         table = {f"gradient_norm/{name}": norm for name, norm in self.gradient_norms.items()}
         table |= {f"dead_units/{name}": dead_share(outputs) for name, outputs in layers.items()}
         for logger in trainer.loggers:

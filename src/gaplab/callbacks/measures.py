@@ -24,6 +24,17 @@ LARGEST_HESSIAN = 2_000
 """Parameters of the largest network whose exact Hessian is taken."""
 
 
+def bound_lines(level: Measures, data: PointDataModule, network: nn.Module) -> dict[str, float]:
+    """Return the tags and values of the bounds that stay the same in training: they count points and parameters.
+
+    There are none where they are not wanted, or where points depend on each other.
+    """
+    if level is Measures.none or not points_are_independent(data.config):
+        return {}
+    bounds = counting_bounds(network, len(data.splits["train"]), len(data.splits["test"]))
+    return {f"bound/{bound.name}": bound.value for bound in bounds}
+
+
 class FinalMeasures(Callback):
     """Writes ``bound/...``, ``scale/...`` and ``capacity/...`` of the last weights; the result keeps them.
 
@@ -54,8 +65,13 @@ class FinalMeasures(Callback):
             self.measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
             writer = event_writer(trainer)
             if writer is not None:
-                for tag, value in self.table.items():
+                for tag, value in self.news(pl_module, trainer.datamodule).items():  # type: ignore[attr-defined]
                     writer.add_scalar(tag, value, trainer.global_step)
+
+    def news(self, task: Classifier, data: PointDataModule) -> dict[str, float]:
+        """Return the part of ``table`` that TensorBoard has not had at every measurement."""
+        known = bound_lines(self.level, data, task.network)
+        return {tag: value for tag, value in self.table.items() if tag not in known}
 
     def measure(self, task: Classifier, data: PointDataModule) -> None:
         """Fill ``bounds`` and ``capacity`` as far as the level asks for."""

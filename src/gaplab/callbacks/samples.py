@@ -9,20 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from gaplab.callbacks.curves import Layout
 from gaplab.callbacks.loggers import event_writer
 from gaplab.data.datamodule import PointDataModule
 from gaplab.tasks.generation import AdversarialTask
-
-CHARTS_OF_GAN: Layout = {
-    "gaplab": {
-        "1 Discriminator's loss": ["Multiline", ["^loss/discriminator_(train|val|test)$"]],
-        "2 Its generalization gap": ["Multiline", ["^gap/loss_discriminator$"]],
-        "3 Distance to true points": ["Multiline", ["^(ceiling/)?distance/sliced_w2_(val|test)$"]],
-        "4 Modes": ["Multiline", ["^(ceiling/)?modes/(high_quality|std_ratio)$"]],
-        "5 Precision and recall": ["Multiline", ["^(ceiling/)?coverage/(precision|recall)$"]],
-    }
-}
 
 SHOWN_POINTS = 1_000
 NUM_FRAMES = 40

@@ -1,7 +1,7 @@
 """The run's row on TensorBoard's HPARAMS page: settings at the start, results and status at the end."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -18,6 +18,15 @@ Setting = bool | int | float | str
 
 SHOWN_FIRST = ("gap/loss", "loss/train", "loss/val", "loss/test", "accuracy/test")
 """TensorBoard switches on the first five metrics; the others need a click."""
+OF_OTHERS = (
+    *SHOWN_FIRST,
+    "accuracy/train",
+    "accuracy/val",
+    "modes/captured",
+    "modes/high_quality",
+    "distance/sliced_w2_test",
+)
+"""TensorBoard takes the columns of one run of a folder: each also names what runs of other kinds have."""
 
 
 class Session(Callback):
@@ -50,7 +59,8 @@ class Session(Callback):
             old.unlink()
         self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
         # Rows of equal names would be averaged; a run's name alone may occur in several folders.
-        name = f"{self.folder.parent.name}/{self.folder.name}"
+        # The column is narrow, so that what differs within a sweep comes first.
+        name = f"{self.folder.name} ({self.folder.parent.name})"
         self._write(hparams_pb(self.settings, trial_id=name), 0)
 
     def conclude(self, table: Mapping[str, float], step: int) -> None:
@@ -74,13 +84,16 @@ class Session(Callback):
         metrics["final/finished"] = float(status == api_pb2.STATUS_SUCCESS)
         for tag, value in metrics.items():
             self._write(scalar(tag, value), step)
-        self._write(_hparams_summary(metadata.EXPERIMENT_TAG, experiment=self._columns(metrics)), 0)
+        if table:  # a run without a measurement must not decide what the page shows
+            others = (f"final/{name.replace('/', '_')}" for name in OF_OTHERS)
+            columns = self._columns(dict.fromkeys([*metrics, *others]))
+            self._write(_hparams_summary(metadata.EXPERIMENT_TAG, experiment=columns), 0)
         end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
         self._write(_hparams_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end), 0)
         self.file.close()
         self.file = None
 
-    def _columns(self, metrics: Mapping[str, float]) -> api_pb2.Experiment:
+    def _columns(self, metrics: Iterable[str]) -> api_pb2.Experiment:
         kinds = {bool: "BOOL", int: "FLOAT64", float: "FLOAT64", str: "STRING"}
         hparams = [
             api_pb2.HParamInfo(

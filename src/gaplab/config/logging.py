@@ -40,6 +40,8 @@ class LoggingConfig:
     subruns: SubRuns = SubRuns.auto
     """Write ``loss`` and ``accuracy`` from sub-runs, so that TensorBoard shows the splits in colours."""
     diagnostics: Diagnostics = Diagnostics.light
+    projector: bool = False
+    """Write the last hidden layer's outputs of 300 test points for TensorBoard's page Projector."""
     pictures: bool = True
     pictures_every_n_evaluations: int = 5
     """Measurements between two pictures; the end is always drawn."""

@@ -18,7 +18,7 @@ from gaplab.ensembles.scoring import score_splits, split_score
 from gaplab.ensembles.stacking import fill, moved, rows_of, unstack
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
-from gaplab.metrics.scorecard import scorecard
+from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.tasks.classification import Classifier
 
 TRAIN_PIECE = 128
@@ -128,12 +128,7 @@ class ClassifierEnsemble(Ensemble):
             weights = unstack(self.phases[0].params, index)
             scores |= score_splits(self.problem.score, weights, self.splits[index])
         table = scorecard(scores, self.phases[0].num_parameters, self.penalties[index])
-        error = table["gap/loss_error"]
-        extras = {
-            "gap/loss_lower": table["gap/loss"] - error,
-            "gap/loss_upper": table["gap/loss"] + error,
-            "optimizer/lr": self.phases[0].rate(index, step),
-        }
+        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:

@@ -15,6 +15,7 @@ from gaplab.ensembles.member import Member
 from gaplab.ensembles.optimizers import Params
 from gaplab.ensembles.phase import Phase
 from gaplab.ensembles.stacking import fill, moved, rows_of, stack, unstack
+from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
 from gaplab.tasks.generation import AdversarialTask
 from gaplab.tasks.generation_phases import draw_latents, penalty_factor, weight_of_past
@@ -158,7 +159,7 @@ class GeneratorEnsemble(Ensemble):
         except DivergedError as error:
             member.diverge(error.quantity, step)
             return False
-        extras = {"optimizer/lr": self.phases[0].rate(index, step)}
+        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
 

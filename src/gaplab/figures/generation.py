@@ -78,7 +78,7 @@ def draw_samples(
             for c, color in enumerate(class_colors(int(labels.max()) + 1)):
                 axes.dots(points[labels == c], 1.3, color)
         axes.finish(xlabel="", ylabel="")
-    canvas.text(WIDTH / 2, HEIGHT - 10, "background: taken for real (blue) or generated (red)", size=11)
+    canvas.text(WIDTH / 2, HEIGHT - 10, "background: taken for real (blue) or generated (orange)", size=11)
     return canvas.pixels()
 
 

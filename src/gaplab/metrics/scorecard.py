@@ -45,3 +45,14 @@ def scorecard(
     table["gap/effective_parameters"] = effective_parameters(table["gap/accuracy"], train.num_points)
     table["scale/sqrt_params_over_points"] = sqrt_params_over_points(num_parameters, train.num_points)
     return table
+
+
+def band_edges(table: Mapping[str, float]) -> dict[str, float]:
+    """Return ``<gap>_lower`` and ``<gap>_upper`` of every gap whose ``<gap>_error`` is in a table."""
+    edges = {}
+    for tag, error in table.items():
+        gap = tag.removesuffix("_error")
+        if tag.startswith("gap/") and gap != tag:
+            edges[f"{gap}_lower"] = table[gap] - error
+            edges[f"{gap}_upper"] = table[gap] + error
+    return edges

@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -19,6 +18,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import custom_scalars
 
+from gaplab.callbacks.charts import Layout
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.callbacks.session import Session, best_measurement
 from gaplab.config.compose import Composed
@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 
 def write_events(
-    folder: Path, tables: Mapping[int, Mapping[str, float]], layout: dict[str, Any] | None = None
+    folder: Path, tables: Mapping[int, Mapping[str, float]], layout: Layout | None = None
 ) -> Path:
     """Write one event file: a table of scalars for every step, and a layout of custom charts.
 

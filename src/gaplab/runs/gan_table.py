@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import rich.table
 import yaml
 from rich.console import Console
-from rich.table import Table
 
-from gaplab.runs.ledger import Row, read_ledger, varied_keys
+from gaplab.runs.ledger import Row, varied_keys
+from gaplab.runs.presentation import Table
 
 COLUMNS = {
     "modes": "modes/captured",
@@ -39,25 +40,27 @@ PUBLISHED = {
         "WGAN-GP (GDPP Table 1)": ("24.2", "0.287", ""),
     },
 }
+PERFECT = "a perfect sampler"
 PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
 
 
-def print_gan_table(sweep: Path, console: Console) -> bool:
-    """Print the tables of a sweep; return False, and print nothing, where its runs are no GANs.
+def gan_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
+    """Return a table for each point set that GANs of a sweep learn; none where its runs are no GANs."""
+    return [gan_table(data, methods) for data, methods in methods_by_data(sweep, rows).items()]
 
-    Raises:
-        ConfigError: If the folder holds no run.
-    """
-    rows = read_ledger(sweep)
-    found = methods_by_data(sweep, rows)
-    for data, methods in found.items():
-        console.print(gan_table(data, methods))
-    for row in rows:
-        if found and row.status != "finished":
-            console.print(f"Not finished: {row.name}: {row.status}", highlight=False, soft_wrap=True)
-    return bool(found)
+
+def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
+    """Print the tables; rows that are not ours are dim."""
+    for table in tables:
+        shown = rich.table.Table(title=table.title)
+        shown.add_column(table.columns[0], min_width=len(PERFECT))  # the others may break after the mean
+        for name in table.columns[1:]:
+            shown.add_column(name, justify="right")
+        for row in table.rows:
+            shown.add_row(*row, style="" if row[1] else "dim")
+        console.print(shown)
 
 
 def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
@@ -65,7 +68,10 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
     varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        config = yaml.safe_load((sweep / row.name / "config.yaml").read_text())
+        file = sweep / row.name / "config.yaml"
+        if not file.is_file():  # stopped before it began
+            continue
+        config = yaml.safe_load(file.read_text())
         if "generator" not in config["task"]:
             continue
         method = ", ".join(
@@ -80,19 +86,16 @@ def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -
     """Return the table of one point set: our methods, a perfect sampler, and published rows."""
     ended = [scores for runs in methods.values() for scores in runs if scores]
     columns = {name: tag for name, tag in COLUMNS.items() if any(tag in scores for scores in ended)}
-    table = Table("method", "runs", title=f"{data}: mean ± standard error over seeds")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for method, runs in methods.items():
-        table.add_row(method, f"{sum(map(bool, runs))} of {len(runs)}", *_cells(columns, runs, ""))
-    perfect = _cells(
-        columns, [{t: v for t, v in run.items() if "p_value" not in t} for run in ended], "ceiling/"
-    )
-    table.add_row("a perfect sampler", "", *perfect, style="dim")
+    rows = [
+        (method, f"{sum(map(bool, runs))} of {len(runs)}", *_cells(columns, runs, ""))
+        for method, runs in methods.items()
+    ]
+    perfect = [{t: v for t, v in run.items() if "p_value" not in t} for run in ended]
+    rows.append((PERFECT, "", *_cells(columns, perfect, "ceiling/")))
     for method, cells in PUBLISHED.get(data, {}).items():
         printed = dict(zip(PUBLISHED_COLUMNS, cells, strict=True))
-        table.add_row(method, "", *(printed.get(name, "") for name in columns), style="dim")
-    return table
+        rows.append((method, "", *(printed.get(name, "") for name in columns)))
+    return Table(f"{data}: mean ± standard error over seeds", ("method", "runs", *columns), rows)
 
 
 def _cells(columns: Mapping[str, str], runs: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:

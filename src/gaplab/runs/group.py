@@ -58,7 +58,11 @@ def join_group(placement: Placement, config: TrainerConfig, listener: socket.soc
         return
     global _store
     try:
-        _store = _meet(placement, timedelta(seconds=config.rendezvous_seconds), listener)
+        patience = timedelta(seconds=config.rendezvous_seconds)
+        _store = _meet(placement, patience, listener)
+        # The group itself would wait for those that are missing as long as for a collective call.
+        _store.set(f"here/{placement.rank}", "")
+        _store.wait([f"here/{rank}" for rank in range(placement.world_size)], patience)
         dist.init_process_group(
             backend(config),
             store=_store,

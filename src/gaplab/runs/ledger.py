@@ -4,7 +4,8 @@ import csv
 import functools
 import json
 import math
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,14 +145,34 @@ def varied_keys(rows: Sequence[Row]) -> list[str]:
     return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
 
 
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return the last part of every key, or the whole key where several end alike.
+
+    >>> short_keys(["data.noise", "optimizer.lr"])
+    {'data.noise': 'noise', 'optimizer.lr': 'lr'}
+    """
+    ends = Counter(key.split(".")[-1] for key in keys)
+    return {key: key if ends[key.split(".")[-1]] > 1 else key.split(".")[-1] for key in keys}
+
+
 def group_by_setting(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return the runs that differ in nothing but seeds, by a text that names their setting."""
-    keys = varied_keys(rows)
+    names = short_keys(varied_keys(rows))
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        text = ", ".join(f"{key}={row.settings[key]}" for key in keys if key in row.settings)
+        text = ", ".join(f"{name}={row.settings[key]}" for key, name in names.items() if key in row.settings)
         groups[text or "all runs"].append(row)
-    return dict(groups)
+    return dict(sorted(groups.items(), key=lambda pair: natural(pair[0])))
+
+
+def natural(text: str) -> list[tuple[float, str]]:
+    """Return a key that sorts texts by the numbers in them.
+
+    >>> sorted(["m=1000", "m=30", "m=3e-1"], key=natural)
+    ['m=3e-1', 'm=30', 'm=1000']
+    """
+    parts = re.split(r"((?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [(float(part), "") if place % 2 else (math.inf, part) for place, part in enumerate(parts)]
 
 
 def summarize(rows: Sequence[Row], quantity: str) -> Summary | None:

@@ -1,6 +1,7 @@
 """Addresses that open TensorBoard where it matters."""
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 HOME = "http://127.0.0.1:6006/"
@@ -10,6 +11,14 @@ SPLITS_IN_COLOURS = "^(loss|accuracy)$|^gap/(loss|accuracy)$"
 """The charts that matter of a run with sub-runs."""
 SPLITS_BY_TAG = "^(loss|accuracy)/(train|val|test)$|^gap/(loss|accuracy)$"
 """The same of a run without."""
+OF_A_GAN = "^(loss/discriminator|distance/sliced_w2)$|^gap/(loss_discriminator|distance_sliced_w2)$|^modes/"
+"""The charts that matter of a GAN's run."""
+OF_A_GAN_BY_TAG = OF_A_GAN.replace("sliced_w2)$|", "sliced_w2)_(train|val|test)$|")
+OF_A_SUMMARY = (
+    "^(loss/(train|test)|accuracy/test|distance/sliced_w2_test|modes/high_quality)$"
+    "|^gap/(loss|accuracy|distance_sliced_w2)$"
+)
+"""Means over seeds, without the tags that only draw their bands."""
 
 
 def deep_link(run: str = "", tags: str = SPLITS_BY_TAG, home: str = HOME) -> str:
@@ -24,3 +33,20 @@ def deep_link(run: str = "", tags: str = SPLITS_BY_TAG, home: str = HOME) -> str
     if run:
         query += f"&runFilter={quote(f'(^|/){re.escape(run)}(/|$)', safe='')}"
     return f"{home}?{query}#timeseries"
+
+
+def look_at_run(path: Path, subruns: bool, generates: bool) -> list[str]:
+    """Return the lines with which a run says where to look at it."""
+    by_kind = (OF_A_GAN_BY_TAG, OF_A_GAN) if generates else (SPLITS_BY_TAG, SPLITS_IN_COLOURS)
+    link = deep_link(path.name, by_kind[subruns])
+    return [f"Look: tensorboard --logdir {path.parent}", f"then  {link}"]
+
+
+def look_at_sweep(path: Path) -> list[str]:
+    """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
+    return [
+        f"Look: tensorboard --logdir {path}",
+        f"then  {deep_link('summary', OF_A_SUMMARY)}  (means over seeds)",
+        f"or    {HOME}#custom_scalars&regexInput=summary&_smoothingWeight=0  (with 95 % intervals)",
+        f"or    {HOME}#hparams  (all runs)",
+    ]

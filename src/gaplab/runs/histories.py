@@ -1,0 +1,52 @@
+"""The curves of a run, from its table or, without one, from its event files."""
+
+import csv
+import math
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+
+History = dict[int, dict[str, float]]
+"""Step to tag to value."""
+
+BAND = ("_lower", "_upper")
+"""Ends of tags that only draw the band of one run."""
+
+
+def read_history(run: Path) -> History:
+    """Return what a run measured while it trained; values that are not finite are left out.
+
+    A checkpoint holds this too, but opening one takes ten times as long, and a study may not keep them.
+    """
+    table = run / "metrics.csv"
+    history = _from_table(table) if table.is_file() else _from_events(run)
+    return {step: row for step, row in sorted(history.items()) if row}
+
+
+def _from_table(file: Path) -> History:
+    with file.open(newline="") as stream:
+        rows = csv.reader(stream)
+        columns = next(rows, [])
+        history: History = {}
+        for row in rows:
+            cells = dict(zip(columns, row, strict=False))
+            step = int(cells.pop("step"))
+            history[step] = {tag: float(text) for tag, text in cells.items() if text and _is_kept(tag, text)}
+    return history
+
+
+def _from_events(run: Path) -> History:
+    history: History = {}
+    for file in sorted(run.glob("events.out.tfevents.*")):
+        for raw in RawEventFileLoader(str(file)).Load():
+            event = Event.FromString(raw)
+            for value in event.summary.value:
+                final = value.tag.startswith(("final/", "bound/", "capacity/"))
+                if value.HasField("simple_value") and not final and _is_kept(value.tag, value.simple_value):
+                    history.setdefault(event.step, {})[value.tag] = value.simple_value
+    return history
+
+
+def _is_kept(tag: str, value: str | float) -> bool:
+    return not tag.endswith(BAND) and math.isfinite(float(value))
