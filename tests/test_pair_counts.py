@@ -9,7 +9,7 @@ from scipy import stats
 from gaplab.metrics.pair_counts import count_pairs
 from gaplab.metrics.ranking_information import conditional_information
 from gaplab.metrics.rankings import Table, kendall_tau, rank_measure
-from gaplab.metrics.study_scores import jackknife_error, study_scores
+from gaplab.metrics.study_scores import gap_of_other_seeds, jackknife_error, study_scores
 from test_rankings import HYPERPARAMETERS, codes, study
 
 
@@ -89,3 +89,12 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     left_out = [float(np.delete(values, index).mean()) for index in range(4)]
     assert jackknife_error(left_out) == pytest.approx(stats.sem(values))
     assert math.isnan(jackknife_error([1.0]))
+
+
+def test_the_reference_is_the_mean_over_the_other_seeds() -> None:
+    table = {
+        "lr": np.array([1.0, 1.0, 1.0, 2.0, 2.0, 3.0]),
+        "gap": np.array([0.1, 0.2, 0.6, 0.5, 0.3, 0.7]),
+    }
+    expected = [0.4, 0.35, 0.15, 0.3, 0.5, 0.4]  # the last has no other seed: the mean of all
+    assert gap_of_other_seeds(table, ["lr"], "gap") == pytest.approx(expected)

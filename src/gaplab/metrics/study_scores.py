@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaplab.metrics.pair_counts import PairCounts, count_pairs
+from gaplab.metrics.ranking_information import joint_codes
 from gaplab.metrics.rankings import (
     OneFactorPairs,
     Table,
@@ -75,6 +76,19 @@ def study_scores(
                 if not (suffix and is_psi):
                     result[measure][name + suffix] = value, error
     return result
+
+
+def gap_of_other_seeds(table: Table, hyperparameters: Sequence[str], gap: str) -> NDArray[np.float64]:
+    """Mean gap [R] of the other runs of the same setting; where there is none, of all runs.
+
+    A reference beside the measures: it knows all that the setting says about the gap, and nothing of the
+    run's own weights. How far it falls short of 1 is what seeds decide.
+    """
+    columns = [_codes(table[name]) for name in hyperparameters]
+    setting = joint_codes(columns, len(table[gap]))
+    totals, counts = np.bincount(setting, weights=table[gap])[setting], np.bincount(setting)[setting]
+    others = (totals - table[gap]) / np.maximum(counts - 1, 1)
+    return np.where(counts > 1, others, np.mean(table[gap]))
 
 
 def jackknife_error(values: Sequence[float]) -> float:
