@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gaplab.config.checks import ConfigError
 from gaplab.metrics.published_ranking import PUBLISHED
-from gaplab.metrics.study_scores import Scores, gap_of_other_seeds, study_scores
+from gaplab.metrics.study_scores import Scores, share_between_settings, study_scores
 from gaplab.runs.study_ledger import GAP, SEED, StudyLedger, read_study, write_compact
 
 SHOWN = {
@@ -30,8 +30,6 @@ SHOWN = {
     "sign_error/maximum": "max",
 }
 """Scores of the summary, by their name in ``ranking.csv``."""
-REFERENCE = "gap of other seeds"
-"""No measure, but what the setting alone says about the gap: see `metrics.study_scores.gap_of_other_seeds`."""
 ON_TERMINAL = {
     "tau_b": "τ-b",
     "tau_b/equal_size": "τ-b=m",
@@ -53,11 +51,10 @@ def rank_study(source: Path, out: Path, console: Console | None = None) -> dict[
     """
     console = console or Console()
     ledger = read_study(source)
-    reference = gap_of_other_seeds(ledger.table, ledger.axes, GAP)
     scores = study_scores(
-        ledger.table | {REFERENCE: reference},
+        ledger.table,
         ledger.axes,
-        [*ledger.measures, REFERENCE],
+        ledger.measures,
         GAP,
         SEED,
         num_test_points=ledger.num_test_points,
@@ -129,11 +126,13 @@ def describe(ledger: StudyLedger) -> str:
     """Say how many runs count, and why the others do not."""
     lost = [f"{n} {reason}" for reason, n in ledger.counts.items() if reason not in ("runs", "usable")]
     level = ledger.stop_at_train_loss
+    share = share_between_settings(ledger.table, ledger.axes, GAP)
     return (
         f"{ledger.counts['usable']} of {ledger.counts['runs']} runs"
         + (f" (left out: {', '.join(lost)})" if lost else "")
         + (f", training loss at most {level:g}" if level else "")
-        + f", {ledger.num_test_points} test points, axes {', '.join(ledger.axes)}"
+        + f", {ledger.num_test_points} test points, axes {', '.join(ledger.axes)}; settings explain "
+        f"{share:.0%} of the gap's variance, seeds the rest"
     )
 
 
@@ -142,7 +141,7 @@ def draw(ledger: StudyLedger, scores: Mapping[str, Scores], out: Path) -> list[P
     from gaplab.figures.rankings import draw_gap_against_measures, draw_ranking
 
     figures = {"ranking.png": draw_ranking(scores, size_axis=ledger.size_axis is not None)}
-    ranked = [name for name in by_rank(scores) if name != REFERENCE]
+    ranked = by_rank(scores)
     shown = [*ranked[:3], *ranked[-3:]] if len(ranked) > 6 else ranked
     for axis in sorted(ledger.axes, key=lambda axis: -_spread(ledger, axis))[:AXES_IN_FIGURES]:
         figures[f"gap_by_{axis}.png"] = draw_gap_against_measures(ledger.table, shown, GAP, axis)

@@ -78,17 +78,25 @@ def study_scores(
     return result
 
 
-def gap_of_other_seeds(table: Table, hyperparameters: Sequence[str], gap: str) -> NDArray[np.float64]:
-    """Mean gap [R] of the other runs of the same setting; where there is none, of all runs.
+def share_between_settings(table: Table, hyperparameters: Sequence[str], gap: str) -> float:
+    """Share of the gap's variance that the settings explain: the intraclass correlation, between 0 and 1.
 
-    A reference beside the measures: it knows all that the setting says about the gap, and nothing of the
-    run's own weights. How far it falls short of 1 is what seeds decide.
+    The rest is what seeds decide, of which a measure that only reads the setting knows nothing. One-way
+    analysis of variance for groups of unequal size (Fisher 1925): (A − W)/(A + (n₀ − 1)·W), cut at 0, with A
+    and W the mean squares between and within settings and n₀ = (R − Σn²/R)/(settings − 1). NaN where no
+    setting has two runs, or there is one setting only.
     """
-    columns = [_codes(table[name]) for name in hyperparameters]
-    setting = joint_codes(columns, len(table[gap]))
-    totals, counts = np.bincount(setting, weights=table[gap])[setting], np.bincount(setting)[setting]
-    others = (totals - table[gap]) / np.maximum(counts - 1, 1)
-    return np.where(counts > 1, others, np.mean(table[gap]))
+    gaps = np.asarray(table[gap], dtype=np.float64)
+    setting = joint_codes([_codes(table[name]) for name in hyperparameters], len(gaps))
+    sizes = np.bincount(setting)
+    num_runs, num_settings = len(gaps), len(sizes)
+    if num_settings < 2 or num_runs == num_settings:
+        return math.nan
+    means = np.bincount(setting, weights=gaps) / sizes
+    between = float(np.sum(sizes * (means - gaps.mean()) ** 2)) / (num_settings - 1)
+    within = float(np.sum((gaps - means[setting]) ** 2)) / (num_runs - num_settings)
+    size = (num_runs - float(np.sum(sizes**2)) / num_runs) / (num_settings - 1)
+    return max((between - within) / (between + (size - 1) * within), 0.0)
 
 
 def jackknife_error(values: Sequence[float]) -> float:
