@@ -65,6 +65,15 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
     return {key: value for key, value in flat_settings(config).items() if key in changed}
 
 
+def shown_settings(
+    config: Config, overrides: Sequence[str] = (), varied: Sequence[str] = ()
+) -> dict[str, Setting]:
+    """Return what tells a run from its neighbours: what its sweep varies, or else ``changed_settings``."""
+    keys = {"num_steps" if key in ("trainer.max_steps", "trainer.max_epochs") else key for key in varied}
+    found = {key: value for key, value in flat_settings(config).items() if key in keys}
+    return found or changed_settings(config, overrides)
+
+
 def _plain(value: Any) -> Setting:
     if value is None:
         return "null"
