@@ -52,8 +52,12 @@ def test_changed_settings_are_those_named_and_those_off_the_default() -> None:
 
 def test_a_sweep_shows_first_what_it_varies() -> None:
     words = ["data.noise=0.2", "network.widths=[8]", "trainer.max_steps=10", "seed=4"]
+    words += ["data.num_points=90", "optimizer.lr=0.1"]
     config = compose_config(words).config
-    assert shown_settings(config, words, ["seed", "trainer.max_steps"]) == {"seed": 4, "num_steps": 10}
+    shown = shown_settings(config, words, ["seed", "trainer.max_steps"])
+    assert list(shown)[:2] == ["seed", "num_steps"]
+    assert len(shown) == 5
+    assert shown.items() <= flat_settings(config).items()
     assert shown_settings(config, words) == changed_settings(config, words)
 
 
