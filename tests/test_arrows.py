@@ -23,7 +23,7 @@ ORDER = (
     ("kinds",),
     ("chunk",),
     ("sweep_report",),
-    ("evaluate", "report", "processes", "exits", "chunking"),
+    ("evaluate", "report", "measure_ranking", "processes", "exits", "chunking"),
     ("crew",),
     ("many",),
     ("cli", "worker", "job", "crew_worker"),

@@ -30,7 +30,9 @@ def leave_run(folder: Path, words: list[str], gap: float | None, status: str = "
     (folder / "overrides.yaml").write_text(yaml.safe_dump(words))
     if gap is not None:
         table = {"gap/loss": gap, "loss/val": 1 + gap, "loss/test": 1 + gap, "loss/train": 1.0}
-        (folder / "result.json").write_text(json.dumps({"last": table, "capacity": {"path_norm": 2.0}}))
+        (folder / "result.json").write_text(
+            json.dumps({"last": table, "measures": {"capacity/path_norm": 2.0, "bound/x": None}})
+        )
 
 
 @pytest.fixture

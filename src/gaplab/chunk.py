@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from gaplab.assembly import build_run, build_trainer
+from gaplab.assembly import SharedDraws, build_run, build_trainer
 from gaplab.callbacks.charts import charts
 from gaplab.callbacks.checkpoints import EVENT_FILES
 from gaplab.callbacks.keeper import Keeper
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.preemption import Preempted, signals_noted
 from gaplab.ensembles.blocks import EnsembleData
+from gaplab.ensembles.compaction import compact, worthwhile
 from gaplab.ensembles.ensemble import Kernels
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.stacking import unstack
@@ -57,6 +59,7 @@ class Chunk:
         self.plans = list(plans)
         self.report = report
         self.results: list[Result | None] = [None] * len(self.plans)
+        self.places = list(range(len(self.plans)))  # of the models still computed, in `results`
         self.started = time.perf_counter()
         configs = [plan.composed.config for plan in self.plans]
         self.config = configs[0]
@@ -64,7 +67,8 @@ class Chunk:
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
         self.members: Sequence[Member] = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
-        self.built = [build_run(member.config) for member in self.members]
+        draws: SharedDraws = {}
+        self.built = [build_run(member.config, draws) for member in self.members]
         self.kind = kind_of([task for _, task in self.built])
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
@@ -92,8 +96,9 @@ class Chunk:
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged."""
+        opened = list(self.directories)
         with without_waiting():
-            for plan, run in zip(self.plans, self.directories, strict=True):
+            for plan, run in zip(self.plans, opened, strict=True):
                 run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
@@ -116,13 +121,13 @@ class Chunk:
             self._mark_rest(Status.failed, f"{type(error).__name__}: {error}")
             raise
         finally:
-            for run in self.directories:
+            for run in opened:
                 unlock(run.path)
         return self.results
 
     def _mark_rest(self, status: Status, error: str) -> None:
         for index, run in enumerate(self.directories):
-            if self.results[index] is None and self.members[index].divergence is None:
+            if "ended" not in run.record and self.members[index].divergence is None:
                 run.mark(status, error=error, seconds=self._seconds())
 
     def settle(self, trainer: Trainer) -> None:
@@ -133,13 +138,26 @@ class Chunk:
         if not gone:
             return
         with without_waiting():
+            finished = [index for index in gone if self.members[index].divergence is None]
+            measured = self.kind.measure(self.ensemble, self.built, finished)
             for index in gone:
                 try:
-                    self._leave(trainer, index)
+                    self._leave(trainer, index, measured.get(index))
                 except DivergedError as error:
                     self._leave_diverged(index, error)
+        active = [index for index, member in enumerate(self.members) if member.active]
+        if not over and worthwhile(self.ensemble, len(active)):
+            self._compact(active)
 
-    def _leave(self, trainer: Trainer, index: int) -> None:
+    def _compact(self, kept: list[int]) -> None:
+        """Go on with some of the runs; the others are written."""
+        compact(self.ensemble, kept)
+        self.members = self.ensemble.members
+        lists: list[list[Any]] = [self.plans, self.directories, self.built, self.places]
+        for one in lists:
+            one[:] = [one[index] for index in kept]
+
+    def _leave(self, trainer: Trainer, index: int, measures: FinalMeasures | None) -> None:
         """Write a run that is over.
 
         Raises:
@@ -149,7 +167,10 @@ class Chunk:
         if member.divergence is not None:
             raise member.divergence
         self._write_curves(index)
-        self.save(trainer, index)
+        if member.config.logging.checkpoints:
+            self.save(trainer, index)
+        else:
+            run.remove_checkpoints()
         data, task = self.built[index]
         result = Result(
             step=member.step,
@@ -162,6 +183,8 @@ class Chunk:
             history=member.history,
         )
         self.kind.conclude(result, self.ensemble, index, data, task)
+        if measures is not None:
+            result.bounds, result.measures = measures.bounds, measures.table
         result.compare(member.config.published)
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
@@ -170,7 +193,7 @@ class Chunk:
         write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
-        self.results[index] = result
+        self.results[self.places[index]] = result
 
     def _leave_diverged(self, index: int, error: DivergedError) -> None:
         run = self.directories[index]
@@ -215,8 +238,8 @@ class Chunk:
         return self.kind.lines(self.members[index].config, *self.built[index])
 
     def _facts(self) -> dict[str, Any]:
-        return {"seconds": self._seconds(), "trained_beside": len(self.members) - 1}
+        return {"seconds": self._seconds(), "trained_beside": len(self.results) - 1}
 
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
-        return round((time.perf_counter() - self.started) / len(self.members), 4)
+        return round((time.perf_counter() - self.started) / len(self.results), 4)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from gaplab.assembly import build_run
 from gaplab.callbacks.measures import FinalMeasures, bound_lines
+from gaplab.callbacks.stacked_measures import measure_models
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.ensembles.classifiers import ClassifierEnsemble
@@ -16,6 +17,8 @@ from gaplab.tasks.classification import Classifier
 from gaplab.tasks.generation import AdversarialTask
 from gaplab.tasks.task import Task
 
+Built = Sequence[tuple[PointDataModule, Any]]
+
 
 class Kind(NamedTuple):
     """One kind of task."""
@@ -25,6 +28,8 @@ class Kind(NamedTuple):
     """What stays the same in training and is shown beside every measurement: ``(config, data, task)``."""
     conclude: Callable[[Result, Ensemble, int, PointDataModule, Any], None]
     """Fills in the tables of one run's result: ``(result, ensemble, index, data, task)``."""
+    measure: Callable[[Any, Built, Sequence[int]], dict[int, FinalMeasures]]
+    """Measures the last weights of some runs: ``(ensemble, data and task of each run, indices)``."""
 
 
 def bounds_of_classifier(config: Config, data: PointDataModule, task: Classifier) -> dict[str, float]:
@@ -41,15 +46,21 @@ def conclude_classifier(
     result: Result, ensemble: Ensemble, index: int, data: PointDataModule, task: Classifier
 ) -> None:
     """Take the tables from the curves, as the last weights and the best ones were measured there."""
-    config = ensemble.members[index].config
     result.last = result.history[result.step]
     if result.best_step:
         result.best = result.history[result.best_step]
-    task.to(ensemble.device)
-    task.load_state_dict(unstack(ensemble.weights(), index))
-    measures = FinalMeasures(config.measures, lambda: build_run(config)[1])
-    measures.measure(task, data)
-    result.bounds, result.measures = measures.bounds, measures.table
+
+
+def measure_classifiers(
+    ensemble: ClassifierEnsemble, built: Built, indices: Sequence[int]
+) -> dict[int, FinalMeasures]:
+    """Return bounds and capacity measures of some runs, as far as each asks for them."""
+    return measure_models(ensemble, built, indices, lambda config: build_run(config)[1])
+
+
+def measure_nothing(ensemble: Ensemble, built: Built, indices: Sequence[int]) -> dict[int, FinalMeasures]:
+    """Return nothing: the measures are those of classifiers."""
+    return {}
 
 
 def conclude_generator(
@@ -68,8 +79,8 @@ def conclude_generator(
 
 
 KINDS: dict[type[Task], Kind] = {
-    Classifier: Kind(ClassifierEnsemble, bounds_of_classifier, conclude_classifier),
-    AdversarialTask: Kind(GeneratorEnsemble, no_lines, conclude_generator),
+    Classifier: Kind(ClassifierEnsemble, bounds_of_classifier, conclude_classifier, measure_classifiers),
+    AdversarialTask: Kind(GeneratorEnsemble, no_lines, conclude_generator, measure_nothing),
 }
 
 

@@ -16,6 +16,7 @@ from gaplab.config.compose import Composed
 from gaplab.crew import Answer, Crew
 from gaplab.ensembles.ensemble import Kernels
 from gaplab.processes import run_with_all_processes
+from gaplab.runs.locking import unlock
 from gaplab.runs.opening import Plan, plan_new
 from gaplab.runs.shares import Share, cpu_shares, gpu_shares
 
@@ -133,7 +134,11 @@ def train_sweep(
         ConfigError: If a directory holds another run, or the memory does not hold one model.
         Preempted: After a stop signal.
     """
-    plans = {path: plan_new(composed, path) for composed, path in jobs}
+    plans: dict[Path, Plan] = {}
+    for composed, path in jobs:
+        plans[path] = plan_new(composed, path)
+        if plans[path].finished:
+            unlock(path)  # a lock is an open file, of which a process may hold a thousand or so
     waiting = [plan for plan in plans.values() if not plan.finished]
     if len(waiting) < len(plans):
         print(f"{len(plans) - len(waiting)} of {len(plans)} runs are finished already.")

@@ -82,6 +82,8 @@ def run_one(
         result.compare(config.published)
         report(result, run, config.logging)
         run.mark(Status.finished)
+        if run.writes and not config.logging.checkpoints:
+            run.remove_checkpoints()
     record_end(trainer, result)
     return result
 

@@ -1,5 +1,6 @@
 """Everything about a sweep, made from the directories of its runs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from gaplab.runs.sweep_figures import draw_sweep
 from gaplab.runs.sweep_summary import write_summary
 from gaplab.runs.sweep_tables import best_value, criterion, number, ranked, shown_quantities, sweep_tables
 
+LONGEST_LIST = 2_000
+"""Characters of the list of runs that did not finish."""
 MOST_SHOWN = 12
 """Settings that a terminal has room for; the page has all."""
 
@@ -81,5 +84,8 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
 def print_lost(rows: Sequence[Row], console: Console) -> None:
     """Name the runs that did not finish."""
     lost = ", ".join(f"{row.name}: {row.status}" for row in rows if row.status != "finished")
+    if len(lost) > LONGEST_LIST:
+        counts = Counter(row.status for row in rows if row.status != "finished")
+        lost = ", ".join(f"{number} {status}" for status, number in counts.items())
     if lost:
         console.print(f"Not finished: {lost}", highlight=False, soft_wrap=True, markup=False)

@@ -53,12 +53,26 @@ TASKS: dict[type, Callable[..., Task]] = {
 }
 
 
-def build_run(config: Config) -> tuple[PointDataModule, Task]:
-    """Build data and task of a run, in the order in which they draw random numbers."""
+SharedDraws = dict[tuple[str, int], PointDataModule]
+"""Point sets by settings and seed: runs beside each other that draw the same points can share them."""
+
+
+def build_run(config: Config, draws: SharedDraws | None = None) -> tuple[PointDataModule, Task]:
+    """Build data and task of a run, in the order in which they draw random numbers.
+
+    With ``draws`` a point set is drawn once for all runs that ask for the same one; its order and number of
+    steps are then those of the first run.
+    """
     init_stream = (
         make_generator(config.data_seed)
         if config.stream is Stream.single
         else make_generator(config.init_seed, "weights")
     )
-    data = build_data(config, init_stream)
+    if draws is None or config.stream is Stream.single:
+        data = build_data(config, init_stream)
+    else:
+        key = repr(config.data), config.data_seed
+        if key not in draws:
+            draws[key] = build_data(config, init_stream)
+        data = draws[key]
     return data, build_task(config, data, init_stream)

@@ -18,6 +18,10 @@ from gaplab.tasks.task import Task
 
 SEED = 0
 """Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""
+LANGEVIN_STEPS = 1_000
+"""Of the chains that estimate the local learning coefficient."""
+LARGEST_HESSIAN = 2_000
+"""Parameters of the largest network whose exact Hessian is taken."""
 
 
 def bound_lines(level: Measures, data: PointDataModule, network: nn.Module) -> dict[str, float]:
@@ -79,24 +83,40 @@ class FinalMeasures(Callback):
         with torch.enable_grad():
             if points_are_independent(data.config):
                 self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
-            if self.level is Measures.full:
-                self._measure_fully(network, train, points_are_independent(data.config))
+            if self.level in (Measures.capacity, Measures.full):
+                self._measure_capacity(network, train, points_are_independent(data.config))
         task.train(training)
 
-    def _measure_fully(self, network: nn.Module, train: Split, independent: bool) -> None:
+    def _measure_capacity(self, network: nn.Module, train: Split, independent: bool) -> None:
         fresh = self.rebuild()
         assert isinstance(fresh, Classifier), "the same configuration builds the same task"
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
-        generator = torch.Generator(train.points.device).manual_seed(SEED)
-        if independent and len(train) >= FEWEST_POINTS:
+        full = self.level is Measures.full
+        if full and independent and len(train) >= FEWEST_POINTS:
             self.bounds.append(
-                pac_bayes_certificate(network, initial, train.points, train.labels, generator=generator)
+                pac_bayes_certificate(
+                    network, initial, train.points, train.labels, generator=measure_noise(train.points.device)
+                )
             )
-        self.capacity = capacity_measures(network, initial, train.points, train.labels, generator=generator)
-        self.scales = gap_scales(
+        self.capacity = capacity_measures(
             network,
             initial,
             train.points,
             train.labels,
-            effective_dimension=self.capacity.get("effective_dimension"),
+            generator=measure_noise(train.points.device),
+            max_hessian_parameters=LARGEST_HESSIAN if full else 0,
+            num_langevin_steps=LANGEVIN_STEPS if full else 0,
         )
+        if full:
+            self.scales = gap_scales(
+                network,
+                initial,
+                train.points,
+                train.labels,
+                effective_dimension=self.capacity.get("effective_dimension"),
+            )
+
+
+def measure_noise(device: torch.device) -> torch.Generator:
+    """The generator of the noise that measures draw."""
+    return torch.Generator(device).manual_seed(SEED)

@@ -33,6 +33,8 @@ class LoggingConfig:
     tensorboard: bool = True
     csv: bool = True
     """Write ``metrics.csv``, a row a measurement."""
+    checkpoints: bool = True
+    """Keep the weights of a run that has finished; false saves two files a run in sweeps of thousands."""
     extra: list[str] = field(default_factory=list)
     """Further loggers: ``mlflow``, ``wandb``; their packages are not installed by default."""
     subruns: SubRuns = SubRuns.auto

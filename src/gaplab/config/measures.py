@@ -9,6 +9,8 @@ class Measures(StrEnum):
     none = "none"
     counting = "counting"
     """Bounds that cost nothing: Hoeffding for the test set, finite precision for the gap."""
+    capacity = "capacity"
+    """Also the capacity measures of a classifier that need neither Hessian nor sampling: a tenth of a second."""
     full = "full"
     """Also the PAC-Bayes bound and all capacity measures of a classifier: seconds to a minute."""
 

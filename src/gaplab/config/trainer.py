@@ -39,6 +39,9 @@ class TrainerConfig:
     """Threads of one process on the CPU (small networks gain nothing from more); null: PyTorch's choice."""
     eval_every_n_steps: int | None = None
     """Steps between two measurements of all splits; null for 10 measurements a run."""
+    test_only_at_end: bool = False
+    """Measure only the training points until a run is over: in sweeps a large test set costs more than the
+    steps between two measurements. For stacked runs; a run by itself always measures all splits."""
     early_stopping_patience: int | None = None
     """Stop after that many measurements without a better validation loss; null for never."""
     stop_at_train_loss: float | None = None
@@ -61,6 +64,11 @@ class TrainerConfig:
             value = getattr(self, key)
             if value is not None:
                 check_at_least(f"trainer.{key}", value, 1)
+        if self.test_only_at_end and self.early_stopping_patience is not None:
+            raise ConfigError(
+                "trainer.test_only_at_end: expected false beside trainer.early_stopping_patience, which "
+                "watches the validation points all along. Set one of them back."
+            )
         if self.stop_at_train_loss is not None:
             check_positive("trainer.stop_at_train_loss", self.stop_at_train_loss)
         if self.stop_at_train_accuracy is not None:

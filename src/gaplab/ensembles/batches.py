@@ -53,6 +53,8 @@ class StackedBatches:
         for index, split in enumerate(splits):
             self.points[index, : len(split)] = split.points
             self.labels[index, : len(split)] = split.labels
+        self.numbers = list(range(len(splits)))
+        """By which `draw` knows the models."""
         self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
 
     def gather(
@@ -77,6 +79,15 @@ class StackedBatches:
         batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
         return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
 
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels = self.points[rows], self.labels[rows]
+        self.counts = [self.counts[index] for index in kept]
+        self.order_seeds = [self.order_seeds[index] for index in kept]
+        self.numbers = [self.numbers[index] for index in kept]
+        self._orders = [self._orders[index] for index in kept]
+        self.width = len(kept)
+
     def _choose(self, model: int, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Positions [S, B] of the points of one model's batches, padded with zeros, and their sizes [S]."""
         count, size = self.counts[model], self.batch_size
@@ -100,19 +111,30 @@ class StackedBatches:
         return rows[offset : offset + len(steps)], (count - positions * size).clamp(max=size)
 
     def _buffers(self, step: int, sizes: list[int], active: Sequence[bool]) -> Params:
-        """What the models draw for one step, stacked and padded to the size of a batch."""
+        """What the models draw for one step, stacked and padded to the size of a batch.
+
+        Models that draw the same tensors, which `draw` tells by handing out the same dictionary, share them
+        until they are stacked.
+        """
         if self.draw is None:
             return {}
-        stacked: Params = {}
+        distinct: dict[int, int] = {}
+        tables: list[Params] = []
+        rows = [0] * self.width
         for model, is_active in enumerate(active):
             if not is_active:
                 continue
-            for name, drawn in self.draw(model, step, sizes[model]).items():
-                if name not in stacked:
-                    shape = (self.width, self.batch_size, *drawn.shape[1:])
-                    stacked[name] = torch.zeros(shape, dtype=drawn.dtype)
-                stacked[name][model, : len(drawn)] = drawn
-        return {name: tensor.to(self.points.device) for name, tensor in stacked.items()}
+            drawn = self.draw(self.numbers[model], step, sizes[model])
+            rows[model] = distinct.setdefault(id(drawn), len(tables))
+            if rows[model] == len(tables):
+                tables.append(drawn)
+        stacked: Params = {}
+        for name, some in tables[0].items():
+            whole = some.new_zeros(len(tables), self.batch_size, *some.shape[1:])
+            for row, table in enumerate(tables):
+                whole[row, : len(table[name])] = table[name]
+            stacked[name] = whole[rows].to(self.points.device)
+        return stacked
 
 
 class StackedSplit:
@@ -140,3 +162,8 @@ class StackedSplit:
 
     def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return zip(self.points, self.labels, self.mask, strict=True)
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels, self.mask = self.points[:, rows], self.labels[:, rows], self.mask[:, rows]
+        self.counts = [self.counts[index] for index in kept]

@@ -39,7 +39,7 @@ class EnsembleData(LightningDataModule):
         )
 
     def val_dataloader(self) -> "Names":
-        return Names(self.splits[0])
+        return Names(["train"] if self.config.trainer.test_only_at_end else self.splits[0])
 
 
 class Names:

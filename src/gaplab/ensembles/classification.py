@@ -103,11 +103,19 @@ def _mask_drawing(
     configs: Sequence[Config], tasks: Sequence[Classifier]
 ) -> Callable[[int, int, int], Params]:
     names = [name for name, module in tasks[0].network.named_modules() if isinstance(module, Dropout)]
+    rates = [getattr(config.network, "dropout", None) for config in configs]
+    drawn: dict[tuple[int, Any, int, int], Params] = {}
 
     def draw(model: int, step: int, num_points: int) -> Params:
-        network = tasks[model].network
-        generator = make_generator(configs[model].order_seed, "dropout", step)
-        draw_dropout_masks(network, num_points, generator)
-        return {f"{name}.mask": network.get_buffer(f"{name}.mask") for name in names}
+        """The masks of one step; models of equal seed and rate have equal ones, which are drawn once."""
+        seed = configs[model].order_seed
+        key = seed, rates[model], step, num_points
+        if drawn and next(iter(drawn))[2] != step:
+            drawn.clear()
+        if key not in drawn:
+            network = tasks[model].network
+            draw_dropout_masks(network, num_points, make_generator(seed, "dropout", step))
+            drawn[key] = {f"{name}.mask": network.get_buffer(f"{name}.mask") for name in names}
+        return drawn[key]
 
     return draw

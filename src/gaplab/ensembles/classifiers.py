@@ -14,11 +14,15 @@ from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.ensemble import Ensemble, Kernels, Noted
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.phase import Phase
-from gaplab.ensembles.stacking import fill, moved
+from gaplab.ensembles.scoring import score_splits, split_score
+from gaplab.ensembles.stacking import fill, moved, rows_of, unstack
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.tasks.classification import Classifier
+
+TRAIN_PIECE = 128
+"""Points of one model scored at once where only training points are, which may be few."""
 
 
 class ClassifierEnsemble(Ensemble):
@@ -64,11 +68,13 @@ class ClassifierEnsemble(Ensemble):
     def on_fit_start(self) -> None:
         """Stack the points on the device."""
         super().on_fit_start()
-        data = self.members[0].config.data
+        data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
         piece = min(SCORED_AT_ONCE, max(data.num_test_points, data.num_val_points, 64))
+        piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
             for name in self.splits[0]
+            if name == "train" or not only_train
         }
         self.batches = self.stacked_batches(self.problem.draw)
         self.knobs = moved(self.knobs, self.device)
@@ -76,11 +82,18 @@ class ClassifierEnsemble(Ensemble):
     def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
         """Take a step of every model for each batch."""
         (phase,) = self.phases
+        all_train = all(flags) and not self.kernels["step"].compile
         batches, buffers = self.batches.gather(steps, flags)
         noted = []
         for step, batch, drawn, lr in zip(steps, batches, buffers, phase.rates(steps), strict=True):
             phase.params, phase.state, losses = self.kernels["step"](
-                phase.params, phase.state, active, drawn, batch, self.knobs, phase.hyper | {"lr": lr}
+                phase.params,
+                phase.state,
+                None if all_train else active,
+                drawn,
+                batch,
+                self.knobs,
+                phase.hyper | {"lr": lr},
             )
             noted.append(("loss/train_batch", step, losses))
         return noted
@@ -109,9 +122,21 @@ class ClassifierEnsemble(Ensemble):
         if not math.isfinite(scores["train"].loss):
             member.diverge("the loss on the training set", step)
             return False
+        if member.config.trainer.test_only_at_end:
+            if not member.ends_at(step, scores["train"].loss, scores["train"].accuracy):
+                return False
+            weights = unstack(self.phases[0].params, index)
+            scores |= score_splits(self.problem.score, weights, self.splits[index])
         table = scorecard(scores, self.phases[0].num_parameters, self.penalties[index])
         extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        self.problem.params = [self.problem.params[index] for index in kept]
+        self.knobs = rows_of(self.knobs, rows)
+        self.batches.keep(kept, rows)
+        for split in self.stacked_splits.values():
+            split.keep(kept, rows)
 
     def _penalties(self) -> list[float]:
         """The L2 penalty of each model, as `tasks.optimization.l2_penalty` defines it."""
@@ -123,10 +148,3 @@ class ClassifierEnsemble(Ensemble):
             weights[int(p.dim() <= 2)] += p.double().square().flatten(1).sum(1)
         decays = torch.stack([phase.hyper["weight_decay"], phase.hyper["bias_decay"]])
         return (0.5 * decays * weights).sum(0).tolist()
-
-
-def split_score(total: float, squares: float, correct: int, count: int) -> SplitScore:
-    """Make a score of the sums over a split, as `metrics.gap.SplitScores` does."""
-    mean = total / count
-    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else float("nan")
-    return SplitScore(mean, (variance / count) ** 0.5, correct / count, count)

@@ -71,6 +71,10 @@ class Ensemble(LightningModule):
     def measure(self, index: int, step: int) -> bool:
         """Measure one run and hand the scores to its member; return whether its weights are the best so far."""
 
+    @abstractmethod
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at the positions ``kept`` (``rows`` as a tensor) of what is its own."""
+
     def weights(self) -> Params:
         """Return the state dicts of all runs' tasks, stacked."""
         moving = {f"{phase.prefix}{name}": p for phase in self.phases for name, p in phase.params.items()}

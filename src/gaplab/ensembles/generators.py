@@ -14,7 +14,7 @@ from gaplab.ensembles.game import Players, make_game_step
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.optimizers import Params
 from gaplab.ensembles.phase import Phase
-from gaplab.ensembles.stacking import fill, moved, stack, unstack
+from gaplab.ensembles.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
 from gaplab.tasks.generation import AdversarialTask
@@ -140,6 +140,12 @@ class GeneratorEnsemble(Ensemble):
         d, g = self.phases
         d.params, d.state, g.params, g.state, average = players
         self.kept = {f"{AVERAGE}{name}": p for name, p in average.items()} | {"scale": self.kept["scale"]}
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        self.tasks = [self.tasks[index] for index in kept]
+        self.data = [self.data[index] for index in kept]
+        self.knobs = rows_of(self.knobs, rows)
+        self.batches.keep(kept, rows)
 
     def on_validation_epoch_start(self) -> None:
         self.snapshot = self.weights()

@@ -54,12 +54,19 @@ class Member:
         self.best_loss, self.best_step = loss, step
         return True
 
+    def ends_at(self, step: int, loss: float, accuracy: float) -> bool:
+        """Whether a run without early stopping is over at a step, by its loss and accuracy in training."""
+        return step >= self.config.num_steps or self._reaches_level(loss, accuracy)
+
     def _stop_by_level(self, table: dict[str, float]) -> None:
-        loss, accuracy = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
-        if loss is not None and table["loss/train"] <= loss:
-            self.stopped = True
-        if accuracy is not None and table["accuracy/train"] >= accuracy:
-            self.stopped = True
+        trainer = self.config.trainer
+        if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+            reached = self._reaches_level(table["loss/train"], table["accuracy/train"])
+            self.stopped = self.stopped or reached
+
+    def _reaches_level(self, loss: float, accuracy: float) -> bool:
+        lowest, highest = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
+        return (lowest is not None and loss <= lowest) or (highest is not None and accuracy >= highest)
 
     def _stop_by_patience(self, loss: float) -> None:
         patience = self.config.trainer.early_stopping_patience

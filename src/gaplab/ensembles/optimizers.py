@@ -160,12 +160,14 @@ def select(where: Tensor, these: Params, those: Params) -> Params:
 
 
 def update_active(
-    rule: Update, params: Params, grads: Params, state: OptimizerState, hyper: Hyper, active: Tensor
+    rule: Update, params: Params, grads: Params, state: OptimizerState, hyper: Hyper, active: Tensor | None
 ) -> tuple[Params, OptimizerState]:
-    """Apply `rule` where `active` (bool [K]) is true and leave the other models as they are.
+    """Apply `rule` where `active` (bool [K]; None: everywhere) and leave the other models as they are.
 
     A selection rather than a product with the mask, so that a diverged model's NaN cannot reach what is kept.
     """
+    if active is None:
+        return rule(params, grads, state, hyper)
     new, after = rule(params, grads, state, hyper)
     buffers = {name: select(active, buffer, state.buffers[name]) for name, buffer in after.buffers.items()}
     steps = torch.where(active, after.steps, state.steps)

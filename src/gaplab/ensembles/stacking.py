@@ -67,3 +67,8 @@ def stacked_state(
                 if moment is not None:
                     buffer[name][index] = moment.to(buffer[name])
     return start
+
+
+def rows_of(stacked: Params, rows: Tensor) -> Params:
+    """Return the tensors of some models, still stacked."""
+    return {name: tensor[rows] for name, tensor in stacked.items()}

@@ -17,6 +17,8 @@ Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
 def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
     """Return `step(params, state, active, buffers, batch, knobs, hyper)` for K stacked models.
 
+    `active` None means that all models train.
+
     It returns the new parameters and optimiser state and the losses [K] before the update. With `clips` the
     whole gradient of a model is limited to the norm `hyper["clip_norm"]`.
     """
@@ -25,7 +27,7 @@ def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
     def step(
         params: Params,
         state: OptimizerState,
-        active: Tensor,
+        active: Tensor | None,
         buffers: Params,
         batch: Any,
         knobs: Params,

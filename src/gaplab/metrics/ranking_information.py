@@ -49,11 +49,11 @@ def conditional_information(
             of_row = np.split(event.astype(np.float32) @ stacked, stops[:-1], axis=1)
             for count, indicator, columns in zip(counts, indicators, of_row, strict=True):
                 count[kind] += indicator[rows].T.astype(np.float64) @ columns
-    ratios = [_information_ratio(*count) for count in counts]
+    ratios = [information_ratio(*count) for count in counts]
     return float(np.nanmin(ratios)) if not np.all(np.isnan(ratios)) else float("nan")
 
 
-def _information_ratio(
+def information_ratio(
     pairs: NDArray[np.float64],
     gap_order: NDArray[np.float64],
     measure_order: NDArray[np.float64],

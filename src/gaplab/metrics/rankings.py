@@ -4,7 +4,7 @@ A table maps column names to arrays [R] over runs: hyperparameters (any sortable
 Runs with equal hyperparameters differ by their seed. Infinite measures are ordered as such; drop NaNs before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,13 +73,22 @@ def one_factor_pairs(table: Table, hyperparameters: Sequence[str], axis: str) ->
     return OneFactorPairs(lefts, rights, groups[lefts], environment)
 
 
-def granulated_tau(table: Table, hyperparameters: Sequence[str], axis: str, measure: str, gap: str) -> float:
+def granulated_tau(
+    table: Table,
+    hyperparameters: Sequence[str],
+    axis: str,
+    measure: str,
+    gap: str,
+    *,
+    pairs: OneFactorPairs | None = None,
+) -> float:
     """ψ of one hyperparameter: mean over the settings of all others of tau-b along `axis` alone.
 
     A measure that is constant along the axis has tau 0 there; settings in which the gap is constant are left
-    out. NaN if none is left. Jiang et al. 2020, with tau-b in the place of plain tau.
+    out. NaN if none is left. Jiang et al. 2020, with tau-b in the place of plain tau. `pairs` are those of
+    `one_factor_pairs`, for several measures of one table.
     """
-    pairs = one_factor_pairs(table, hyperparameters, axis)
+    pairs = pairs or one_factor_pairs(table, hyperparameters, axis)
     s_measure, s_gap = (order_signs(table[c][pairs.left], table[c][pairs.right]) for c in (measure, gap))
     agreement = np.bincount(pairs.group, weights=s_measure * s_gap)
     measure_pairs = np.bincount(pairs.group, weights=s_measure * s_measure)
@@ -118,17 +127,18 @@ def robust_sign_error(
     *,
     num_test_points: int,
     least_sample_size: float = 12,
+    pairs_of: Mapping[str, OneFactorPairs] | None = None,
 ) -> SignError:
     """Weighted mean of (1 − sμ·sg)/2 in every environment, summarised over environments.
 
     An environment is a pair of configurations that differ in one hyperparameter of `axes`; its sample is all
     pairs of their runs (seeds), weighted by `difference_weights`. Environments with an effective sample size
     (Σw)²/Σw² below `least_sample_size` are left out; NaN if none is left. The gap must be a difference of
-    accuracies (values in [0, 1]). Dziugaite et al. 2020.
+    accuracies (values in [0, 1]). Dziugaite et al. 2020. `pairs_of` may hold `one_factor_pairs` by axis.
     """
     errors = []
     for axis in axes:
-        pairs = one_factor_pairs(table, hyperparameters, axis)
+        pairs = one_factor_pairs(table, hyperparameters, axis) if pairs_of is None else pairs_of[axis]
         s_measure, s_gap = (order_signs(table[c][pairs.left], table[c][pairs.right]) for c in (measure, gap))
         weights = difference_weights(table[gap][pairs.left] - table[gap][pairs.right], num_test_points)
         total = np.bincount(pairs.environment, weights=weights)

@@ -51,6 +51,11 @@ class RunDirectory:
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.ckpt"
 
+    def remove_checkpoints(self) -> None:
+        """Remove the weights; the folder stays."""
+        for file in (self.last, self.previous, self.best):
+            file.unlink(missing_ok=True)
+
     @property
     def figures(self) -> Path:
         return self.path / "figures"
@@ -155,7 +160,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ConfigError(f"{path}: expected a run directory, which has a config.yaml, but there is none.")
     try:
-        content = yaml.safe_load(file.read_text())
+        content = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):

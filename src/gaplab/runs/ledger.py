@@ -17,6 +17,8 @@ from gaplab.config.checks import ConfigError
 from gaplab.runs.atomic import replacing
 
 SEEDS = ("seed", "data_seed", "init_seed", "order_seed")
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C library reads the files of ten thousand runs in seconds."""
 QUANTITIES = ("loss/train", "loss/val", "loss/test", "accuracy/train", "accuracy/val", "accuracy/test")
 GAPS = ("gap/loss", "gap/accuracy")
 
@@ -114,7 +116,7 @@ def read_ledger(sweep: Path) -> list[Row]:
 def _read_row(path: Path) -> Row:
     try:
         record = json.loads((path / "run.json").read_text())
-        words = yaml.safe_load((path / "overrides.yaml").read_text()) or []
+        words = yaml.load((path / "overrides.yaml").read_text(), SafeLoader) or []
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a readable run, but: {error}.") from error
     settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
@@ -123,7 +125,7 @@ def _read_row(path: Path) -> Row:
     if (path / "result.json").is_file():
         result = json.loads((path / "result.json").read_text())
         final = {key: value for key, value in result["last"].items() if value is not None}
-        final |= {f"capacity/{key}": value for key, value in (result.get("capacity") or {}).items()}
+        final |= {key: value for key, value in result.get("measures", {}).items() if value is not None}
     return Row(path.name, record["status"], settings, record.get("seeds", {}), record.get("seconds"), final)
 
 

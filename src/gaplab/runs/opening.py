@@ -68,6 +68,8 @@ def _plan_continuation(composed: Composed, path: Path, changed: bool = False) ->
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
         return Plan(composed, path, finished=True)
+    if finished and not changed and not composed.config.logging.checkpoints:
+        return Plan(composed, path, finished=True)
     if finished and not run.last.is_file():
         raise ConfigError(f"{run.last}: expected the last checkpoint of a finished run, but it is gone.")
     if finished and not changed:

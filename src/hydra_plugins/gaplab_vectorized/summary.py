@@ -8,11 +8,26 @@ from omegaconf import DictConfig
 
 
 class SweepSummary(Callback):
-    """Reports the sweep from the directories of its runs."""
+    """Reports the sweep from the directories of its runs, and ranks capacity measures where it has them."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        from gaplab.config.measures import Measures
         from gaplab.sweep_report import report_sweep
 
         folder = Path(str(config.hydra.sweep.dir))
-        if any(folder.glob("*/run.json")):
-            report_sweep(folder)
+        if not any(folder.glob("*/run.json")):
+            return
+        report_sweep(folder)
+        if str(config.measures) in (Measures.capacity, Measures.full):
+            rank(folder)
+
+
+def rank(folder: Path) -> None:
+    """Rank the capacity measures; a sweep in which nothing can be ranked is told so in one sentence."""
+    from gaplab.config.checks import ConfigError
+    from gaplab.measure_ranking import rank_study
+
+    try:
+        rank_study(folder, folder)
+    except ConfigError as error:
+        print(f"Capacity measures are not ranked: {error}")

@@ -111,8 +111,8 @@ def capacity_measures(
     `initial_parameters` hold the parameters before training, by name; `points` [m, D], `labels` [m]; the
     generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
     mode. The family "curvature" is left out when the network has more than `max_hessian_parameters`
-    parameters; "singular" samples for `num_langevin_steps`. Measures over a margin are infinite when a tenth
-    of the training points is misclassified.
+    parameters; "singular" samples for `num_langevin_steps`, and is left out at 0. Measures over
+    a margin are infinite when a tenth of the training points is misclassified.
     """
     forward, names = functional_forward(network), weight_names(network)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
@@ -124,7 +124,7 @@ def capacity_measures(
         double = functional_forward(copy.deepcopy(network).double())  # its buffers too
         measures |= curvature_measures(double, parameters, points, labels)
     table = {name: value.item() for name, value in measures.items()}
-    if len(points) > 1:  # its temperature is 1/ln m
+    if len(points) > 1 and num_langevin_steps > 0:  # its temperature is 1/ln m
         center, unflatten = flatten_parameters(parameters)
         table["local_learning_coefficient"] = local_learning_coefficient(
             lambda vector: cross_entropy(forward(unflatten(vector), points), labels),

@@ -1,0 +1,38 @@
+"""Scores of whole splits: one model at a time, and from the sums that an ensemble collects."""
+
+from collections.abc import Mapping
+
+import torch
+
+from gaplab.data.datamodule import Split
+from gaplab.ensembles.classification import Score
+from gaplab.ensembles.optimizers import Params
+from gaplab.metrics.gap import SplitScore
+
+SCORED_AT_ONCE = 4_096
+"""Points in one call; fewer would cost more calls, more would leave the cache."""
+
+
+def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> dict[str, SplitScore]:
+    """Score one model on every split but ``train``, whole."""
+    scores = {}
+    with torch.no_grad():
+        for name, split in splits.items():
+            if name == "train":
+                continue
+            sums = torch.zeros(3, dtype=torch.float64, device=split.labels.device)
+            pieces = zip(split.points.split(SCORED_AT_ONCE), split.labels.split(SCORED_AT_ONCE), strict=True)
+            for points, labels in pieces:
+                losses, hits = score(params, points, labels)
+                losses = losses.double()
+                sums += torch.stack([losses.sum(), losses.square().sum(), hits.double().sum()])
+            total, squares, correct = sums.tolist()
+            scores[name] = split_score(total, squares, int(correct), len(split))
+    return scores
+
+
+def split_score(total: float, squares: float, correct: int, count: int) -> SplitScore:
+    """Make a score of the sums over a split, as `metrics.gap.SplitScores` does."""
+    mean = total / count
+    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else float("nan")
+    return SplitScore(mean, (variance / count) ** 0.5, correct / count, count)
