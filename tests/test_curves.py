@@ -162,3 +162,13 @@ def test_deep_link_is_quoted_and_without_smoothing() -> None:
         "http://127.0.0.1:6006/?smoothing=0&tagFilter=%5Eloss%24"
         "&runFilter=%28%5E%7C%2F%29lr%3D0%5C.1%2Cseed%3D3%28%2F%7C%24%29#timeseries"
     )
+
+
+def test_a_row_that_a_kill_has_cut_is_no_row(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,loss/train\n10,0.5\n20,0.4\n3")
+    log = MetricsTable(file)
+    log.forget_after(30)
+    log.log_metrics({"loss/train": 0.3, "gap/loss": 0.1}, 30)
+    log.save()
+    assert [(row["step"], row["gap/loss"]) for row in table(file)] == [("10", ""), ("20", ""), ("30", "0.1")]

@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gaplab.chunk import Chunk
 from gaplab.config.compose import Composed, compose_config
 from gaplab.ensembles.compilation import has_compiler
 from gaplab.evaluate import evaluate
@@ -56,6 +57,14 @@ def all_are_stacked(sentence: str) -> None:
     assert "one by one" not in sentence, sentence
 
 
+def run_stacked(plans: Sequence[Plan], **options: Any) -> list[float]:
+    """Train plans as one chunk if it is a single one, which ``run_many`` would not stack."""
+    if len(plans) > 1:
+        return run_many(plans, **options, say=all_are_stacked)
+    (result,) = Chunk(plans, width=1).train()
+    return [math.nan if result is None else result.objective]
+
+
 def compose(*overrides: str) -> Composed:
     keys = {word.split("=")[0] for word in overrides}
     return compose_config([*(word for word in QUICK if word.split("=")[0] not in keys), *overrides])
@@ -67,7 +76,7 @@ def train_both(
     """Train the jobs together, and those numbered in ``compared`` alone; compare everything they leave."""
     composed = [compose(*job) for job in jobs]
     plans = [plan_new(one, folder / "together" / str(i)) for i, one in enumerate(composed)]
-    objectives = run_many(plans, **options, say=all_are_stacked)
+    objectives = run_stacked(plans, **options)
     for index in compared:
         run_one(composed[index], folder / "alone" / str(index))
         assert_same_run(folder / "together" / str(index), folder / "alone" / str(index))

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from conftest import Compose
 from gaplab.callbacks.session import best_measurement
 from gaplab.config.compose import compose_config
-from gaplab.config.flattening import changed_settings, flat_settings
+from gaplab.config.flattening import changed_settings, flat_settings, shown_settings
 from gaplab.runs.directory import read_json
 from gaplab.runs.opening import plan_resumption
 from gaplab.study import run_one, run_planned
@@ -48,6 +48,17 @@ def test_changed_settings_are_those_named_and_those_off_the_default() -> None:
     }
     assert changed_settings(compose_config([]).config) == {}
     assert changed_settings(compose_config(["seed=1"]).config) == {"seed": 1}
+
+
+def test_a_sweep_shows_first_what_it_varies() -> None:
+    words = ["data.noise=0.2", "network.widths=[8]", "trainer.max_steps=10", "seed=4"]
+    words += ["data.num_points=90", "optimizer.lr=0.1"]
+    config = compose_config(words).config
+    shown = shown_settings(config, words, ["seed", "trainer.max_steps"])
+    assert list(shown)[:2] == ["seed", "num_steps"]
+    assert len(shown) == 5
+    assert shown.items() <= flat_settings(config).items()
+    assert shown_settings(config, words) == changed_settings(config, words)
 
 
 def test_row_of_a_finished_run(finished_run: Path) -> None:

@@ -141,4 +141,4 @@ def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
     assert "pacbayes_orig" in (sweep / "ranking.md").read_text()
     assert (sweep / "ranking.png").is_file()
     assert not list(sweep.glob("*/checkpoints/*"))
-    assert not list(sweep.glob("*/events.out.*"))
+    assert {file.parent.name for file in sweep.glob("*/events.out.*")} == {"summary"}

@@ -76,7 +76,14 @@ def sort_plans(
         else:
             step = 0 if plan.checkpoint is None else int(read_checkpoint(plan.checkpoint)["global_step"])
             groups[group_key(config), step].append(Job(number, plan, step))
-    return list(groups.values()), alone
+    for jobs in [jobs for jobs in groups.values() if _is_single_gan(jobs)]:
+        alone["a single GAN is faster by itself"] += jobs
+    return [jobs for jobs in groups.values() if not _is_single_gan(jobs)], alone
+
+
+def _is_single_gan(jobs: Sequence[Job]) -> bool:
+    """Whether a group has one GAN: the second derivatives of its penalties cost more as a pure function."""
+    return len(jobs) == 1 and isinstance(jobs[0].plan.composed.config.task, GenerationConfig)
 
 
 def cut_groups(

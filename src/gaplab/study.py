@@ -72,7 +72,7 @@ def run_one(
     if config.trainer.precision == "64-true":
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
     run = RunDirectory(path, writes=placement.rank == 0)
-    callbacks = build_callbacks(config, run, composed.overrides)
+    callbacks = build_callbacks(config, run, composed.overrides, composed.varied)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), placement)
     run.open(composed)
     with signals_noted(), run.recorded(), reported_failures(placement):

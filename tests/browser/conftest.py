@@ -60,7 +60,7 @@ SECONDS = 60
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with ``single`` (all diagnostics), ``two_players`` (a GAN), ``diverged`` and ``sweep`` (three seeds)."""
-    root = tmp_path_factory.mktemp("logs")
+    root = tmp_path_factory.mktemp("board") / "logs"
     sweep = [f"seed={','.join(map(str, SEEDS))}", f"hydra.sweep.dir={root / 'sweep'}"]
     command = [sys.executable, "train.py", "-m", *QUICK, *sweep]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -79,9 +79,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(logs: Path) -> Iterator[str]:
     """Where TensorBoard shows ``logs``, on a free port of this machine only."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--host", "127.0.0.1"]
     command += ["--port", "0", "--reload_interval", "1", "--samples_per_plugin", "images=1000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=logs.parent, **pipes) as process:
         try:
             url = _announced(process)
             expected = {

@@ -19,7 +19,7 @@ from gaplab.callbacks.projector import Projector
 from gaplab.callbacks.samples import SamplePictures
 from gaplab.callbacks.session import Session
 from gaplab.callbacks.stopping import StopAtTrainLevel
-from gaplab.config.flattening import changed_settings, flat_settings
+from gaplab.config.flattening import flat_settings, shown_settings
 from gaplab.config.generation import GenerationConfig
 from gaplab.config.logging import Diagnostics, SubRuns
 from gaplab.config.schema import Config
@@ -28,8 +28,17 @@ from gaplab.runs.directory import RunDirectory
 from gaplab.runs.presentation import to_markdown
 
 
-def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] = ()) -> list[Callback]:
-    """Build the callbacks of a run; ``overrides`` name the settings that its HPARAMS row shows first."""
+def build_callbacks(
+    config: Config, run: RunDirectory, overrides: Sequence[str] = (), varied: Sequence[str] = ()
+) -> list[Callback]:
+    """Build the callbacks of a run.
+
+    Args:
+        config: Its configuration.
+        run: Its directory.
+        overrides: What the user typed, for the run card and the HPARAMS row.
+        varied: Keys that its sweep varies: what the row shows first, instead of all that was typed.
+    """
     trainer, logging = config.trainer, config.logging
     subruns = logging.tensorboard and logging.subruns is not SubRuns.never
     generates = isinstance(config.task, GenerationConfig)
@@ -38,7 +47,7 @@ def build_callbacks(config: Config, run: RunDirectory, overrides: Sequence[str] 
     if subruns:
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:
-        callbacks.append(Session(run.path, flat_settings(config), changed_settings(config, overrides)))
+        callbacks.append(Session(run.path, flat_settings(config), shown_settings(config, overrides, varied)))
         callbacks.append(Card(lambda: to_markdown(card_of(run.path, config, overrides))))
     full = logging.diagnostics is Diagnostics.full
     if logging.diagnostics is not Diagnostics.none:

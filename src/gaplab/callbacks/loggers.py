@@ -1,6 +1,7 @@
 """The two loggers every run has: event files for TensorBoard and a table for everything else."""
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,16 +85,11 @@ class MetricsTable(Logger):
         """Append the latest row; the file is written anew where the row brings new columns."""
         if not self.row:
             return
-        rows = [self.row]
-        new = [key for key in self.row if key not in self.columns]
-        if new or not self.path.is_file():
-            rows = [*self._read(), self.row]
-            self.columns += new
-        with self.path.open("w" if len(rows) > 1 or new else "a", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, restval="")
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerows(rows)
+        if self.path.is_file() and self.row.keys() <= set(self.columns):
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self.columns, restval="").writerow(self.row)
+        else:
+            self._write([*self._read(), self.row])
         self.row = {}
 
     @rank_zero_only
@@ -104,16 +100,23 @@ class MetricsTable(Logger):
     def forget_after(self, step: int) -> None:
         """Keep the rows of an earlier attempt up to ``step`` only."""
         rows = [row for row in self._read() if int(row["step"]) <= step]
-        self.path.unlink(missing_ok=True)
         if rows:
-            self.columns = list(rows[0])
-            with self.path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, self.columns)
-                writer.writeheader()
-                writer.writerows(rows)
+            self._write(rows)
+        else:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        """Write the file anew under a temporary name, with the columns that occur in any row."""
+        self.columns = list(dict.fromkeys(key for row in rows for key in row))
+        temporary = self.path.with_name(f".{self.path.name}.new")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        temporary.replace(self.path)
 
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
-        with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        whole = self.path.read_text().rpartition("\n")[0]  # a kill may have cut the last line
+        return list(csv.DictReader(io.StringIO(whole)))

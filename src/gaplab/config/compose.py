@@ -1,7 +1,7 @@
 """Compose the configuration with Hydra and turn it into a checked ``Config``; no torch is imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Composed:
     """Plain values: what is saved, and from which ``restore`` makes the same ``config``."""
     overrides: list[str]
     """What the user typed."""
+    varied: list[str] = field(default_factory=list)
+    """Keys in which the jobs of its sweep differ; empty for a run that belongs to none."""
 
 
 def compose_config(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Composed:

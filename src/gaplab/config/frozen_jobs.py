@@ -20,7 +20,11 @@ def freeze(jobs: Sequence[Job], file: Path) -> None:
     """Write jobs, at least one, to a JSON file."""
     base = jobs[0].composed.resolved
     flat = _flat(base)
-    content = {"config": base, "jobs": [_difference(job, flat) for job in jobs]}
+    content = {
+        "config": base,
+        "varied": jobs[0].composed.varied,
+        "jobs": [_difference(job, flat) for job in jobs],
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content))
 
@@ -38,7 +42,10 @@ def thaw(file: Path) -> list[Job]:
         raise ConfigError(f"{file}: expected jobs that a launcher has frozen, but: {error!r}.") from error
     tree = merge_saved(base, str(file))
     first = Composed(to_config(tree), base, [])
-    return [Job(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
+    jobs = [Job(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
+    for job in jobs:
+        job.composed.varied = content.get("varied", [])
+    return jobs
 
 
 def _difference(job: Job, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,8 +49,10 @@ def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
     given = _given_words()
     words = [str(word) for word in facts.overrides.task]
     limit_subruns(tree, given)
-    name = job_name(words, fixed_words(words, given), int(facts.job.num))
-    return Job(convert(tree, dict(facts.runtime.choices), words), Path(str(facts.sweep.dir)) / name)
+    fixed = fixed_words(words, given)
+    composed = convert(tree, dict(facts.runtime.choices), words)
+    composed.varied = [_key(word) for word in words if word not in fixed]
+    return Job(composed, Path(str(facts.sweep.dir)) / job_name(words, fixed, int(facts.job.num)))
 
 
 def jobs_of_launcher(
@@ -78,11 +80,12 @@ def jobs_of_launcher(
 
     is_grid = str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
     composed = compose_jobs(load, [list(words) for words in batch], allow_repeats=not is_grid)
-    fixed = {word.split("=")[0] for word in fixed_words(composed[0].overrides, given)}
+    fixed = {_key(word) for word in fixed_words(composed[0].overrides, given)}
     folder = Path(str(config.hydra.sweep.dir))
     jobs = []
     for number, job in enumerate(composed, start=first):
-        own = [word for word in job.overrides if word.lstrip("+~").split("=")[0] not in fixed]
+        own = [word for word in job.overrides if _key(word) not in fixed]
+        job.varied = [_key(word) for word in own]
         jobs.append(Job(job, folder / job_name(own, [], number)))
     return jobs
 
@@ -93,6 +96,10 @@ def is_finished(job: Job) -> bool:
         return bool(json.loads((job.path / "run.json").read_text())["status"] == "finished")
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").split("=")[0]
 
 
 def _given_words() -> list[str]:

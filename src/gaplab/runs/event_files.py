@@ -22,7 +22,7 @@ from gaplab.callbacks.charts import Layout
 from gaplab.callbacks.loggers import MetricsTable
 from gaplab.callbacks.session import Session, best_measurement
 from gaplab.config.compose import Composed
-from gaplab.config.flattening import changed_settings, flat_settings
+from gaplab.config.flattening import flat_settings, shown_settings
 
 _numbers = itertools.count()
 
@@ -68,7 +68,9 @@ def write_session(
     if not composed.config.logging.tensorboard:
         return
     config = composed.config
-    session = Session(folder, flat_settings(config), changed_settings(config, composed.overrides))
+    session = Session(
+        folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
+    )
     session.open()
     if final is not None:
         session.conclude(final, max(history))
