@@ -28,6 +28,7 @@ def draw_ranking(scores: Mapping[str, Scores], *, size_axis: bool) -> Figure:
             _marks(left, values, places, f"{label}, equal m", color, marker, hollow=True)
     left.axvline(0, color="0.6", linewidth=0.8)
     left.set_xlim(-1, 1)
+    left.set_xticks([-1, -0.5, 0, 0.5, 1])
     left.set_xlabel("rank correlation with the gap (1: orders every pair)")
     left.set_yticks(places, names, fontsize=8)
     for part, label, color, marker in (
