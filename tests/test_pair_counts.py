@@ -9,7 +9,7 @@ from scipy import stats
 from gaplab.metrics.pair_counts import count_pairs
 from gaplab.metrics.ranking_information import conditional_information
 from gaplab.metrics.rankings import Table, kendall_tau, rank_measure
-from gaplab.metrics.study_scores import jackknife_error, study_scores
+from gaplab.metrics.study_scores import jackknife_error, share_between_settings, study_scores
 from test_rankings import HYPERPARAMETERS, codes, study
 
 
@@ -89,3 +89,21 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     left_out = [float(np.delete(values, index).mean()) for index in range(4)]
     assert jackknife_error(left_out) == pytest.approx(stats.sem(values))
     assert math.isnan(jackknife_error([1.0]))
+
+
+def test_the_share_between_settings_by_hand() -> None:
+    # Means 1 and 5, squares within 2 + 2 over 2 degrees of freedom, between 2·4 + 2·4 over 1; n = 2.
+    table = {"lr": np.array([1, 1, 2, 2]), "gap": np.array([0.0, 2.0, 4.0, 6.0])}
+    assert share_between_settings(table, ["lr"], "gap") == pytest.approx((16 - 2) / (16 + 2))
+
+
+def test_the_share_between_settings_finds_the_variances_it_was_made_of() -> None:
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 8, size=4_000)
+    setting = np.repeat(np.arange(4_000), sizes)
+    gap = 0.5 * random.standard_normal(4_000)[setting] + random.standard_normal(len(setting))
+    table = {"a": setting % 7, "b": setting // 7, "gap": gap}
+    assert share_between_settings(table, ["a", "b"], "gap") == pytest.approx(0.2, abs=0.02)
+    noise = {"a": setting, "gap": random.standard_normal(len(setting))}
+    assert share_between_settings(noise, ["a"], "gap") == pytest.approx(0, abs=0.03)
+    assert math.isnan(share_between_settings({"a": np.arange(3), "gap": np.ones(3)}, ["a"], "gap"))

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from gaplab.config.checks import ConfigError
 from gaplab.metrics.published_ranking import PUBLISHED
-from gaplab.metrics.study_scores import Scores, study_scores
+from gaplab.metrics.study_scores import Scores, share_between_settings, study_scores
 from gaplab.runs.study_ledger import GAP, SEED, StudyLedger, read_study, write_compact
 
 SHOWN = {
@@ -29,6 +30,16 @@ SHOWN = {
     "sign_error/maximum": "max",
 }
 """Scores of the summary, by their name in ``ranking.csv``."""
+ON_TERMINAL = {
+    "tau_b": "τ-b",
+    "tau_b/equal_size": "τ-b=m",
+    "psi_mean": "Ψ",
+    "psi_mean/equal_size": "Ψ=m",
+    "information": "K",
+    "sign_error/mean": "error",
+    "sign_error/maximum": "max",
+}
+"""Scores that a terminal has room for; "=m" counts only pairs with equally many training points."""
 AXES_IN_FIGURES = 2
 
 
@@ -94,26 +105,34 @@ def to_markdown(ledger: StudyLedger, scores: Mapping[str, Scores]) -> str:
 
 
 def print_scores(ledger: StudyLedger, scores: Mapping[str, Scores], console: Console) -> None:
-    """Show the summary on the terminal, without errors."""
-    heads, rows = _summary(ledger, scores, errors=False)
-    table = Table(title=describe(ledger))
-    for head in heads:
-        table.add_column(head, justify="left" if head == "measure" else "right", no_wrap=head == "measure")
-    for row in rows:
-        table.add_row(*row)
+    """Show the main scores on the terminal, without errors."""
+    shown = {name: label for name, label in ON_TERMINAL.items() if name in next(iter(scores.values()))}
+    table = Table(box=SIMPLE, padding=(0, 0, 0, 1))
+    table.add_column("measure", no_wrap=True)
+    for label in (*shown.values(), "publ."):
+        table.add_column(label, justify="right", no_wrap=True)
+    for measure in by_rank(scores):
+        cells = [_with_error((scores[measure][name][0], math.nan), 3) for name in shown]
+        table.add_row(measure, *cells, _text(_published(measure)[0]))
+    console.print(describe(ledger), highlight=False)
     console.print(table)
-    console.print("Standard errors over seeds, and every ψ: ranking.md", highlight=False)
+    console.print(
+        "error: mean sign error, publ.: that of Dziugaite et al. 2020. Errors over seeds: ranking.md",
+        highlight=False,
+    )
 
 
 def describe(ledger: StudyLedger) -> str:
     """Say how many runs count, and why the others do not."""
     lost = [f"{n} {reason}" for reason, n in ledger.counts.items() if reason not in ("runs", "usable")]
     level = ledger.stop_at_train_loss
+    share = share_between_settings(ledger.table, ledger.axes, GAP)
     return (
         f"{ledger.counts['usable']} of {ledger.counts['runs']} runs"
         + (f" (left out: {', '.join(lost)})" if lost else "")
         + (f", training loss at most {level:g}" if level else "")
-        + f", {ledger.num_test_points} test points, axes {', '.join(ledger.axes)}"
+        + f", {ledger.num_test_points} test points, axes {', '.join(ledger.axes)}; settings explain "
+        f"{share:.0%} of the gap's variance, seeds the rest"
     )
 
 
@@ -138,9 +157,7 @@ def _spread(ledger: StudyLedger, axis: str) -> float:
     return max(means) - min(means)
 
 
-def _summary(
-    ledger: StudyLedger, scores: Mapping[str, Scores], *, errors: bool = True
-) -> tuple[list[str], list[list[str]]]:
+def _summary(ledger: StudyLedger, scores: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
     suffixes = ["", "/equal_size"] if ledger.size_axis else [""]
     shown = {
         name + suffix: label + (", equal m" if suffix else "")
@@ -151,7 +168,7 @@ def _summary(
     rows = [
         [
             measure,
-            *(_with_error(scores[measure][name], 3, errors) for name in shown),
+            *(_with_error(scores[measure][name], 3) for name in shown),
             *(_text(number) for number in _published(measure)),
         ]
         for measure in by_rank(scores)
@@ -164,11 +181,11 @@ def _published(measure: str) -> tuple[float | None, float | None]:
     return (found.mean, found.percentile_90) if found else (None, None)
 
 
-def _with_error(score: tuple[float, float], digits: int, shown: bool = True) -> str:
+def _with_error(score: tuple[float, float], digits: int) -> str:
     value, error = score
     if math.isnan(value):
         return "-"
-    return f"{value:.{digits}f}" + ("" if math.isnan(error) or not shown else f" ± {error:.{digits}f}")
+    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
 
 
 def _text(number: float | None) -> str:

@@ -52,7 +52,7 @@ def draw_gap_against_measures(
 ) -> Figure:
     """Draw the gap of every run against some measures, coloured by a hyperparameter.
 
-    At most `most` runs are drawn, evenly chosen; a panel shows the middle 99.5 % of its measure.
+    At most `most` runs are drawn, evenly chosen; a panel shows the middle 98 % of its measure.
     """
     columns = 3
     rows = -(-len(measures) // columns)
@@ -72,7 +72,7 @@ def draw_gap_against_measures(
                 linewidths=0,
                 label=f"{axis} = {value:g}" if isinstance(value, float) else f"{axis} = {value}",
             )
-        low, high = np.quantile(table[measure], [0.0025, 0.9975])
+        low, high = np.quantile(table[measure], [0.01, 0.99])
         margin = 0.03 * (high - low) or 1.0
         panel.set_xlim(low - margin, high + margin)
         panel.set_title(measure, fontsize=9)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaplab.metrics.pair_counts import PairCounts, count_pairs
+from gaplab.metrics.ranking_information import joint_codes
 from gaplab.metrics.rankings import (
     OneFactorPairs,
     Table,
@@ -75,6 +76,27 @@ def study_scores(
                 if not (suffix and is_psi):
                     result[measure][name + suffix] = value, error
     return result
+
+
+def share_between_settings(table: Table, hyperparameters: Sequence[str], gap: str) -> float:
+    """Share of the gap's variance that the settings explain: the intraclass correlation, between 0 and 1.
+
+    The rest is what seeds decide, of which a measure that only reads the setting knows nothing. One-way
+    analysis of variance for groups of unequal size (Fisher 1925): (A − W)/(A + (n₀ − 1)·W), cut at 0, with A
+    and W the mean squares between and within settings and n₀ = (R − Σn²/R)/(settings − 1). NaN where no
+    setting has two runs, or there is one setting only.
+    """
+    gaps = np.asarray(table[gap], dtype=np.float64)
+    setting = joint_codes([_codes(table[name]) for name in hyperparameters], len(gaps))
+    sizes = np.bincount(setting)
+    num_runs, num_settings = len(gaps), len(sizes)
+    if num_settings < 2 or num_runs == num_settings:
+        return math.nan
+    means = np.bincount(setting, weights=gaps) / sizes
+    between = float(np.sum(sizes * (means - gaps.mean()) ** 2)) / (num_settings - 1)
+    within = float(np.sum((gaps - means[setting]) ** 2)) / (num_runs - num_settings)
+    size = (num_runs - float(np.sum(sizes**2)) / num_runs) / (num_settings - 1)
+    return max((between - within) / (between + (size - 1) * within), 0.0)
 
 
 def jackknife_error(values: Sequence[float]) -> float:
