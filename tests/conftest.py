@@ -13,6 +13,7 @@ from gaplab.study import run_one
 from quick_runs import QUICK, Compose
 
 
+@pytest.hookimpl(tryfirst=True)  # the plugin that starts the processes reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process: they share what is dear to make, as all browser tests do."""
     for item in items:
