@@ -13,6 +13,14 @@ from gaplab.study import run_one
 from quick_runs import QUICK, Compose
 
 
+@pytest.hookimpl(tryfirst=True)  # the plugin that starts the processes reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process: they share what is dear to make, as all browser tests do."""
+    for item in items:
+        name = "browser" if item.path.parent.name == "browser" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Keep torch to one thread, and give back the process-wide switches that a run sets."""

@@ -44,7 +44,7 @@ class GapCurves(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, EventFiles | MetricsTable):
                 logger.forget_after(trainer.global_step)
-        self.laid_out = trainer.ckpt_path is not None
+        self.laid_out = bool(self.history)  # of an earlier part of the same run
         if isinstance(pl_module, Classifier):
             data = trainer.datamodule  # type: ignore[attr-defined]
             self.bounds = bound_lines(self.measures, data, pl_module.network)

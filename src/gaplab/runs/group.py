@@ -1,5 +1,6 @@
 """The process group of a run: joining it, what rank 0 tells the others, and that they agree at the end."""
 
+import atexit
 import contextlib
 import hashlib
 import os
@@ -70,6 +71,8 @@ def join_group(placement: Placement, config: TrainerConfig, listener: socket.soc
             world_size=placement.world_size,
             device_id=_device(placement) if backend(config) == "nccl" else None,
         )
+        # A group that the interpreter's end tears down may abort the process.
+        atexit.register(leave_group)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise MeetingError(
