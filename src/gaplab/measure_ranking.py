@@ -37,7 +37,6 @@ ON_TERMINAL = {
     "psi_mean/equal_size": "Ψ=m",
     "information": "K",
     "sign_error/mean": "error",
-    "sign_error/maximum": "max",
 }
 """Scores that a terminal has room for; "=m" counts only pairs with equally many training points."""
 AXES_IN_FIGURES = 2
