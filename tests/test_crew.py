@@ -72,7 +72,7 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path) -> None:
 
 def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) -> None:
     more = (
-        "trainer.max_steps=4000",
+        "trainer.max_steps=1500",
         "trainer.checkpoint_every_n_seconds=0.01",
         "trainer.eval_every_n_steps=500",
     )

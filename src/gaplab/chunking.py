@@ -13,7 +13,7 @@ import torch
 from gaplab.config.checks import ConfigError
 from gaplab.config.generation import GenerationConfig
 from gaplab.config.schema import Config
-from gaplab.ensembles.compilation import has_compiler, pays, pays_for_gans
+from gaplab.ensembles.compilation import has_compiler, pays
 from gaplab.ensembles.grouping import group_key, obstacle
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
@@ -172,10 +172,9 @@ def worth_compiling(jobs: Sequence[Job]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, jobs[0].work
-    if not has_compiler(torch.device(device_of(config))):
+    # Most of a GAN's step is matrix products, which compiling has made slower in some sweeps and faster in others.
+    if isinstance(config.task, GenerationConfig) or not has_compiler(torch.device(device_of(config))):
         return False
-    if isinstance(config.task, GenerationConfig):
-        return pays_for_gans(len(jobs) * steps, data.points_per_step)
     points = data.num_points + data.num_val_points + data.num_test_points
     scored = points * -(-steps // config.steps_between_evaluations)
     return pays(len(jobs) * steps, len(jobs) * scored)

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-COMPILE_SECONDS = {"classifier": 10.0, "gan": 60.0}
-"""What compiling the step (and the scoring of classifiers) takes on one core the first time."""
+COMPILE_SECONDS = 10.0
+"""What compiling the step and the scoring of classifiers takes on one core the first time."""
 EAGER_STEP, EAGER_POINT = 40e-6, 250e-9
 """Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
-EAGER_GAME = 4e-3
-"""Seconds of one eager model-step of a GAN (batch of 256, two networks of 12,700 parameters, R1 and R2)."""
 SMALL = 4
 
 _log = logging.getLogger(__name__)
@@ -53,12 +51,7 @@ def has_compiler(device: torch.device) -> bool:
 
 def pays(model_steps: int, scored_points: int) -> bool:
     """Whether compiling the step of classifiers is expected to save more time than it takes."""
-    return EAGER_STEP * model_steps + EAGER_POINT * scored_points > 2 * COMPILE_SECONDS["classifier"]
-
-
-def pays_for_gans(model_steps: int, batch_size: int) -> bool:
-    """The same for GANs; the compiled step takes 0.55 of the eager one's time."""
-    return EAGER_GAME * model_steps * batch_size / 256 > 2.5 * COMPILE_SECONDS["gan"]
+    return EAGER_STEP * model_steps + EAGER_POINT * scored_points > 2 * COMPILE_SECONDS
 
 
 class Kernel:
