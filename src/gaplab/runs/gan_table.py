@@ -41,6 +41,9 @@ PUBLISHED = {
     },
 }
 PERFECT = "a perfect sampler"
+WIDE = 150
+"""Characters of a line that all columns need."""
+LEFT_OUT_IF_NARROW = ("balanced", "sliced W2", "judge p >= .05", "seconds")
 PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
@@ -52,15 +55,22 @@ def gan_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
 
 
 def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
-    """Print the tables; rows that are not ours are dim."""
+    """Print the tables, without some columns on a narrow terminal; rows that are not ours are dim."""
     for table in tables:
+        kept = [
+            number
+            for number, name in enumerate(table.columns)
+            if console.width >= WIDE or name not in LEFT_OUT_IF_NARROW
+        ]
         shown = rich.table.Table(title=table.title)
-        shown.add_column(table.columns[0], min_width=len(PERFECT))  # the others may break after the mean
-        for name in table.columns[1:]:
-            shown.add_column(name, justify="right")
+        for number in kept:
+            name = table.columns[number]
+            shown.add_column(name, justify="right" if number else "left", min_width=0 if number else 14)
         for row in table.rows:
-            shown.add_row(*row, style="" if row[1] else "dim")
+            shown.add_row(*(row[number] for number in kept), style="" if row[1] else "dim")
         console.print(shown)
+        if len(kept) < len(table.columns):
+            console.print("The report has all columns.", highlight=False)
 
 
 def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
