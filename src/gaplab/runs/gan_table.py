@@ -65,7 +65,7 @@ def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
         shown = rich.table.Table(title=table.title)
         for number in kept:
             name = table.columns[number]
-            shown.add_column(name, justify="right" if number else "left", min_width=0 if number else 14)
+            shown.add_column(name, justify="right" if number else "left", overflow="fold")
         for row in table.rows:
             shown.add_row(*(row[number] for number in kept), style="" if row[1] else "dim")
         console.print(shown)
