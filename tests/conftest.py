@@ -12,7 +12,6 @@ from gaplab.runs.locking import unlock_all
 from gaplab.study import run_one
 from quick_runs import QUICK, Compose
 
-
 LONGEST = ("test_readme.py", "test_slurm.py", "test_phenomena.py", "test_ddp.py", "test_crew.py")
 """Files that begin first, so that no process ends long after the others."""
 
