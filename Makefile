@@ -1,10 +1,10 @@
-# make train | test | lint | bench | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | thorough | lint | bench | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint format bench phenomena tensorboard clean
+.PHONY: train test thorough lint format bench phenomena tensorboard clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml
@@ -16,7 +16,11 @@ train: $(INSTALLED)
 	$(BIN)/python train.py $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not thorough" $(ARGS)
+
+# What the suite also tests in small, at full size.
+thorough: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 -m thorough $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -12,19 +12,13 @@ from gaplab.runs.locking import unlock_all
 from gaplab.study import run_one
 from quick_runs import QUICK, Compose
 
-LONGEST = ("test_readme.py", "test_slurm.py", "test_phenomena.py", "test_ddp.py", "test_crew.py")
-"""Files that begin first, so that no process ends long after the others."""
+LONGEST = ("test_readme.py", "test_slurm.py", "test_ddp.py", "test_phenomena.py", "test_crew.py")
+"""Files that begin first: a file's tests run in one process, and none should end long after the others."""
 
 
-@pytest.hookimpl(tryfirst=True)  # the plugin that starts the processes reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process: they share what is dear to make, as all browser tests do."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
-    for item in items:
-        name = "browser" if item.path.parent.name == "browser" else item.path.name
-        alone = name == "test_phenomena.py"  # nothing is shared there
-        item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else name))
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def test_quick_version_gives_a_complete_verdict(name: PhenomenonName) -> None:
     assert verdict.holds == (unmet == [])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PhenomenonName)
 def test_verdict_holds_over_five_seeds(name: PhenomenonName) -> None:
     verdict = load_phenomenon(name).run(range(5), False)
