@@ -17,44 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.optimizers import OptimizerState, Params, adam, initial_state, stack_hyperparameters
 
 POINTS, BATCH, WIDTH, CLASSES, GATHERED = 300, 64, 100, 3, 20
 Step = Callable[..., tuple[Params, OptimizerState]]
-
-
-def small_bmm(a: Tensor, b: Tensor, small: int = 4) -> Tensor:
-    """`torch.bmm` as sums of products where one of the three sizes is tiny.
-
-    BLAS pays a fixed price for every little matrix; written as sums, the compiler fuses the product with the
-    activation before it and the reductions after it. Larger products stay with BLAS.
-    """
-    rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
-    if inner <= small:
-        total = a[:, :, 0, None] * b[:, None, 0]
-        for i in range(1, inner):
-            total = total + a[:, :, i, None] * b[:, None, i]
-        return total
-    if rows <= small:
-        return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(rows)], 1)
-    if columns <= small:
-        return torch.stack([(a * b[:, None, :, j]).sum(2) for j in range(columns)], 2)
-    return NotImplemented
-
-
-def compiled(step: Step) -> Step:
-    """Trace the step at its first call and compile the graph for these shapes; the trace has no vmap left."""
-    compiled_step: list[Step] = []
-
-    def call(*args: object) -> tuple[Params, OptimizerState]:
-        if not compiled_step:
-            graph = make_fx(step, decomposition_table={torch.ops.aten.bmm.default: small_bmm})(*args)
-            compiled_step.append(torch.compile(graph, fullgraph=True, dynamic=False))
-        return compiled_step[0](*args)
-
-    return call
 
 
 network = nn.Sequential(nn.Linear(2, WIDTH), nn.ReLU(), nn.Linear(WIDTH, CLASSES))
@@ -180,7 +148,7 @@ def main() -> None:
             {"jax jit(vmap(scan))": jax_training(problem)} if has_jax else {}
         )
         contestants["eager vmap"] = partial(train, problem, training_step, chunk)
-        contestants["compiled vmap"] = partial(train, problem, compiled(training_step), chunk)
+        contestants["compiled vmap"] = partial(train, problem, Kernel(training_step, compile=True), chunk)
         results: dict[str, Params] = {}
         turns: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
         for _ in range(options.repeats + 1):
