@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "gaplab"
 ORDER = (
     ("config",),
-    ("randomness",),
+    ("imports", "randomness"),
     ("data", "networks", "objectives", "metrics", "figures"),
     ("tasks",),
     ("ensembles",),
@@ -23,9 +23,10 @@ ORDER = (
     ("kinds",),
     ("chunk",),
     ("sweep_report",),
-    ("evaluate", "report", "measure_ranking", "processes", "exits", "chunking"),
+    ("evaluate", "report", "measure_ranking", "processes", "exits", "chunking", "crew_members"),
     ("crew",),
     ("many",),
+    ("sweep",),
     ("cli", "worker", "job", "crew_worker"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

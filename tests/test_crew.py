@@ -1,5 +1,6 @@
 """Several processes that share a sweep: the same runs as of one process, also when one of them is killed."""
 
+import dataclasses
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from gaplab.chunking import cut_groups, sort_plans
 from gaplab.config.checks import ConfigError
 from gaplab.config.compose import compose_config
 from gaplab.crew import Crew
+from gaplab.crew_members import started_workers, worthwhile_processes
 from gaplab.many import run_many
 from gaplab.runs.opening import Plan, plan_new
 from gaplab.runs.shares import cpu_shares
@@ -45,28 +47,34 @@ def assert_same(one: Path, other: Path) -> None:
     assert points(one) == points(other)
 
 
-def test_two_processes_leave_the_runs_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("takes_part", [False, True])
+def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -> None:
     before = set(children(os.getpid()))
     said: list[str] = []
     steps: list[int] = []
     options = {"max_models": 2, "compile": False, "say": said.append}
     one = run_many(plans(tmp_path / "one", *JOBS), **options)
     expected, said[:] = said[:], []
-    two = run_many(
-        plans(tmp_path / "two", *JOBS), shares=cpu_shares(2), report=lambda n, _: steps.append(n), **options
-    )
+    with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
+        two = run_many(
+            plans(tmp_path / "two", *JOBS),
+            workers=workers,
+            takes_part=takes_part,
+            report=lambda n, _: steps.append(n),
+            **options,
+        )
     assert two == one
     assert not any(map(math.isnan, two))
     assert said == expected
     assert said[0].startswith("Group 1 of 2: 4 models in chunks of 2, about ")
     assert said[2].startswith("Training 1 of 6 runs one by one: L-BFGS")
     assert sum(steps) == 5 * 24
-    workers = set()
+    pids = set()
     for number in range(len(JOBS)):
         assert_same(tmp_path / "one" / str(number), tmp_path / "two" / str(number))
-        workers.add(json.loads((tmp_path / "two" / str(number) / "run.json").read_text())["pid"])
-    assert len(workers) == 2
-    assert os.getpid() not in workers
+        pids.add(json.loads((tmp_path / "two" / str(number) / "run.json").read_text())["pid"])
+    assert takes_part == (os.getpid() in pids)
+    assert takes_part or len(pids) == 2
     assert set(children(os.getpid())) <= before, "a worker is left"
 
 
@@ -87,7 +95,9 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
             os.kill(killed[0], signal.SIGKILL)
 
     options = {"compile": False, "max_models": 2, "say": said.append}
-    first = run_many(plans(tmp_path / "two", *jobs), shares=cpu_shares(2), report=kill, **options)
+    with started_workers(cpu_shares(2)) as workers:
+        both = {"workers": workers, "takes_part": False, "report": kill}
+        first = run_many(plans(tmp_path / "two", *jobs), **both, **options)
     assert killed
     assert [math.isnan(value) for value in first] == [True, True, False, False]
     assert said[-1] == (
@@ -116,8 +126,7 @@ def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path
 
     with running(words, tmp_path / "stopped.txt") as command:
         command.wait_for(lambda: len(list(tmp_path.glob("logs/*/*/checkpoints/last.ckpt"))) == 4)
-        workers = command.children()
-        assert len(workers) == 2
+        assert len(command.children()) == 1
         command.process.send_signal(signal.SIGINT)
         assert command.finish() == 130, command.output
     assert "Saved after SIGINT" in command.output
@@ -152,6 +161,29 @@ def test_memory_is_shared_by_the_processes(tmp_path: Path, monkeypatch: pytest.M
 def test_a_worker_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     groups, _ = sort_plans(plans(tmp_path, ("seed=0",)), [0.0])
     queue = deque(cut_groups(groups, say=lambda text: None))
-    crew = Crew([{"PYTHONHOME": "/nowhere"}], None, print)
-    with signals_noted(), pytest.raises(RuntimeError, match="ended with exit code 1 before it could begin"):
-        list(crew.answers(queue))
+    match = "ended with exit code 1 before it could begin"
+    with signals_noted(), started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
+        with pytest.raises(RuntimeError, match=match):
+            list(Crew(workers, None, print).answers(queue))
+        assert not workers
+
+
+def test_worker_that_is_not_needed_does_not_hold_up_the_sweep(tmp_path: Path) -> None:
+    with started_workers([{"PYTHONSTARTUP": ""}]) as workers:
+        (worker,) = workers.values()
+        worker.process.send_signal(signal.SIGSTOP)  # so that it never begins
+        objectives = run_many(plans(tmp_path, ("seed=0",)), workers=workers, compile=False)
+    assert not math.isnan(objectives[0])
+    assert worker.process.poll() == -signal.SIGKILL
+
+
+def test_number_of_processes_follows_the_work() -> None:
+    small, large = compose_config([*WORDS]).config, compose_config(["trainer.max_steps=1000"]).config
+    assert worthwhile_processes([small] * 100, 8) == 1
+    assert worthwhile_processes([large] * 256, 2) == 2
+    assert 2 < worthwhile_processes([large] * 1024, 64) < 16
+    assert worthwhile_processes([large] * 10_000, 16) == 16
+    two_threads = dataclasses.replace(large, trainer=dataclasses.replace(large.trainer, num_threads=2))
+    assert worthwhile_processes([two_threads] * 10_000, 16) == 8
+    gan = compose_config(["experiment=gan_ring"]).config
+    assert worthwhile_processes([gan] * 4, 4) == 4

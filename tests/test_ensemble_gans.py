@@ -245,6 +245,7 @@ def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
-def test_the_compiled_step_agrees(tmp_path: Path) -> None:
+def test_the_compiled_step_agrees(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs = [(f"seed={seed}", "task.discriminator_steps=2", "trainer.max_steps=6") for seed in (1, 2)]
     train_both(tmp_path, jobs, [1], compile=True)
+    assert "without the compiler" not in caplog.text

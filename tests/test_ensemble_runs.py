@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gaplab.config.compose import Composed, compose_config
+from gaplab.ensembles.compilation import has_compiler
 from gaplab.evaluate import evaluate
 from gaplab.loading import load_run
 from gaplab.many import run_many
@@ -96,9 +97,15 @@ def assert_close(ours: Any, theirs: Any) -> None:
         assert ours == theirs
 
 
-def test_a_mixed_grid_of_adam_after_200_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_mixed_grid_of_adam_after_200_steps(
+    tmp_path: Path, compiled: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if compiled and not has_compiler(torch.device("cpu")):
+        pytest.skip("needs a C++ compiler")
     jobs = [(*job, "trainer.max_steps=200", "trainer.eval_every_n_steps=50") for job in MIXED]
-    train_both(tmp_path, jobs, range(len(jobs)))
+    train_both(tmp_path, jobs, range(len(jobs)), compile=compiled)
+    assert "without the compiler" not in caplog.text
 
 
 @pytest.mark.parametrize(

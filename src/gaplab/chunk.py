@@ -26,7 +26,7 @@ from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.event_files import write_events, write_metrics, write_session
 from gaplab.runs.locking import unlock
-from gaplab.runs.member_files import member_checkpoint, save_checkpoint, save_weights
+from gaplab.runs.member_files import Progress, member_checkpoint, progress_of, save_checkpoint, save_weights
 from gaplab.runs.opening import Plan
 from gaplab.runs.results import Result
 from gaplab.study import prepare_process
@@ -140,9 +140,10 @@ class Chunk:
         with without_waiting():
             finished = [index for index in gone if self.members[index].divergence is None]
             measured = self.kind.measure(self.ensemble, self.built, finished)
+            progress = progress_of(trainer)
             for index in gone:
                 try:
-                    self._leave(trainer, index, measured.get(index))
+                    self._leave(progress, index, measured.get(index))
                 except DivergedError as error:
                     self._leave_diverged(index, error)
         active = [index for index, member in enumerate(self.members) if member.active]
@@ -157,7 +158,7 @@ class Chunk:
         for one in lists:
             one[:] = [one[index] for index in kept]
 
-    def _leave(self, trainer: Trainer, index: int, measures: FinalMeasures | None) -> None:
+    def _leave(self, progress: Progress, index: int, measures: FinalMeasures | None) -> None:
         """Write a run that is over.
 
         Raises:
@@ -168,7 +169,7 @@ class Chunk:
             raise member.divergence
         self._write_curves(index)
         if member.config.logging.checkpoints:
-            self.save(trainer, index)
+            self.save(progress, index)
         else:
             run.remove_checkpoints()
         data, task = self.built[index]
@@ -202,21 +203,22 @@ class Chunk:
         write_session(run.path, self.plans[index].composed, self.members[index].history)
         run.mark(Status.diverged, error=str(error), diverged_at_step=error.step, **self._facts())
 
-    def save(self, trainer: Trainer, index: int) -> None:
+    def save(self, progress: Progress, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
         member, run, ensemble = self.members[index], self.directories[index], self.ensemble
         if member.best_step:
             save_weights(run.best, unstack(ensemble.best, index), member.best_step)
-        member.step = member.step if member.stopped else trainer.global_step
-        save_checkpoint(run.last, member_checkpoint(trainer, ensemble, index, run.path))
+        member.step = member.step if member.stopped else progress.step
+        save_checkpoint(run.last, member_checkpoint(progress, ensemble, index, run.path))
 
     def save_all(self, trainer: Trainer) -> None:
         """Write what every run that still trains would need to continue."""
+        progress = progress_of(trainer)
         with without_waiting():
             for index, member in enumerate(self.members):
                 if member.active:
                     self._write_curves(index)
-                    self.save(trainer, index)
+                    self.save(progress, index)
 
     def _write_curves(self, index: int) -> None:
         member = self.members[index]

@@ -1,5 +1,6 @@
 """A process that ``gaplab.crew`` starts: it trains portions of a sweep until there are no more."""
 
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -9,6 +10,7 @@ from gaplab.chunking import Portion
 from gaplab.config.checks import ConfigError
 from gaplab.config.registry import register_all
 from gaplab.exits import EXIT_PREEMPTED
+from gaplab.imports import quick_imports
 from gaplab.runs.shares import keep_to_share
 
 
@@ -17,8 +19,9 @@ def main(pipe: Connection) -> None:
     NOTED.install()
     keep_to_share()
     register_all()
-    from gaplab.many import KernelsOfGroups, train_portion
-    from gaplab.runs.opening import plan_new
+    with quick_imports():
+        from gaplab.many import KernelsOfGroups, train_portion
+        from gaplab.runs.opening import plan_new
 
     def tell(kind: str, content: object = None) -> None:
         try:
@@ -40,6 +43,10 @@ def main(pipe: Connection) -> None:
             except Preempted:
                 sys.exit(EXIT_PREEMPTED)
             tell("answer", answer)
+    # Taking the interpreter apart would take a second, for which the sweep would wait.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _next_portion(pipe: Connection) -> Portion | None:

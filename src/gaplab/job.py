@@ -14,6 +14,7 @@ from gaplab.exits import EXIT_FAILED, is_first_process, readable_exits
 from gaplab.processes import end_with_parent, run_with_all_processes
 from gaplab.runs.requeueing import requeue
 from gaplab.runs.shares import keep_to_share
+from gaplab.sweep import train_sweep
 
 
 def main(arguments: list[str]) -> None:
@@ -39,8 +40,6 @@ def main(arguments: list[str]) -> None:
 
 
 def _run_together(jobs: Sequence[Job]) -> None:
-    from gaplab.many import train_sweep
-
     train_sweep([(job.composed, job.path) for job in jobs])
 
 

@@ -22,6 +22,7 @@ from gaplab.callbacks.preemption import signals_noted
 from gaplab.config.checks import ConfigError
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator, TrainerConfig
+from gaplab.imports import quick_imports
 from gaplab.runs.placement import ALONE, Placement, check_placement, find_placement
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def _run_as(
     listener: socket.socket | None = None,
 ) -> float:
     # Torch is imported only here, while the workers start, which takes them as long.
-    from gaplab.runs.group import agree, join_group
-    from gaplab.study import run_planned
+    with quick_imports():
+        from gaplab.runs.group import agree, join_group
+        from gaplab.study import run_planned
 
     join_group(placement, config, listener)
     return run_planned(agree(placement, decide), placement)

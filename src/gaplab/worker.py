@@ -8,6 +8,7 @@ from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.registry import load_extensions
 from gaplab.config.trainer import TrainerConfig
 from gaplab.exits import EXIT_FAILED, refuse
+from gaplab.imports import quick_imports
 from gaplab.processes import end_with_parent
 from gaplab.runs.placement import Placement
 
@@ -19,8 +20,9 @@ def main(errand: str) -> None:
     content = json.loads(errand)
     placement = Placement(**content["placement"])
     load_extensions()
-    from gaplab.runs.group import MeetingError, agree, join_group, leave_group, reported_failures
-    from gaplab.study import run_planned
+    with quick_imports():
+        from gaplab.runs.group import MeetingError, agree, join_group, leave_group, reported_failures
+        from gaplab.study import run_planned
 
     try:
         join_group(placement, TrainerConfig(**content["trainer"]))

@@ -92,6 +92,10 @@ class MetricsTable(Logger):
             self._write([*self._read(), self.row])
         self.row = {}
 
+    def append(self, rows: Mapping[int, Mapping[str, float]]) -> None:
+        """Append the rows of some steps at once."""
+        self._write([*self._read(), *({"step": step, **row} for step, row in rows.items())])
+
     @rank_zero_only
     def finalize(self, status: str) -> None:
         self.save()

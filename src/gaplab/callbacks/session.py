@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.event_pb2 import Event
@@ -10,7 +11,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from torch.utils.tensorboard.summary import scalar
 
 from gaplab.callbacks.curves import GapCurves
 
@@ -27,6 +27,16 @@ OF_OTHERS = (
     "distance/sliced_w2_test",
 )
 """TensorBoard takes the columns of one run of a folder: each also names what runs of other kinds have."""
+
+
+class EventFile(Protocol):
+    """What a session writes to."""
+
+    def add_event(self, event: Event) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Session(Callback):
@@ -47,17 +57,21 @@ class Session(Callback):
         self.folder = folder
         self.settings = dict(settings)
         self.changed = changed
-        self.file: EventFileWriter | None = None
+        self.file: EventFile | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            self.open()
+            self.open(self.new_file())
 
-    def open(self) -> None:
-        """Begin the file with the settings."""
+    def new_file(self) -> EventFile:
+        """Return a file that shows what is written as soon as it is written."""
+        return EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
+
+    def open(self, file: EventFile) -> None:
+        """Begin a file with the settings, in place of that of an earlier attempt."""
         for old in self.folder.glob(f"events.out.tfevents.*{self.SUFFIX}"):
             old.unlink()
-        self.file = EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
+        self.file = file
         # Rows of equal names would be averaged; a run's name alone may occur in several folders.
         # The column is narrow, so that what differs within a sweep comes first.
         name = f"{self.folder.name} ({self.folder.parent.name})"
@@ -82,8 +96,8 @@ class Session(Callback):
         names += [name for name in table if name not in names]
         metrics = {f"final/{name.replace('/', '_')}": table[name] for name in names}
         metrics["final/finished"] = float(status == api_pb2.STATUS_SUCCESS)
-        for tag, value in metrics.items():
-            self._write(scalar(tag, value), step)
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
+        self._write(Summary(value=values), step)
         if table:  # a run without a measurement must not decide what the page shows
             others = (f"final/{name.replace('/', '_')}" for name in OF_OTHERS)
             columns = self._columns(dict.fromkeys([*metrics, *others]))

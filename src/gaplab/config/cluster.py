@@ -72,8 +72,8 @@ class VectorizedConfig:
     compile: bool | None = None
     """Whether to compile the training step; null: where that saves time."""
     processes: int | None = None
-    """Processes that share the work, each with GPUs or a share of the CPUs of its own; null for one a GPU,
-    and one without GPUs."""
+    """Processes that share the work, each with GPUs or a share of the CPUs of its own; null for one a GPU, and
+    without GPUs as many as the CPUs and the work suggest."""
 
     def __post_init__(self) -> None:
         for key in ("max_models", "processes"):

@@ -19,7 +19,8 @@ def arm_labels(num_points: int, num_arms: int) -> Tensor:
     if num_points < num_arms:
         raise ValueError(f"num_points must be at least num_arms ({num_arms}), but got {num_points}.")
     arms = torch.arange(num_arms)
-    return arms.repeat_interleave((num_points - arms + num_arms - 1) // num_arms)
+    counts = (num_points - arms + num_arms - 1) // num_arms
+    return arms.repeat_interleave(counts, output_size=num_points)
 
 
 def sample_spirals(

@@ -1,5 +1,6 @@
 """The batches and the splits of K models, each with its own points, order and number of points."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -64,20 +65,30 @@ class StackedBatches:
 
         Models that are not active get points that nobody looks at.
         """
-        num_models, longest, features = self.points.shape
+        longest, features = self.points.shape[1:]
         chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
         sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
-        for model in range(num_models):
-            if active[model]:
-                chosen[:, model], sizes[:, model] = self._choose(model, steps)
-                chosen[:, model] += model * longest
+        for count, models in self._active_by_count(active).items():
+            chosen[:, models], of_all = self._choose(count, models, steps)
+            chosen[:, models] += torch.tensor(models)[:, None] * longest
+            sizes[:, models] = of_all[:, None]
         device = self.points.device
         flat = chosen.view(-1).to(device)
         points = self.points.view(-1, features)[flat].view(*chosen.shape, features)
         labels = self.labels.view(-1)[flat].view(chosen.shape)
         mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
         batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
+        if self.draw is None:
+            return batches, [{}] * len(steps)
         return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+
+    def _active_by_count(self, active: Sequence[bool]) -> dict[int, list[int]]:
+        """The models that are active by their number of points."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for model, count in enumerate(self.counts):
+            if active[model]:
+                groups[count].append(model)
+        return groups
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at some positions."""
@@ -88,27 +99,32 @@ class StackedBatches:
         self._orders = [self._orders[index] for index in kept]
         self.width = len(kept)
 
-    def _choose(self, model: int, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Positions [S, B] of the points of one model's batches, padded with zeros, and their sizes [S]."""
-        count, size = self.counts[model], self.batch_size
+    def _choose(self, count: int, models: Sequence[int], steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Choose the points of batches of some models M with equal numbers of points.
+
+        Returns their positions [S, M, B], padded with zeros, and the sizes of the batches [S].
+        """
+        size = self.batch_size
         steps_per_epoch = -(-count // size)
         if steps_per_epoch == 1:
             # A full batch is taken in its own order; its size is the same for all models of a group.
             order = torch.zeros(size, dtype=torch.int64)
             order[:count] = torch.arange(count)
-            return order.expand(len(steps), size), torch.full((len(steps),), count)
+            return order.expand(len(steps), len(models), size), torch.full((len(steps),), count)
         first, last = steps[0] // steps_per_epoch, steps[-1] // steps_per_epoch
-        known = self._orders[model]
-        orders = {epoch: known[epoch] for epoch in known if first <= epoch <= last}
-        for epoch in range(first, last + 1):
-            if epoch not in orders:
-                orders[epoch] = torch.zeros(steps_per_epoch * size, dtype=torch.int64)
-                orders[epoch][:count] = epoch_order(count, self.order_seeds[model], epoch)
-        self._orders[model] = {last: orders[last]}
-        rows = torch.cat([orders[epoch] for epoch in range(first, last + 1)]).view(-1, size)
+        orders = torch.zeros(len(models), last - first + 1, steps_per_epoch * size, dtype=torch.int64)
+        for row, model in zip(orders[..., :count], models, strict=True):
+            known = self._orders[model]
+            for order, epoch in zip(row, range(first, last + 1), strict=True):
+                order[:] = (
+                    known[epoch] if epoch in known else epoch_order(count, self.order_seeds[model], epoch)
+                )
+            # The last epoch may go on; the tensor of all models would stay as long as a part of it.
+            self._orders[model] = {last: row[-1].clone()}
+        batches = orders.view(len(models), -1, size).transpose(0, 1)
         offset = steps[0] - first * steps_per_epoch
         positions = torch.arange(steps[0], steps[-1] + 1) % steps_per_epoch
-        return rows[offset : offset + len(steps)], (count - positions * size).clamp(max=size)
+        return batches[offset : offset + len(steps)], (count - positions * size).clamp(max=size)
 
     def _buffers(self, step: int, sizes: list[int], active: Sequence[bool]) -> Params:
         """What the models draw for one step, stacked and padded to the size of a batch.
@@ -116,8 +132,7 @@ class StackedBatches:
         Models that draw the same tensors, which `draw` tells by handing out the same dictionary, share them
         until they are stacked.
         """
-        if self.draw is None:
-            return {}
+        assert self.draw is not None, "gather asks only where something is drawn"
         distinct: dict[int, int] = {}
         tables: list[Params] = []
         rows = [0] * self.width

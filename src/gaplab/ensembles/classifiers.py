@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.ensembles.batches import SCORED_AT_ONCE, StackedSplit
@@ -14,7 +13,7 @@ from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.ensemble import Ensemble, Kernels, Noted
 from gaplab.ensembles.member import Member
 from gaplab.ensembles.phase import Phase
-from gaplab.ensembles.scoring import score_splits, split_score
+from gaplab.ensembles.scoring import score_splits, split_score, summed
 from gaplab.ensembles.stacking import fill, moved, rows_of, unstack
 from gaplab.ensembles.step import make_step
 from gaplab.metrics.gap import SplitScore
@@ -59,7 +58,7 @@ class ClassifierEnsemble(Ensemble):
         step = make_step(problem.loss, phase.update, clips=phase.clips)
         kernels = kernels or {
             "step": Kernel(step, compile=compile),
-            "score": Kernel(vmap(problem.score), compile=compile),
+            "score": Kernel(summed(problem.score), compile=compile),
         }
         super().__init__(members, [one.splits for one in data], [phase], {}, kernels)
         self.problem = problem
@@ -106,9 +105,7 @@ class ClassifierEnsemble(Ensemble):
         split = self.stacked_splits[name]
         sums = torch.zeros(3, self.width, dtype=torch.float64, device=self.device)
         for points, labels, mask in split.pieces():
-            losses, hits = self.kernels["score"](self.phases[0].params, points, labels)
-            losses = torch.where(mask, losses, 0).double()
-            sums += torch.stack([losses.sum(1), losses.square().sum(1), (hits & mask).double().sum(1)])
+            sums += self.kernels["score"](self.phases[0].params, points, labels, mask)
         for index, (total, squares, correct) in enumerate(sums.T.tolist()[: len(self.members)]):
             self.scores[index][name] = split_score(total, squares, int(correct), split.counts[index])
 

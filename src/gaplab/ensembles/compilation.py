@@ -1,24 +1,28 @@
 """Tracing and compiling a step of K stacked models, and when that pays.
 
 `vmap(grad(loss))` is first traced into one flat graph (no vmap, no autograd left), in which tiny batched
-matrix products become sums of products; then inductor fuses it. Tracing first keeps Dynamo's limit on
-recompilations out of the matter, because every graph is a new object.
+matrix products become sums of products; then inductor fuses it and spreads it over the processors. Dynamo,
+which would look at the graph once more and guard every call, is left out.
 """
 
 import logging
 import shutil
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 COMPILE_SECONDS = 10.0
 """What compiling the step and the scoring of classifiers takes on one core the first time."""
 EAGER_STEP, EAGER_POINT = 40e-6, 250e-9
 """Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
-SMALL = 4
+SMALL, FEW, MANY = 4, 16, 512
+
+Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +42,28 @@ def small_bmm(a: Tensor, b: Tensor) -> Tensor:
     if rows <= SMALL:
         return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(rows)], 1)
     if columns <= SMALL:
-        return torch.stack([(a * b[:, None, :, j]).sum(2) for j in range(columns)], 2)
+        found = [(a * b[:, None, :, j]).sum(2) for j in range(columns)]
+        # Where there are many rows, the columns lie apart, so that what follows reads whole vectors.
+        return torch.stack(found, 1).transpose(1, 2) if rows > MANY else torch.stack(found, 2)
     return NotImplemented
+
+
+def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """`torch.gather` of one of few values as selections, which the compiler can vectorise."""
+    single = [1 if d == dim % x.dim() else size for d, size in enumerate(x.shape)]
+    if list(index.shape) != single or x.shape[dim] > FEW:
+        return NotImplemented
+    first, *others = x.split(1, dim)
+    chosen = first.expand_as(index)
+    for number, value in enumerate(others, 1):
+        chosen = torch.where(index == number, value, chosen)
+    return chosen
+
+
+OPTIONS = {"config_patches": {"cpp.vec_isa_ok": True, "cpp.enable_floating_point_contract_flag": "fast"}}
+"""Believe the processor about its instruction sets, for each of which inductor would compile and load a file;
+and round once for a product that is added, as BLAS does."""
+DECOMPOSITIONS = {torch.ops.aten.bmm.default: small_bmm, torch.ops.aten.gather.default: small_gather}
 
 
 def has_compiler(device: torch.device) -> bool:
@@ -55,7 +79,7 @@ def pays(model_steps: int, scored_points: int) -> bool:
 
 
 class Kernel:
-    """A function of tensors that runs compiled for the shapes of its first call, or eagerly.
+    """A function of tensors that runs compiled, once for each set of shapes and strides, or eagerly.
 
     Where the compiler fails, one sentence says so and the function runs eagerly from then on.
     """
@@ -63,22 +87,45 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], *, compile: bool) -> None:
         self.function = function
         self.compile = compile
-        self.compiled: Callable[..., Any] | None = None
+        self.compiled: dict[Layouts, Callable[[list[Tensor]], Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
-            if self.compile and self.compiled is None:
-                try:
-                    self.compiled = self._compile(*arguments)
-                    return self.compiled(*arguments)
-                except Exception as error:  # inductor raises whatever its toolchain raises
-                    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                    _log.warning("Running without the compiler, which failed: %s", reason)
-                    self.compile, self.compiled = False, None
-            run = self.function if self.compiled is None else self.compiled
-            return run(*arguments)
+            if not self.compile:
+                return self.function(*arguments)
+            tensors, spec = tree_flatten(arguments)
+            layouts = tuple((tensor.shape, tensor.stride()) for tensor in tensors)
+            known = self.compiled.get(layouts)
+            if known is not None:
+                return known(tensors)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # the compiler's own; none of them is about the function
+                    self.compiled[layouts] = compiled = _compile(self.function, tensors, spec)
+                return compiled(tensors)
+            except Exception as error:  # inductor raises whatever its toolchain raises
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                _log.warning("Running without the compiler, which failed: %s", reason)
+                self.compile = False
+                return self.function(*arguments)
 
-    def _compile(self, *arguments: Any) -> Callable[..., Any]:
-        table = {torch.ops.aten.bmm.default: small_bmm}
-        graph = make_fx(self.function, decomposition_table=table)(*arguments)
-        return torch.compile(graph, fullgraph=True, dynamic=False)
+
+def _compile(function: Callable[..., Any], tensors: list[Tensor], spec: TreeSpec) -> Callable[..., Any]:
+    """Return `function` for the layouts of some arguments; it takes them as a flat list."""
+    from torch._inductor import standalone_compile  # takes a second
+
+    result: list[TreeSpec] = []
+
+    def flat(*arguments: Tensor) -> list[Tensor]:
+        leaves, found = tree_flatten(function(*tree_unflatten(list(arguments), spec)))
+        result.append(found)
+        # The results of a step are the next one's arguments, so their layout must stay; copying is fused.
+        return [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
+
+    graph = make_fx(flat, decomposition_table=DECOMPOSITIONS)(*tensors)
+    run = standalone_compile(graph, tensors, dynamic_shapes="from_example_inputs", options=OPTIONS)
+
+    def call(arguments: list[Tensor]) -> Any:
+        return tree_unflatten(run(*arguments), result[0])
+
+    return call

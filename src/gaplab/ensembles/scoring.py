@@ -1,8 +1,10 @@
 """Scores of whole splits: one model at a time, and from the sums that an ensemble collects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
+from torch.func import vmap
 
 from gaplab.data.datamodule import Split
 from gaplab.ensembles.classification import Score
@@ -11,6 +13,22 @@ from gaplab.metrics.gap import SplitScore
 
 SCORED_AT_ONCE = 4_096
 """Points in one call; fewer would cost more calls, more would leave the cache."""
+
+
+def summed(score: Score) -> Callable[[Params, Tensor, Tensor, Tensor], Tensor]:
+    """Return a function of K models that adds up what `score` says of their points.
+
+    It takes the parameters, points [K, P, D], labels [K, P] and the mask [K, P] of those that count, and
+    returns float64 [3, K]: the sums of the losses, of their squares, and of the hits.
+    """
+    scores = vmap(score)
+
+    def sums(params: Params, points: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        losses, hits = scores(params, points, labels)
+        losses = torch.where(mask, losses, 0).double()
+        return torch.stack([losses.sum(1), losses.square().sum(1), (hits & mask).sum(1).double()])
+
+    return sums
 
 
 def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> dict[str, SplitScore]:

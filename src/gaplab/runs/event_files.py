@@ -27,6 +27,33 @@ from gaplab.config.flattening import flat_settings, shown_settings
 _numbers = itertools.count()
 
 
+class WholeEventFile:
+    """An event file that is written when it is closed, without a thread; its methods are those of a writer.
+
+    Args:
+        folder: Where it will lie.
+        suffix: The end of its name.
+    """
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
+        now = time.time()
+        name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{suffix}"
+        self.path = folder / name
+        self.buffer = io.BytesIO()
+        self.records = RecordWriter(self.buffer)
+        self.add_event(Event(wall_time=now, file_version="brain.Event:2"))
+
+    def add_event(self, event: Event) -> None:
+        self.records.write(event.SerializeToString())
+
+    def flush(self) -> None:
+        """Do nothing: the numbers are at hand together."""
+
+    def close(self) -> None:
+        """Write the file."""
+        self.path.write_bytes(self.buffer.getvalue())
+
+
 def write_events(
     folder: Path, tables: Mapping[int, Mapping[str, float]], layout: Layout | None = None
 ) -> Path:
@@ -34,28 +61,19 @@ def write_events(
 
     The tables of a step become one record, which TensorBoard reads like one record a tag.
     """
-    buffer = io.BytesIO()
-    writer = RecordWriter(buffer)
-    now = time.time()
-    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    file, now = WholeEventFile(folder), time.time()
     if layout is not None:
-        writer.write(Event(wall_time=now, step=0, summary=custom_scalars(layout)).SerializeToString())
+        file.add_event(Event(wall_time=now, step=0, summary=custom_scalars(layout)))
     for step, table in tables.items():
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in table.items()]
-        event = Event(wall_time=now, step=step, summary=Summary(value=values))
-        writer.write(event.SerializeToString())
-    name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
-    path = folder / name
-    path.write_bytes(buffer.getvalue())
-    return path
+        file.add_event(Event(wall_time=now, step=step, summary=Summary(value=values)))
+    file.close()
+    return file.path
 
 
 def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None:
     """Append a row a step to ``metrics.csv``."""
-    table = MetricsTable(path)
-    for step, row in tables.items():
-        table.log_metrics(row, step)
-    table.save()
+    MetricsTable(path).append(tables)
 
 
 def write_session(
@@ -71,7 +89,7 @@ def write_session(
     session = Session(
         folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
     )
-    session.open()
+    session.open(WholeEventFile(folder, Session.SUFFIX))
     if final is not None:
         session.conclude(final, max(history))
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -29,14 +29,25 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], step: int) -> None:
     save_checkpoint(path, {**_head(step), "state_dict": _on_cpu(weights)})
 
 
-def member_checkpoint(trainer: Trainer, ensemble: Ensemble, index: int, run: Path) -> dict[str, Any]:
+class Progress(NamedTuple):
+    """How far a trainer is, and how its loops say so: the same for all runs of a chunk."""
+
+    step: int
+    loops: dict[str, Any]
+
+
+def progress_of(trainer: Trainer) -> Progress:
+    return Progress(trainer.global_step, trainer._checkpoint_connector._get_loops_state_dict())
+
+
+def member_checkpoint(progress: Progress, ensemble: Ensemble, index: int, run: Path) -> dict[str, Any]:
     """Return the content of one run's ``last.ckpt``, from which the run alone or a chunk can continue."""
     member = ensemble.members[index]
     states = [phase.torch_states(index, member.step) for phase in ensemble.phases]
     return {
         **_head(member.step),
         "state_dict": _on_cpu(unstack(ensemble.weights(), index)),
-        "loops": trainer._checkpoint_connector._get_loops_state_dict(),
+        "loops": progress.loops,
         "callbacks": _callback_states(member, run),
         "optimizer_states": [optimizer for optimizer, _ in states],
         "lr_schedulers": [schedule for _, schedule in states if schedule is not None],

@@ -46,6 +46,13 @@ def visible_gpus() -> list[str]:
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
 
 
+def has_mps() -> bool:
+    """Whether this machine has an Apple GPU, of which there is one."""
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
 def own_cpus() -> list[int]:
     """Return the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -47,8 +47,7 @@ class VectorizedLauncher(Launcher):
         assert context is not None and config is not None, "Hydra calls setup first"  # noqa: PT018
         settings = VectorizedConfig(**self.settings)
         jobs = jobs_of_launcher(config, context.config_loader, batch, first)
-        # Torch is imported only now, when everything is known to be sound.
-        from gaplab.many import train_sweep
+        from gaplab.sweep import train_sweep
 
         objectives = train_sweep(
             [(job.composed, job.path) for job in jobs],
