@@ -60,9 +60,8 @@ class Crew:
             Preempted: When all workers have saved after a stop signal.
             RuntimeError: If a worker cannot even start.
         """
-        for portion in queue:
-            for job in portion.jobs:
-                unlock(job.plan.path)  # whoever trains it will hold it
+        for job in [job for portion in queue for job in portion.jobs]:
+            unlock(job.plan.path)  # whoever trains it will hold it
         attendance = threading.Thread(target=self._attend, args=(queue,), daemon=True)
         attendance.start()
         attended = True

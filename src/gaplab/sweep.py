@@ -9,7 +9,7 @@ from gaplab.callbacks.sweep_progress import SweepProgress
 from gaplab.config.compose import Composed
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator
-from gaplab.crew_members import Workers, started_workers, worthwhile_processes
+from gaplab.crew_members import started_workers, worthwhile_processes
 from gaplab.imports import quick_imports
 from gaplab.runs.shares import Share, cpu_shares, gpu_shares, has_mps, own_cpus
 

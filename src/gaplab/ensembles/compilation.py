@@ -63,7 +63,10 @@ def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = Fals
 OPTIONS = {"config_patches": {"cpp.vec_isa_ok": True, "cpp.enable_floating_point_contract_flag": "fast"}}
 """Believe the processor about its instruction sets, for each of which inductor would compile and load a file;
 and round once for a product that is added, as BLAS does."""
-DECOMPOSITIONS = {torch.ops.aten.bmm.default: small_bmm, torch.ops.aten.gather.default: small_gather}
+DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.bmm.default: small_bmm,
+    torch.ops.aten.gather.default: small_gather,
+}
 
 
 def has_compiler(device: torch.device) -> bool:
@@ -123,7 +126,7 @@ def _compile(function: Callable[..., Any], tensors: list[Tensor], spec: TreeSpec
         return [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
 
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS)(*tensors)
-    run = standalone_compile(graph, tensors, dynamic_shapes="from_example_inputs", options=OPTIONS)
+    run = standalone_compile(graph, [*tensors], dynamic_shapes="from_example_inputs", options=OPTIONS)
 
     def call(arguments: list[Tensor]) -> Any:
         return tree_unflatten(run(*arguments), result[0])
