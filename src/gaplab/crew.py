@@ -44,6 +44,7 @@ class Crew:
         self.workers, self.report, self.say = workers, report, say
         self.passed_on = 0
         self.over = False
+        self.lock = threading.Lock()
         self.unanswered: set[int] = set()
         """Portions whose answers have not been looked at; they may fail and come back in pieces."""
         self.arrived: SimpleQueue[tuple[Portion, Answer] | BaseException | None] = SimpleQueue()
@@ -93,12 +94,12 @@ class Crew:
 
     def _next(self, queue: deque[Portion]) -> Portion | None:
         """Take a portion out of the queue, which two threads do; None where there is none."""
-        try:
+        with self.lock:
+            if not queue:
+                return None
             portion = queue.popleft()
-        except IndexError:
-            return None
-        self.unanswered.add(id(portion))
-        return portion
+            self.unanswered.add(id(portion))
+            return portion
 
     def _attend(self, queue: deque[Portion]) -> None:
         """Hear and wake the workers until all have gone home."""

@@ -1,5 +1,6 @@
 """One bar for a whole sweep."""
 
+import threading
 import time
 from types import TracebackType
 
@@ -21,6 +22,7 @@ class SweepProgress:
         self.task = self.bar.add_task("sweep", total=model_steps, runs=num_models, speed="")
         self.started = time.perf_counter()
         self.done = self.diverged = 0
+        self.lock = threading.Lock()
 
     def __enter__(self) -> "SweepProgress":
         self.bar.start()
@@ -32,9 +34,10 @@ class SweepProgress:
         self.bar.stop()
 
     def report(self, model_steps: int, diverged: int) -> None:
-        """Take in model-steps and diverged runs since the last call."""
-        self.done += model_steps
-        self.diverged += diverged
-        rate = self.done / (time.perf_counter() - self.started)
-        speed = f"{rate:,.0f} models x steps/s" + (f", {self.diverged} diverged" if self.diverged else "")
-        self.bar.update(self.task, completed=self.done, speed=speed)
+        """Take in model-steps and diverged runs since the last call, from any thread."""
+        with self.lock:
+            self.done += model_steps
+            self.diverged += diverged
+            rate = self.done / (time.perf_counter() - self.started)
+            speed = f"{rate:,.0f} models x steps/s" + (f", {self.diverged} diverged" if self.diverged else "")
+            self.bar.update(self.task, completed=self.done, speed=speed)

@@ -13,8 +13,9 @@ from gaplab.ensembles.optimizers import Params
 from gaplab.ensembles.phase import DrawBuffers
 from gaplab.randomness import epoch_order
 
-SCORED_AT_ONCE = 2_048
-"""Points of one model in one call of the scoring function; their activations should stay in the cache."""
+SCORED_AT_ONCE, SCORED_EAGERLY = 2_048, 256
+"""Points of one model in one call of the scoring function, compiled or not; without the compiler all their
+activations are kept, for which the system would have to find new memory each time if they were many."""
 
 
 class BlockLoader(TrainLoader):

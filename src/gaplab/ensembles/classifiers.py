@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gaplab.data.datamodule import PointDataModule
-from gaplab.ensembles.batches import SCORED_AT_ONCE, StackedSplit
+from gaplab.ensembles.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
 from gaplab.ensembles.classification import classification_problem
 from gaplab.ensembles.compilation import Kernel
 from gaplab.ensembles.ensemble import Ensemble, Kernels, Noted
@@ -68,7 +68,8 @@ class ClassifierEnsemble(Ensemble):
         """Stack the points on the device."""
         super().on_fit_start()
         data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
-        piece = min(SCORED_AT_ONCE, max(data.num_test_points, data.num_val_points, 64))
+        at_once = SCORED_AT_ONCE if self.kernels["score"].compile else SCORED_EAGERLY
+        piece = min(at_once, max(data.num_test_points, data.num_val_points, 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)

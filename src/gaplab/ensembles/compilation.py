@@ -18,7 +18,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 COMPILE_SECONDS = 10.0
 """What compiling the step and the scoring of classifiers takes on one core the first time."""
-EAGER_STEP, EAGER_POINT = 40e-6, 250e-9
+EAGER_STEP, EAGER_POINT = 40e-6, 1e-6
 """Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
 SMALL, FEW, MANY = 4, 16, 512
 
@@ -78,7 +78,7 @@ def has_compiler(device: torch.device) -> bool:
 
 def pays(model_steps: int, scored_points: int) -> bool:
     """Whether compiling the step of classifiers is expected to save more time than it takes."""
-    return EAGER_STEP * model_steps + EAGER_POINT * scored_points > 2 * COMPILE_SECONDS
+    return EAGER_STEP * model_steps + EAGER_POINT * scored_points > COMPILE_SECONDS
 
 
 class Kernel:
