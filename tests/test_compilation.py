@@ -1,6 +1,8 @@
 """Compiled steps: what replaces small products, layouts, and what happens where the compiler fails."""
 
 import logging
+import platform
+import sys
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch._inductor
 from torch import Tensor
 
 from gaplab.ensembles.compilation import Kernel, has_compiler, small_bmm, small_gather
+from gaplab.ensembles.memory import keep_freed_memory
 
 needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 
@@ -75,3 +78,8 @@ def test_kernel_without_a_working_compiler_runs_eagerly(
     assert [record.getMessage() for record in caplog.records] == [
         "Running without the compiler, which failed: no compiler here"
     ]
+
+
+def test_memory_is_kept_where_the_allocator_can() -> None:
+    kept = keep_freed_memory()
+    assert kept or not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc"

@@ -19,6 +19,7 @@ from gaplab.ensembles.blocks import EnsembleData
 from gaplab.ensembles.compaction import compact, worthwhile
 from gaplab.ensembles.ensemble import Kernels
 from gaplab.ensembles.member import Member
+from gaplab.ensembles.memory import keep_freed_memory
 from gaplab.ensembles.stacking import unstack
 from gaplab.kinds import kind_of
 from gaplab.runs.atomic import without_waiting, write_json
@@ -64,6 +65,7 @@ class Chunk:
         configs = [plan.composed.config for plan in self.plans]
         self.config = configs[0]
         prepare_process(self.config)
+        keep_freed_memory()
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
         self.members: Sequence[Member] = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
