@@ -168,6 +168,19 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path: Path) -> None:
         assert not workers
 
 
+def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    with started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
+        (worker,) = workers.values()
+        worker.process.wait()
+        options = {"workers": workers, "compile": False, "max_models": 1, "say": said.append}
+        objectives = run_many(plans(tmp_path, ("seed=0",), ("seed=1",)), **options)
+    assert not any(map(math.isnan, objectives))
+    assert said[-1] == (
+        "A process of the sweep ended with exit code 1 before it could begin; going on without it."
+    )
+
+
 def test_worker_that_is_not_needed_does_not_hold_up_the_sweep(tmp_path: Path) -> None:
     with started_workers([{"PYTHONSTARTUP": ""}]) as workers:
         (worker,) = workers.values()
@@ -185,5 +198,7 @@ def test_number_of_processes_follows_the_work() -> None:
     assert worthwhile_processes([large] * 10_000, 16) == 16
     two_threads = dataclasses.replace(large, trainer=dataclasses.replace(large.trainer, num_threads=2))
     assert worthwhile_processes([two_threads] * 10_000, 16) == 8
+    whole = compose_config(["trainer.max_steps=1000", "trainer.devices=2"]).config
+    assert worthwhile_processes([large, whole] * 1000, 16) == 1
     gan = compose_config(["experiment=gan_ring"]).config
     assert worthwhile_processes([gan] * 4, 4) == 4

@@ -43,7 +43,7 @@ class Crew:
     def __init__(self, workers: Workers, report: Callable[[int, int], None] | None, say: Say) -> None:
         self.workers, self.report, self.say = workers, report, say
         self.passed_on = 0
-        self.over = False
+        self.takes_part = self.over = False
         self.lock = threading.Lock()
         self.unanswered: set[int] = set()
         """Portions whose answers have not been looked at; they may fail and come back in pieces."""
@@ -59,8 +59,9 @@ class Crew:
         Raises:
             ConfigError: For a mistake that a worker has found.
             Preempted: When all workers have saved after a stop signal.
-            RuntimeError: If a worker cannot even start.
+            RuntimeError: If a worker cannot even start, and this process takes no part.
         """
+        self.takes_part = work is not None
         for job in [job for portion in queue for job in portion.jobs]:
             unlock(job.plan.path)  # whoever trains it will hold it
         attendance = threading.Thread(target=self._attend, args=(queue,), daemon=True)
@@ -171,6 +172,9 @@ class Crew:
         code = self._dismiss(pipe)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if NOTED.number or (code == 0 and worker.portion is None):
+            return
+        if not worker.ready and self.takes_part:
+            self.say(f"A process of the sweep {how} before it could begin; going on without it.")
             return
         if not worker.ready:
             raise RuntimeError(f"A process of the sweep {how} before it could begin.")

@@ -13,6 +13,7 @@ from typing import Any
 
 from gaplab.config.generation import GenerationConfig
 from gaplab.config.schema import Config
+from gaplab.ensembles.grouping import obstacle
 from gaplab.runs.shares import Share
 
 START_SECONDS = 8.0
@@ -70,8 +71,12 @@ def started_workers(shares: Sequence[Share]) -> Iterator[Workers]:
 
 
 def worthwhile_processes(configs: Sequence[Config], cpus: int) -> int:
-    """Return by how many processes the runs of a sweep are done soonest on some processors."""
-    work = sum(map(estimated_seconds, configs))
+    """Return by how many processes the runs of a sweep are done soonest on some processors.
+
+    Only runs that are stacked count: others may start processes of their own.
+    """
+    stacked = [config for config in configs if obstacle(config) is None]
+    work = sum(map(estimated_seconds, stacked)) if len(stacked) == len(configs) else 0.0
     threads = max((config.trainer.num_threads or cpus) for config in configs)
     return max(1, min(cpus // threads, 1 + int(work / START_SECONDS)))
 
