@@ -1,6 +1,7 @@
 """Curves in the event files and in metrics.csv, also of runs that were interrupted and continued."""
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,11 @@ def test_continued_run_goes_on_without_double_points(
     run_one(quick("trainer.max_steps=8"), tmp_path / "run")
     # The second attempt measures at 16 and 24, but dies before last.ckpt is written again.
     monkeypatch.setattr(study, "build_callbacks", lambda *args: [*build(*args), StopAfter(24)])
+    time.sleep(1)  # event files of one second are read in the order of their numbers as text
     with pytest.raises(RuntimeError, match="power cut"):
         run_planned(plan_resumption(tmp_path / "run", ["trainer.max_steps=32"]))
     monkeypatch.setattr(study, "build_callbacks", build)
+    time.sleep(1)
     run_planned(plan_resumption(tmp_path / "run", ["trainer.max_steps=32"]))
     assert list(points(tmp_path / "run", "loss/test")) == [8, 16, 24, 32]
     assert list(points(tmp_path / "run" / "val", "loss")) == [8, 16, 24, 32]
