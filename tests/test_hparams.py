@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -101,7 +103,9 @@ def test_diverged_run_has_a_row_that_says_so(quick: Compose, tmp_path: Path) -> 
 def test_continued_run_shows_its_last_settings_and_one_row(quick: Compose, tmp_path: Path) -> None:
     run_one(quick("trainer.max_steps=8"), tmp_path / "run")
     run_planned(plan_resumption(tmp_path / "run", ["trainer.max_steps=16", "optimizer.lr=0.5"]))
-    assert len(list((tmp_path / "run").glob("*.session"))) == 1
+    (file,) = (tmp_path / "run").glob("*.session")
+    first = Event.FromString(next(iter(RawEventFileLoader(str(file)).Load())))
+    assert first.file_version == "brain.Event:2", "the file was begun before the old one was removed"
     events, content = row(tmp_path / "run")
     hparams = content[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
     assert (hparams["num_steps"].number_value, hparams["optimizer.lr"].number_value) == (16, 0.5)

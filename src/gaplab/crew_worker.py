@@ -20,8 +20,7 @@ def main(pipe: Connection) -> None:
     keep_to_share()
     register_all()
     with quick_imports():
-        from gaplab.many import KernelsOfGroups, train_portion
-        from gaplab.runs.opening import plan_new
+        from gaplab.many import KernelsOfGroups, train_handed_out
 
     def tell(kind: str, content: object = None) -> None:
         try:
@@ -34,9 +33,7 @@ def main(pipe: Connection) -> None:
         tell("ready")
         while (portion := _next_portion(pipe)) is not None:
             try:
-                for job in portion.jobs:
-                    job.plan = plan_new(job.plan.composed, job.plan.path)  # and lock it
-                answer = train_portion(portion, kernels, lambda *steps: tell("steps", steps))
+                answer = train_handed_out(portion, kernels, lambda *steps: tell("steps", steps))
             except ConfigError as error:
                 tell("mistake", str(error))
                 return

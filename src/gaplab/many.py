@@ -4,6 +4,7 @@ import math
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
 from gaplab.chunk import Chunk, Report
@@ -76,14 +77,15 @@ def _own(queue: deque[Portion], report: Report | None) -> Iterator[tuple[Portion
 def _shared(
     queue: deque[Portion], workers: Workers, takes_part: bool, report: Report | None, say: Say
 ) -> Iterator[tuple[Portion, Answer]]:
-    kernels: KernelsOfGroups = {}
-
-    def work(portion: Portion) -> Answer:
-        for job in portion.jobs:
-            job.plan = plan_new(job.plan.composed, job.plan.path)  # and lock it
-        return train_portion(portion, kernels, report)
-
+    work = partial(train_handed_out, kernels={}, report=report)
     return Crew(workers, report, say).answers(queue, work if takes_part else None)
+
+
+def train_handed_out(portion: Portion, kernels: KernelsOfGroups, report: Report | None) -> Answer:
+    """Train a portion that another process or thread has planned: plan it anew, which locks its runs."""
+    for job in portion.jobs:
+        job.plan = plan_new(job.plan.composed, job.plan.path)
+    return train_portion(portion, kernels, report)
 
 
 def train_portion(portion: Portion, kernels: KernelsOfGroups, report: Report | None) -> Answer:

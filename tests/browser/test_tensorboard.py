@@ -65,7 +65,7 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
 
     query = QUERY | {"startIndex": 0, "colParams": [{"metric": {"tag": tag}} for tag in metrics]}
     rows = ask("plugin/hparams/session_groups", query)["sessionGroups"]
-    assert len(rows) == 4, "the sweep and the run that diverged"
+    assert len(rows) == 5
     for row in rows:
         (session,) = row["sessions"]
         values = {value["name"]["tag"]: value["value"] for value in session["metricValues"]}

@@ -1,7 +1,8 @@
 """The run's row on TensorBoard's HPARAMS page: settings at the start, results and status at the end."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -61,17 +62,13 @@ class Session(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            self.open(self.new_file())
+            self.open(partial(EventFileWriter, str(self.folder), filename_suffix=self.SUFFIX))
 
-    def new_file(self) -> EventFile:
-        """Return a file that shows what is written as soon as it is written."""
-        return EventFileWriter(str(self.folder), filename_suffix=self.SUFFIX)
-
-    def open(self, file: EventFile) -> None:
+    def open(self, begin: Callable[[], EventFile]) -> None:
         """Begin a file with the settings, in place of that of an earlier attempt."""
         for old in self.folder.glob(f"events.out.tfevents.*{self.SUFFIX}"):
             old.unlink()
-        self.file = file
+        self.file = begin()
         # Rows of equal names would be averaged; a run's name alone may occur in several folders.
         # The column is narrow, so that what differs within a sweep comes first.
         name = f"{self.folder.name} ({self.folder.parent.name})"

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
@@ -89,7 +90,7 @@ def write_session(
     session = Session(
         folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
     )
-    session.open(WholeEventFile(folder, Session.SUFFIX))
+    session.open(partial(WholeEventFile, folder, Session.SUFFIX))
     if final is not None:
         session.conclude(final, max(history))
     else:
