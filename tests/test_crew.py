@@ -56,6 +56,8 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     one = run_many(plans(tmp_path / "one", *JOBS), **options)
     expected, said[:] = said[:], []
     with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
+        # On a busy machine one could do all of it before the other has loaded.
+        assert all(pipe.poll(120) for pipe in workers)
         two = run_many(
             plans(tmp_path / "two", *JOBS),
             workers=workers,
@@ -74,7 +76,7 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
         assert_same(tmp_path / "one" / str(number), tmp_path / "two" / str(number))
         pids.add(json.loads((tmp_path / "two" / str(number) / "run.json").read_text())["pid"])
     assert takes_part == (os.getpid() in pids)
-    assert takes_part or len(pids) == 2
+    assert len(pids) == 2
     assert set(children(os.getpid())) <= before, "a worker is left"
 
 
