@@ -16,7 +16,7 @@ from benchmarks.ratios import show
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.compose import compose_config
 from gaplab.config.trainer import TrainerConfig
-from gaplab.study import run_one
+from gaplab.train import run_one
 
 SAVINGS = 40
 

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from gaplab.ensembles.compilation import Kernel
-from gaplab.ensembles.optimizers import OptimizerState, Params, adam, initial_state, stack_hyperparameters
+from gaplab.stacked.compile import Kernel
+from gaplab.stacked.update_rules import OptimizerState, Params, adam, initial_state, stack_hyperparameters
 
 POINTS, BATCH, WIDTH, CLASSES, GATHERED = 300, 64, 100, 3, 20
 Step = Callable[..., tuple[Params, OptimizerState]]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from gaplab.chunk import Chunk
 from gaplab.config.compose import Composed, compose_config
-from gaplab.runs.opening import plan_new
-from gaplab.study import run_one
+from gaplab.runs.resume import plan_new
+from gaplab.stacked.stacked_runs import Chunk
+from gaplab.train import run_one
 
 
 def compose(seed: int, steps: int) -> Composed:

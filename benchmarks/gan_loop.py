@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from benchmarks.ratios import interleaved, show
-from gaplab.assembly import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.builders import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
-from gaplab.study import prepare_process
 
 NUM_STEPS = 1_500
 

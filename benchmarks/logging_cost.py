@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.ratios import interleaved, show
 from benchmarks.training_loop import NUM_STEPS, gaplab_seconds
 from gaplab.config.compose import compose_config
-from gaplab.study import run_one
+from gaplab.train import run_one
 
 DEFAULT = ("data.num_points=300",)
 SILENT = (

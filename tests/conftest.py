@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from gaplab.config.compose import Composed, compose_config
-from gaplab.runs.locking import unlock_all
-from gaplab.study import run_one
+from gaplab.storage.locking import unlock_all
+from gaplab.train import run_one
 from quick_runs import QUICK, Compose
 
-LONGEST = ("test_readme.py", "test_slurm.py", "test_ddp.py", "test_phenomena.py", "test_crew.py")
+LONGEST = ("test_readme.py", "test_slurm.py", "test_ddp.py", "test_phenomena.py", "test_worker_pool.py")
 """Files that begin first: a file's tests run in one process, and none should end long after the others."""
 
 

@@ -9,7 +9,7 @@ __all__ = ["__version__", "load_run"]
 def __getattr__(name: str) -> Any:
     """Import ``load_run`` only when it is asked for: it needs torch, which ``--help`` can do without."""
     if name == "load_run":
-        from gaplab.loading import load_run
+        from gaplab.builders.load_run import load_run
 
         return load_run
     raise AttributeError(f"module 'gaplab' has no attribute {name!r}")

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig
 
-from gaplab.callbacks.preemption import NOTED, Preempted
 from gaplab.config.compose import CONFIG_DIR, Composed, compose_config
-from gaplab.config.jobs import job_of_sweep
-from gaplab.config.overview import overview
+from gaplab.config.help import overview
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
-from gaplab.config.sweeps import check_set_once, sweep_name, worst_objective
-from gaplab.exits import readable_exits
-from gaplab.processes import run_with_all_processes
-from gaplab.runs.placement import find_placement
+from gaplab.distributed.ranks import find_placement
+from gaplab.errors import Preempted
+from gaplab.launch.processes import run_with_all_processes
+from gaplab.process.exits import readable_exits
+from gaplab.process.signals import NOTED
+from gaplab.sweeps.job import job_of_sweep
+from gaplab.sweeps.naming import check_set_once, sweep_name, worst_objective
 
 if TYPE_CHECKING:
-    from gaplab.runs.opening import Plan
+    from gaplab.runs.resume import Plan
 
 SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
@@ -57,7 +58,7 @@ def run_single(overrides: list[str]) -> None:
     resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resumed and resumed[-1] not in ("null", "auto"):
         from gaplab.runs.directory import read_config
-        from gaplab.runs.opening import plan_resumption
+        from gaplab.runs.resume import plan_resumption
 
         path = Path(resumed[-1])
         others = [word for word in overrides if not word.startswith("resume=")]
@@ -70,8 +71,8 @@ def run_single(overrides: list[str]) -> None:
 
 
 def _plan_single(composed: Composed) -> "Plan":
-    from gaplab.runs.identity import run_directory
-    from gaplab.runs.opening import plan_new
+    from gaplab.runs.resume import plan_new
+    from gaplab.runs.run_id import run_directory
 
     return plan_new(composed, run_directory(composed.config.run, overrides=composed.overrides))
 
@@ -82,7 +83,7 @@ def _hydra_main(tree: DictConfig) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     job = job_of_sweep(tree, HydraConfig.get())
-    from gaplab.runs.opening import plan_new
+    from gaplab.runs.resume import plan_new
 
     try:
         objective = run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)

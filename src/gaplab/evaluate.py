@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from gaplab.config.checks import ConfigError
+from gaplab.errors import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = None) -> dict[str, float]:
     """Return the scorecard of a run's weights; see ``metrics.scorecard`` for its keys."""
-    from gaplab.assembly import build_trainer
-    from gaplab.loading import load_run
-    from gaplab.study import prepare_process
+    from gaplab.builders import build_trainer
+    from gaplab.builders.load_run import load_run
+    from gaplab.builders.process import prepare_process
 
     loaded = load_run(path, weights=weights, overrides=overrides or [])
     prepare_process(loaded.config)

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gaplab.config.checks import ConfigError
+from gaplab.errors import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,11 +29,11 @@ def write_report(path: Path) -> None:
         ConfigError: If it is neither a run nor a folder of runs, or a file in it is damaged.
     """
     if (path / "config.yaml").is_file():
-        from gaplab.runs.run_report import report_run
+        from gaplab.reports.run_report import report_run
 
         print(report_run(path))
     elif any(path.glob("*/run.json")):
-        from gaplab.sweep_report import report_sweep
+        from gaplab.reports.sweep_report import report_sweep
 
         report_sweep(path)
     else:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gaplab.callbacks.preemption import NOTED, Preempted
-
-EVENT_FILES = "events.out.tfevents.*"
+from gaplab.errors import Preempted
+from gaplab.process.signals import NOTED
+from gaplab.tensorboard.event_files import event_sizes
 
 
 class Checkpoints(Callback):
@@ -87,11 +87,6 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self.last)
             self.saved_step = trainer.global_step
         self.saved_at = time.monotonic()
-
-
-def event_sizes(run: Path) -> dict[str, int]:
-    """Return the bytes of each TensorBoard file of a run, by its path inside the run directory."""
-    return {str(file.relative_to(run)): file.stat().st_size for file in sorted(run.rglob(EVENT_FILES))}
 
 
 def keep_previous(last: Path) -> None:

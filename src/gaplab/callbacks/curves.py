@@ -7,13 +7,13 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
-from gaplab.callbacks.charts import SUBRUN_QUANTITIES, charts
-from gaplab.callbacks.loggers import EventFiles, MetricsTable, event_writer, forget_after
 from gaplab.callbacks.measures import bound_lines
 from gaplab.config.measures import Measures
 from gaplab.metrics.scorecard import band_edges
-from gaplab.tasks.classification import Classifier
+from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
+from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
+from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
 
 
 class GapCurves(Callback):

@@ -5,9 +5,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from gaplab.callbacks.hidden import dead_share, hidden_outputs
-from gaplab.callbacks.loggers import event_writer
-from gaplab.tasks.classification import Classifier
+from gaplab.networks.hidden_outputs import dead_share, hidden_outputs
+from gaplab.tasks.classifier import Classifier
+from gaplab.tensorboard.loggers import event_writer
 
 MOST_POINTS = 2_000
 

@@ -6,15 +6,15 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
-from gaplab.callbacks.loggers import event_writer
 from gaplab.config.measures import Measures, points_are_independent
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
 from gaplab.metrics.scales import gap_scales
-from gaplab.tasks.classification import Classifier
+from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
+from gaplab.tensorboard.loggers import event_writer
 
 SEED = 0
 """Of the noise that sharpness and PAC-Bayes draw: equal weights get equal measures."""

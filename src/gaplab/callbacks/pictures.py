@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from gaplab.callbacks.loggers import event_writer
+from gaplab.tensorboard.loggers import event_writer
 
 Gallery = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
 """Task, data module and step to the pictures by name; the first one is drawn during training."""

@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from gaplab.callbacks.loggers import event_writer
+from gaplab.tensorboard.loggers import event_writer
 
 
 class Profiling(Callback):

@@ -2,9 +2,9 @@
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gaplab.callbacks.hidden import hidden_outputs
-from gaplab.callbacks.loggers import event_writer
-from gaplab.tasks.classification import Classifier
+from gaplab.networks.hidden_outputs import hidden_outputs
+from gaplab.tasks.classifier import Classifier
+from gaplab.tensorboard.loggers import event_writer
 
 MOST_POINTS = 300
 """The page reads text files and draws every point with its label."""

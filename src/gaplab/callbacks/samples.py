@@ -9,9 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from gaplab.callbacks.loggers import event_writer
 from gaplab.data.datamodule import PointDataModule
-from gaplab.tasks.generation import AdversarialTask
+from gaplab.tasks.gan import AdversarialTask
+from gaplab.tensorboard.loggers import event_writer
 
 SHOWN_POINTS = 1_000
 NUM_FRAMES = 40

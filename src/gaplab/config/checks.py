@@ -3,9 +3,7 @@
 from difflib import get_close_matches
 from math import inf
 
-
-class ConfigError(ValueError):
-    """A mistake in the configuration that the user can mend; the text is shown without a traceback."""
+from gaplab.errors import ConfigError
 
 
 def nearest(word: str, choices: list[str]) -> str:

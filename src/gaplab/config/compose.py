@@ -12,14 +12,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.checks import ConfigError, nearest
+from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
-from gaplab.config.explanations import explain
+from gaplab.config.errors import explain
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
+from gaplab.errors import ConfigError
 
 CONFIG_DIR = PROJECT_ROOT / "configs"
 

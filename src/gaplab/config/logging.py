@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gaplab.config.checks import ConfigError, check, check_at_least
+from gaplab.config.checks import check, check_at_least
+from gaplab.errors import ConfigError
 
 # No choice is called "on" or "off": YAML 1.1 reads those as booleans.
 

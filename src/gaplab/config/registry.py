@@ -16,8 +16,9 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from gaplab.config import data, generation, mixtures, network, optimizer, schema, task, trainer
-from gaplab.config.checks import ConfigError
+from gaplab.config import data, mixtures, network, optimizer, schema, task, trainer
+from gaplab.config import gan as generation
+from gaplab.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,7 +60,7 @@ def register(group: str, name: str, config: type, build: Callable[..., Any] | No
         group: ``data``, ``network``, ``task``, ``optimizer`` or ``trainer``.
         name: What the user types.
         config: A dataclass derived from the group's base class, with ``slots=True``.
-        build: Called by ``gaplab.assembly`` with the config and the facts of the run; see the builder
+        build: Called by ``gaplab.builders`` with the config and the facts of the run; see the builder
             of the same group there for its arguments.
 
     Raises:

@@ -9,10 +9,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed, merge_saved, to_config
-from gaplab.config.explanations import explain
+from gaplab.config.errors import explain
 from gaplab.config.registry import SHIPPED
+from gaplab.errors import ConfigError
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from omegaconf import II
 
-from gaplab.config.checks import ConfigError, check
+from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
@@ -14,6 +14,7 @@ from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.phenomenon import PhenomenonConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
+from gaplab.errors import ConfigError
 
 DEFAULT_STEPS = 10_000
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gaplab.config.checks import ConfigError, check, check_at_least, check_positive, check_share
+from gaplab.config.checks import check, check_at_least, check_positive, check_share
+from gaplab.errors import ConfigError
 
 
 class Accelerator(StrEnum):

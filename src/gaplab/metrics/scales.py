@@ -8,11 +8,7 @@ from torch import Tensor, nn
 from gaplab.metrics.capacity.margins import tenth_percentile_margin
 from gaplab.metrics.capacity.weights import Parameters, functional_forward, weight_matrices, weight_names
 from gaplab.metrics.gap import sqrt_params_over_points
-from gaplab.metrics.rademacher import (
-    golowich_complexity,
-    pac_bayes_spectral_scale,
-    spectral_margin_scale,
-)
+from gaplab.metrics.rademacher import golowich_complexity, pac_bayes_spectral_scale, spectral_margin_scale
 from gaplab.metrics.vc import relu_vc_dimension
 
 

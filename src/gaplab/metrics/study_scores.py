@@ -8,13 +8,7 @@ from numpy.typing import NDArray
 
 from gaplab.metrics.pair_counts import PairCounts, count_pairs
 from gaplab.metrics.ranking_information import joint_codes
-from gaplab.metrics.rankings import (
-    OneFactorPairs,
-    Table,
-    granulated_tau,
-    one_factor_pairs,
-    robust_sign_error,
-)
+from gaplab.metrics.rankings import OneFactorPairs, Table, granulated_tau, one_factor_pairs, robust_sign_error
 
 LEAST_SAMPLE_SIZE = 12.0
 """Effective number of pairs that an environment must have (Dziugaite et al. 2020)."""

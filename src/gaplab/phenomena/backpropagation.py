@@ -10,8 +10,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from gaplab.data.spirals import sample_spirals
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
+from gaplab.losses.classification import LOSSES
 from gaplab.networks import BLOCKS, MLP
-from gaplab.objectives.classification import LOSSES
 from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, at_most
 from gaplab.randomness import make_generator
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from gaplab.config.phenomenon import PhenomenonName
+from gaplab.distributed.ranks import ALONE, Placement
 from gaplab.phenomena.pages import outcome_of, print_verdict, write_page
 from gaplab.phenomena.verdict import Phenomenon
-from gaplab.runs.atomic import write_json
 from gaplab.runs.directory import RunDirectory, Status, read_json
-from gaplab.runs.locking import unlock
-from gaplab.runs.opening import Plan
-from gaplab.runs.placement import ALONE, Placement
+from gaplab.runs.resume import Plan
+from gaplab.storage.atomic import write_json
+from gaplab.storage.locking import unlock
 
 
 def load_phenomenon(name: PhenomenonName) -> Phenomenon:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from gaplab.config.checks import ConfigError
 from gaplab.data.spirals import nearest_arm
+from gaplab.errors import ConfigError
 
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 """Train points and labels, test points and labels; of one seed [P, D], or of all seeds [K, P, D]."""

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gaplab.losses.classification import cross_entropy
 from gaplab.metrics.bounds import hoeffding_bound
 from gaplab.metrics.capacity.curvature import effective_dimension, flatten_parameters, hessian
 from gaplab.metrics.capacity.weights import functional_forward
 from gaplab.metrics.certificates import counting_bounds, pac_bayes_certificate
 from gaplab.metrics.rademacher import rademacher_bound
 from gaplab.metrics.vc import relu_vc_bound
-from gaplab.objectives.classification import cross_entropy
 from gaplab.phenomena.training import Networks, build_networks, draw_spirals
 from gaplab.randomness import make_generator
 

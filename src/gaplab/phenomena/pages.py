@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gaplab.figures.rendering import save_png
 from gaplab.phenomena.verdict import Phenomenon, Verdict
-from gaplab.runs.atomic import replacing
+from gaplab.storage.atomic import replacing
 
 
 def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:

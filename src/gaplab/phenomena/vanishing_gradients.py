@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gaplab.data.spirals import sample_spirals
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
+from gaplab.losses.classification import cross_entropy
 from gaplab.networks import MLP
-from gaplab.objectives.classification import cross_entropy
 from gaplab.phenomena.verdict import Check, Phenomenon, Row, Verdict, at_most
 from gaplab.randomness import make_generator
 

@@ -1,13 +1,16 @@
 """Reading checkpoints: plain tensors and numbers only, never code."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
-from gaplab.config.checks import ConfigError
+from gaplab.errors import ConfigError
+from gaplab.storage.atomic import replacing
 
 
 @dataclass(slots=True)
@@ -64,3 +67,19 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
             "The network section must be the one that the checkpoint was trained with."
         )
     module.load_state_dict(weights)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, renamed into place within their own folder.
+
+    Lightning writes to the system's temporary folder and moves the file; across file systems that move is
+    a copy, which a kill can cut in half.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            torch.save(checkpoint, temporary)

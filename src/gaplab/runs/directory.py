@@ -14,13 +14,11 @@ from typing import Any
 
 import yaml
 
-from gaplab.callbacks.preemption import Preempted
-from gaplab.config.checks import ConfigError
 from gaplab.config.compose import Composed
-from gaplab.runs.atomic import write_json, write_yaml
-from gaplab.runs.locking import lock, unlock
+from gaplab.errors import ConfigError, DivergedError, Preempted
 from gaplab.runs.provenance import provenance
-from gaplab.tasks.optimization import DivergedError
+from gaplab.storage.atomic import write_json, write_yaml
+from gaplab.storage.locking import lock, unlock
 
 
 class Status(StrEnum):

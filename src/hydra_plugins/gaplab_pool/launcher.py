@@ -15,14 +15,14 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gaplab.callbacks.preemption import NOTED, Preempted, signals_noted
-from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import PoolConfig
-from gaplab.config.frozen_jobs import freeze
-from gaplab.config.jobs import Job, jobs_of_launcher
-from gaplab.config.sweeps import worst_objective
-from gaplab.exits import refuse
-from gaplab.runs.shares import Share, cpu_shares, gpu_shares, own_cpus
+from gaplab.errors import ConfigError, Preempted
+from gaplab.process.devices import Share, cpu_shares, gpu_shares, own_cpus
+from gaplab.process.exits import refuse
+from gaplab.process.signals import NOTED, signals_noted
+from gaplab.sweeps.frozen_jobs import freeze
+from gaplab.sweeps.job import Job, jobs_of_launcher
+from gaplab.sweeps.naming import worst_objective
 
 ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConfig, provider="gaplab")
 
@@ -81,7 +81,7 @@ def shares(job: Job, number: int | None) -> list[Share]:
 def _start(folder: Path, number: int, share: Share) -> "subprocess.Popen[bytes]":
     with (folder / f"{number}.txt").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "gaplab.job", "--with-parent", str(folder / f"{number}.json")],
+            [sys.executable, "-m", "gaplab.sweeps.job_main", "--with-parent", str(folder / f"{number}.json")],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

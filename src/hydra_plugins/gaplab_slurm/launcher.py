@@ -13,11 +13,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import SlurmConfig
-from gaplab.config.frozen_jobs import freeze
-from gaplab.config.jobs import Job, is_finished, jobs_of_launcher
-from gaplab.exits import refuse
+from gaplab.errors import ConfigError
+from gaplab.process.exits import refuse
+from gaplab.sweeps.frozen_jobs import freeze
+from gaplab.sweeps.job import Job, is_finished, jobs_of_launcher
 from hydra_plugins.gaplab_slurm.packing import pack
 from hydra_plugins.gaplab_slurm.script import batch_script
 

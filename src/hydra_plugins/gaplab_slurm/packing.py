@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from gaplab.config.jobs import Job
+from gaplab.sweeps.job import Job
 
 
 def pack(jobs: Sequence[Job], most: int, *, by_group: bool) -> list[list[Job]]:
@@ -17,7 +17,7 @@ def pack(jobs: Sequence[Job], most: int, *, by_group: bool) -> list[list[Job]]:
     """
     if not by_group:
         return [list(jobs[i : i + most]) for i in range(0, len(jobs), most)]
-    from gaplab.ensembles.grouping import group_key, obstacle
+    from gaplab.sweeps.grouping import group_key, obstacle
 
     groups: dict[Hashable, list[Job]] = defaultdict(list)
     for job in jobs:

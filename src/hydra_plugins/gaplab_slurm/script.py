@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from gaplab.config.cluster import SlurmConfig
-from gaplab.config.jobs import Job
 from gaplab.config.trainer import Accelerator
+from gaplab.sweeps.job import Job
 
 
 def batch_script(site: SlurmConfig, job: Job, num_tasks: int, folder: Path) -> str:
@@ -40,6 +40,11 @@ def batch_script(site: SlurmConfig, job: Job, num_tasks: int, folder: Path) -> s
     lines += ["#SBATCH --open-mode=append", "#SBATCH --requeue"]
     lines += [f"#SBATCH {option}" for option in site.options]
     command = ["srun", "--kill-on-bad-exit=1", f"--cpus-per-task={site.cpus_per_process}"]
-    command += [sys.executable, "-m", "gaplab.job", *(["--vectorized"] if site.vectorized else [])]
+    command += [
+        sys.executable,
+        "-m",
+        "gaplab.sweeps.job_main",
+        *(["--vectorized"] if site.vectorized else []),
+    ]
     place = f"{shlex.quote(str(folder))}/$SLURM_ARRAY_TASK_ID.json"
     return "\n".join(["#!/bin/bash", *lines, *site.setup, f"{shlex.join(command)} {place}", ""])

@@ -10,10 +10,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gaplab.config.checks import ConfigError
 from gaplab.config.cluster import VectorizedConfig
-from gaplab.config.jobs import jobs_of_launcher
-from gaplab.config.sweeps import worst_objective
+from gaplab.errors import ConfigError
+from gaplab.sweeps.job import jobs_of_launcher
+from gaplab.sweeps.naming import worst_objective
 
 ConfigStore.instance().store(
     group="hydra/launcher", name="vectorized", node=VectorizedConfig, provider="gaplab"
@@ -33,7 +33,7 @@ class VectorizedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train all jobs; a mistake in any of them stops the sweep before the first one starts."""
-        from gaplab.exits import refuse
+        from gaplab.process.exits import refuse
 
         setup_globals()
         try:
@@ -47,7 +47,7 @@ class VectorizedLauncher(Launcher):
         assert context is not None and config is not None, "Hydra calls setup first"  # noqa: PT018
         settings = VectorizedConfig(**self.settings)
         jobs = jobs_of_launcher(config, context.config_loader, batch, first)
-        from gaplab.sweep import train_sweep
+        from gaplab.sweeps.run_sweep import train_sweep
 
         objectives = train_sweep(
             [(job.composed, job.path) for job in jobs],

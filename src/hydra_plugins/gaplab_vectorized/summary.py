@@ -12,7 +12,7 @@ class SweepSummary(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from gaplab.config.measures import Measures
-        from gaplab.sweep_report import report_sweep
+        from gaplab.reports.sweep_report import report_sweep
 
         folder = Path(str(config.hydra.sweep.dir))
         if not any(folder.glob("*/run.json")):
@@ -24,8 +24,8 @@ class SweepSummary(Callback):
 
 def rank(folder: Path) -> None:
     """Rank the capacity measures; a sweep in which nothing can be ranked is told so in one sentence."""
-    from gaplab.config.checks import ConfigError
-    from gaplab.measure_ranking import rank_study
+    from gaplab.errors import ConfigError
+    from gaplab.reports.ranking import rank_study
 
     try:
         rank_study(folder, folder)

@@ -1,0 +1,142 @@
+"""Settings of the GAN: two networks, the game that they play, and how samples are judged."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.network import MLPConfig, NetworkConfig
+from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
+from gaplab.config.task import TaskConfig
+from gaplab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gaplab.config.schema import Config
+
+
+class AdversarialLoss(StrEnum):
+    """The published pairs of losses; formulas and sources in ``gaplab.losses.adversarial``."""
+
+    minimax = "minimax"
+    non_saturating = "non_saturating"
+    least_squares = "least_squares"
+    hinge = "hinge"
+    wasserstein = "wasserstein"
+    relativistic = "relativistic"
+
+
+class LatentLaw(StrEnum):
+    normal = "normal"
+    uniform = "uniform"
+    """Uniform on [-1, 1]."""
+
+
+@dataclass(kw_only=True, slots=True)
+class DeepMLPConfig(MLPConfig):
+    """Four hidden layers of 64 units: wide enough for 25 modes, narrow enough for CPU minutes."""
+
+    widths: list[int] = field(default_factory=lambda: [64, 64, 64, 64])
+
+
+@dataclass(kw_only=True, slots=True)
+class GenerationConfig(TaskConfig):
+    """Learn to draw new points: a generator against a discriminator.
+
+    Every batch is one step of the discriminator, and one step on the x axis of all curves; the generator
+    steps on every ``discriminator_steps``-th batch.
+    """
+
+    criterion: ClassVar[str] = "distance/sliced_w2_{split}"
+
+    defaults: list[Any] = field(
+        default_factory=lambda: [
+            "_self_",
+            {"/network@generator": "deep_mlp"},
+            {"/network@discriminator": "deep_mlp"},
+            {"/optimizer@discriminator_optimizer": None},
+        ]
+    )
+    """Hydra's: which choice fills which key. Override as in ``network@task.generator=linear``."""
+    generator: NetworkConfig = field(default_factory=NetworkConfig)
+    """Latent variables (and label embedding) to a point."""
+    discriminator: NetworkConfig = field(default_factory=NetworkConfig)
+    """``pack`` points (and label embeddings) to one score."""
+    discriminator_optimizer: OptimizerConfig | None = None
+    """The section ``optimizer`` is the generator's; null to use it for both."""
+    latent_size: int = 2
+    latent: LatentLaw = LatentLaw.normal
+    loss: AdversarialLoss = AdversarialLoss.relativistic
+    r1: float = 0.1
+    """Weight of the squared gradient at real points, 1/2 E|grad D|^2."""
+    r2: float = 0.1
+    """The same at generated points."""
+    gradient_penalty: float = 0.0
+    """Weight of E(|grad D| - 1)^2 between real and generated points."""
+    penalty_final_factor: float = 1.0
+    """What the three weights are multiplied by at the end, reached along a cosine of their logarithm."""
+    clip_weights: float | None = None
+    """Largest absolute weight of the discriminator; null for no limit."""
+    pack: int = 1
+    """Points that the discriminator sees at once."""
+    discriminator_steps: int = 1
+    """Steps of the discriminator, each on a batch of its own, for one of the generator."""
+    label_embedding: int = 0
+    """Size of the label embedding of a class-conditional GAN; 0 for an unconditional one."""
+    ema: float = 0.999
+    """Weight of the past in the moving average of the generator, which is what is judged; 0 for none."""
+    num_samples: int = 2_500
+    """Generated points that a measurement judges."""
+
+    def __post_init__(self) -> None:
+        check_at_least(
+            "task.latent_size", self.latent_size, 1, "Without latent variables all samples are one point."
+        )
+        for key in ("r1", "r2", "gradient_penalty"):
+            check_not_negative(f"task.{key}", getattr(self, key))
+        check_positive("task.penalty_final_factor", self.penalty_final_factor)
+        if self.clip_weights is not None:
+            check_positive("task.clip_weights", self.clip_weights, "Use null for no limit.")
+        check_at_least("task.pack", self.pack, 1)
+        check_at_least("task.discriminator_steps", self.discriminator_steps, 1)
+        check_not_negative("task.label_embedding", self.label_embedding)
+        check(0 <= self.ema < 1, "task.ema", "a weight in [0, 1)", self.ema)
+        check_at_least("task.num_samples", self.num_samples, 100, "The scores need a sample.")
+        for key in ("generator", "discriminator"):
+            dropout = getattr(getattr(self, key), "dropout", 0.0)
+            check(dropout == 0, f"task.{key}.dropout", "0: a GAN's noise is its latent variables", dropout)
+
+    def check_fits(self, config: "Config") -> None:
+        """Raise ``ConfigError`` if the other sections do not suit a GAN."""
+        if config.network != MLPConfig():
+            raise ConfigError(
+                "network: a GAN has two networks, so this section is not used; set task.generator.* and "
+                "task.discriminator.*, or choose them by network@task.generator=NAME."
+            )
+        for key, optimizer in (
+            ("optimizer", config.optimizer),
+            ("optimizer@task.discriminator_optimizer", self.discriminator_optimizer),
+        ):
+            if isinstance(optimizer, LBFGSConfig):
+                raise ConfigError(f"{key}: expected sgd, adam or adamw, but got 'lbfgs', which minimises.")
+        trainer, data = config.trainer, config.data
+        for key in ("stop_at_train_loss", "stop_at_train_accuracy"):
+            value = getattr(trainer, key)
+            check(value is None, f"trainer.{key}", "null: a GAN has no such level", value)
+        check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
+        for key in ("num_points", "num_test_points"):
+            check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
+        self._check_pack(config)
+
+    def _check_pack(self, config: "Config") -> None:
+        """Whole packs in every batch, so that what is learned does not depend on the processes."""
+        data, processes = config.data, config.trainer.num_processes or 1
+        last = data.num_train_points % data.points_per_step or data.points_per_step
+        for size in (data.points_per_step, last):
+            check(
+                self.pack == 1 or size % (self.pack * processes) == 0,
+                "task.pack",
+                f"a number of which (times {processes} processes) the batch of {data.points_per_step} points "
+                f"and the last batch of an epoch, {last} points, are multiples",
+                self.pack,
+                "Change data.batch_size or data.num_points.",
+            )

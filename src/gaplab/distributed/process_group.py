@@ -1,0 +1,161 @@
+"""The process group of a run: joining it, what rank 0 tells the others, and that they agree at the end."""
+
+import atexit
+import contextlib
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed.rendezvous import rendezvous
+
+from gaplab.config.trainer import Accelerator, TrainerConfig
+from gaplab.distributed.ranks import Placement
+from gaplab.errors import ConfigError, MeetingError, OtherProcessFailedError, RanksDisagreeError
+
+Decision = TypeVar("Decision")
+
+FAILURE = "gaplab/failure"
+"""Key of the store under which the first process that fails leaves its message."""
+
+
+_store: Store | None = None
+
+
+def backend(config: TrainerConfig) -> str:
+    on_gpu = config.accelerator in (Accelerator.auto, Accelerator.gpu) and torch.cuda.is_available()
+    return "nccl" if on_gpu else "gloo"
+
+
+def join_group(placement: Placement, config: TrainerConfig, listener: socket.socket | None = None) -> None:
+    """Enter the process group of a run, if there is more than one process and no group yet.
+
+    Args:
+        placement: The place of this process.
+        config: Tells the backend and how long to wait for the others.
+        listener: The socket at the address of the placement, where it is open already.
+
+    Raises:
+        MeetingError: If the other processes cannot be reached in time, or no network interface fits.
+    """
+    if placement.world_size == 1 or dist.is_initialized():
+        return
+    global _store
+    try:
+        patience = timedelta(seconds=config.rendezvous_seconds)
+        _store = _meet(placement, patience, listener)
+        # The group itself would wait for those that are missing as long as for a collective call.
+        _store.set(f"here/{placement.rank}", "")
+        _store.wait([f"here/{rank}" for rank in range(placement.world_size)], patience)
+        dist.init_process_group(
+            backend(config),
+            store=_store,
+            rank=placement.rank,
+            world_size=placement.world_size,
+            device_id=_device(placement) if backend(config) == "nccl" else None,
+        )
+        # A group that the interpreter's end tears down may abort the process.
+        atexit.register(leave_group)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise MeetingError(
+            f"process {placement.rank} of {placement.world_size}: expected to meet the others at "
+            f"{placement.address}:{placement.port}, but: {reason}. Check that this address can be reached "
+            "and its port is free (MASTER_ADDR, MASTER_PORT), that all processes were started, and the "
+            "network interface (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)."
+        ) from error
+
+
+def _meet(placement: Placement, patience: timedelta, listener: socket.socket | None) -> Store:
+    if placement.starter == "torchrun":
+        store: Store = next(rendezvous("env://", placement.rank, placement.world_size, timeout=patience))[0]
+        # Its agent keeps the store over restarts, with the addresses of workers that are gone.
+        return PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    return TCPStore(
+        placement.address,
+        placement.port,
+        placement.world_size,
+        is_master=placement.rank == 0,
+        timeout=patience,
+        wait_for_workers=False,
+        master_listen_fd=None if listener is None else listener.detach(),
+    )
+
+
+def _device(placement: Placement) -> torch.device:
+    torch.cuda.set_device(placement.local_rank)
+    return torch.device("cuda", placement.local_rank)
+
+
+def leave_group() -> None:
+    """Destroy the process group, so that the next job of a sweep can build its own."""
+    global _store
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    _store = None
+
+
+def agree(placement: Placement, decide: Callable[[], Decision]) -> Decision:
+    """Return what rank 0 decides; a ``ConfigError`` of rank 0's is raised on all ranks."""
+    if placement.world_size == 1:
+        return decide()
+    message: list[Any] = [None]
+    if placement.rank == 0:
+        try:
+            message = [decide()]
+        except ConfigError as error:
+            message = [error]
+    dist.broadcast_object_list(message, src=0)
+    if isinstance(message[0], ConfigError):
+        raise message[0]
+    decision: Decision = message[0]
+    return decision
+
+
+def check_equal_parameters(module: torch.nn.Module) -> None:
+    """Compare a checksum of all parameters and buffers over the processes.
+
+    Raises:
+        RanksDisagreeError: If a process holds other values than rank 0.
+    """
+    if not dist.is_initialized():
+        return
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    own = digest.hexdigest()
+    digests: list[str] = [""] * dist.get_world_size()
+    dist.all_gather_object(digests, own)
+    others = [rank for rank, other in enumerate(digests) if other != digests[0]]
+    if others:
+        raise RanksDisagreeError(
+            f"the parameters of process {', '.join(map(str, others))} differ from those of process 0 at the "
+            "end of the run; its numbers cannot be trusted. A task must draw and sum the same on all "
+            "processes (tasks/optimization.py)."
+        )
+
+
+@contextlib.contextmanager
+def reported_failures(placement: Placement) -> Iterator[None]:
+    """Let the first failing process of a run speak; the others fail for lack of it, with worse messages.
+
+    Raises:
+        OtherProcessFailedError: On rank 0, in place of the error that another process's end caused.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _store is None:
+            raise
+        mine = f"process {placement.rank}: {type(error).__name__}: {error}"
+        with contextlib.suppress(RuntimeError):  # the store ends with rank 0
+            first = _store.compare_set(FAILURE, "", mine).decode()
+            if first != mine:
+                raise OtherProcessFailedError(first) from error
+        raise

@@ -1,0 +1,43 @@
+"""Every exception of gaplab, and what each of them means for a command."""
+
+import signal
+
+
+class ConfigError(ValueError):
+    """A mistake in the configuration that the user can mend; the text is shown without a traceback."""
+
+
+class Preempted(BaseException):
+    """A signal ended the run after its state was saved; not an ``Exception``, as it ends a sweep too."""
+
+    def __init__(self, number: int, step: int | None = None) -> None:
+        name = signal.Signals(number).name
+        super().__init__(name if step is None else f"{name} at step {step}")
+        self.number = number
+        self.step = step
+        """Where the run stood; None if the signal came between runs."""
+        self.requeued = False
+        """Whether the scheduler has been asked to start the job again."""
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+    advice = "Try a smaller optimizer.lr, optimizer.clip_norm=1, or another network.initialization."
+
+    def __init__(self, quantity: str, step: int) -> None:
+        super().__init__(f"{quantity} is not finite at step {step}")
+        self.quantity = quantity
+        self.step = step
+
+
+class MeetingError(ConfigError):
+    """The processes of a run did not find each other."""
+
+
+class RanksDisagreeError(RuntimeError):
+    """The processes of a run ended with different parameters."""
+
+
+class OtherProcessFailedError(RuntimeError):
+    """Another process of the run failed; the text is its message."""

@@ -1,0 +1,46 @@
+"""A process that ``gaplab.launch.processes`` starts beside rank 0: it joins the group and does what rank 0 plans."""
+
+import json
+import sys
+from typing import NoReturn
+
+from gaplab.config.registry import load_extensions
+from gaplab.config.trainer import TrainerConfig
+from gaplab.distributed.ranks import Placement
+from gaplab.errors import Preempted
+from gaplab.launch.processes import end_with_parent
+from gaplab.process.exits import EXIT_FAILED, refuse
+from gaplab.process.fast_imports import quick_imports
+from gaplab.process.signals import NOTED
+
+
+def main(errand: str) -> None:
+    """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
+    NOTED.install()  # a signal to all processes of the run must not end this one before the others agree
+    end_with_parent()
+    content = json.loads(errand)
+    placement = Placement(**content["placement"])
+    load_extensions()
+    with quick_imports():
+        from gaplab.distributed.process_group import agree, join_group, leave_group, reported_failures
+        from gaplab.errors import MeetingError
+        from gaplab.train import run_planned
+
+    try:
+        join_group(placement, TrainerConfig(**content["trainer"]))
+    except MeetingError as error:
+        refuse(error)
+    try:
+        with reported_failures(placement):
+            run_planned(agree(placement, _decided_elsewhere), placement)
+    except (Exception, Preempted, KeyboardInterrupt):  # rank 0 has the message, or the same exception itself
+        sys.exit(EXIT_FAILED)
+    leave_group()
+
+
+def _decided_elsewhere() -> NoReturn:
+    raise AssertionError("only rank 0 decides")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

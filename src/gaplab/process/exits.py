@@ -1,0 +1,50 @@
+"""How a command ends: exit codes, and one readable message instead of a traceback where that says it all."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+from gaplab.errors import ConfigError, DivergedError, OtherProcessFailedError, Preempted
+
+EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_PREEMPTED = 75
+"""EX_TEMPFAIL of sysexits.h: the same command, tried again, goes on."""
+
+
+@contextlib.contextmanager
+def readable_exits() -> Iterator[None]:
+    """Turn what may end a run into an exit code and a message."""
+    try:
+        yield
+    except ConfigError as error:
+        refuse(error)
+    except Preempted as error:
+        if is_first_process():
+            print(f"Saved after {error}. The same command, or resume=RUN, continues.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED if error.number == signal.SIGINT else EXIT_PREEMPTED)
+    except KeyboardInterrupt:
+        print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except RuntimeError as error:
+        notes = getattr(error, "__notes__", [])
+        if isinstance(error, DivergedError):
+            print(f"Diverged: {error}. {error.advice}", *notes, file=sys.stderr)
+        elif isinstance(error, OtherProcessFailedError):
+            print(f"error: {error}", *notes, sep="\n", file=sys.stderr)
+        else:
+            raise
+        sys.exit(EXIT_FAILED)
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Say what was wrong, and leave; of several processes that find the same mistake, the first speaks."""
+    if is_first_process() or type(error) is not ConfigError:
+        print(f"error: {error}", file=sys.stderr)
+    sys.exit(EXIT_MISTAKE)
+
+
+def is_first_process() -> bool:
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

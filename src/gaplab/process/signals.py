@@ -1,0 +1,51 @@
+"""Signals that ask a run to stop: noted when they come, obeyed between two blocks of steps.
+
+A handler that saves by itself would enter collective calls while the other processes are in different
+ones, and wait for ever. This one only sets a flag; ``Checkpoints`` lets all processes agree on it. Imports
+no torch, so that the handlers can be in place before the seconds that such imports take.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+
+
+class NotedSignal:
+    """The signal that this process has received, 0 for none."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def install(self) -> None:
+        """Take over the stop signals, also from Lightning, which brings handlers of its own."""
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.number == signal.SIGINT:
+            raise KeyboardInterrupt  # the second Ctrl-C does not wait
+        self.number = number
+
+
+NOTED = NotedSignal()
+"""A process has one set of signal handlers, hence one of these."""
+
+
+@contextlib.contextmanager
+def signals_noted() -> Iterator[None]:
+    """Note stop signals instead of obeying them; blocks may be nested."""
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    if NOTED._note not in previous.values():
+        NOTED.number = 0
+    NOTED.install()
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,130 @@
+"""The GANs of a sweep as one table a point set: mean scores over seeds beside published rows and the ceiling."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rich.table
+import yaml
+from rich.console import Console
+
+from gaplab.reports.ledger import Row, SafeLoader, varied_keys
+from gaplab.reports.render import Table
+
+COLUMNS = {
+    "modes": "modes/captured",
+    "balanced": "modes/balanced",
+    "high quality": "modes/high_quality",
+    "reverse KL": "modes/reverse_kl",
+    "std ratio": "modes/std_ratio",
+    "sliced W2": "distance/sliced_w2_test",
+    "judge accuracy": "judge/accuracy_test",
+    "judge p >= .05": "judge/p_value_test",
+    "seconds": "seconds",
+}
+PUBLISHED = {
+    "ring": {
+        "GAN (PacGAN Table 1)": ("6.3 ± 0.5", "0.982 ± 0.002", "0.45 ± 0.09"),
+        "ALI (PacGAN Table 1)": ("6.6 ± 0.3", "0.976 ± 0.004", "0.36 ± 0.04"),
+        "PacGAN4 (PacGAN Table 1)": ("7.8 ± 0.1", "0.959 ± 0.014", "0.07 ± 0.02"),
+        "VEEGAN (VEEGAN Table 1)": ("8", "0.529", ""),
+        "WGAN-GP (GDPP Table 1)": ("6.8", "0.596", ""),
+    },
+    "grid": {
+        "GAN (PacGAN Table 1)": ("17.3 ± 0.8", "0.948 ± 0.007", "0.70 ± 0.07"),
+        "ALI (PacGAN Table 1)": ("24.1 ± 0.4", "0.957 ± 0.006", "0.14 ± 0.03"),
+        "PacGAN4 (PacGAN Table 1)": ("24.8 ± 0.2", "0.936 ± 0.006", "0.04 ± 0.01"),
+        "VEEGAN (VEEGAN Table 1)": ("24.6", "0.40", ""),
+        "WGAN-GP (GDPP Table 1)": ("24.2", "0.287", ""),
+    },
+}
+PERFECT = "a perfect sampler"
+WIDE = 150
+"""Characters of a line that all columns need."""
+LEFT_OUT_IF_NARROW = ("balanced", "sliced W2", "judge p >= .05", "seconds")
+PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
+Methods = dict[str, list[dict[str, float]]]
+"""Final scores of the runs of each method; empty ones for runs without a result."""
+
+
+def gan_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
+    """Return a table for each point set that GANs of a sweep learn; none where its runs are no GANs."""
+    return [gan_table(data, methods) for data, methods in methods_by_data(sweep, rows).items()]
+
+
+def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
+    """Print the tables, without some columns on a narrow terminal; rows that are not ours are dim."""
+    for table in tables:
+        kept = [
+            number
+            for number, name in enumerate(table.columns)
+            if console.width >= WIDE or name not in LEFT_OUT_IF_NARROW
+        ]
+        shown = rich.table.Table(title=table.title)
+        for number in kept:
+            name = table.columns[number]
+            shown.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*(row[number] for number in kept), style="" if row[1] else "dim")
+        console.print(shown)
+        if len(kept) < len(table.columns):
+            console.print("The report has all columns.", highlight=False)
+
+
+def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
+    """Return the final scores of the GANs of a sweep by point set and by what the sweep varies, seeds aside."""
+    varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
+    found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        file = sweep / row.name / "config.yaml"
+        if not file.is_file():  # stopped before it began
+            continue
+        text = file.read_text()
+        if "generator:" not in text:  # parsing takes a hundred times longer
+            continue
+        config = yaml.load(text, SafeLoader)
+        if "generator" not in config["task"]:
+            continue
+        method = ", ".join(
+            [config["task"]["loss"], *(f"{key}={row.settings[key]}" for key in varied if key in row.settings)]
+        )
+        scores = row.final | {"seconds": row.seconds or 0.0} if row.final else {}
+        found[config["choices"]["data"]][method].append(scores)
+    return found
+
+
+def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
+    """Return the table of one point set: our methods, a perfect sampler, and published rows."""
+    ended = [scores for runs in methods.values() for scores in runs if scores]
+    columns = {name: tag for name, tag in COLUMNS.items() if any(tag in scores for scores in ended)}
+    rows = [
+        (method, f"{sum(map(bool, runs))} of {len(runs)}", *_cells(columns, runs, ""))
+        for method, runs in methods.items()
+    ]
+    perfect = [{t: v for t, v in run.items() if "p_value" not in t} for run in ended]
+    rows.append((PERFECT, "", *_cells(columns, perfect, "ceiling/")))
+    for method, cells in PUBLISHED.get(data, {}).items():
+        printed = dict(zip(PUBLISHED_COLUMNS, cells, strict=True))
+        rows.append((method, "", *(printed.get(name, "") for name in columns)))
+    return Table(f"{data}: mean ± standard error over seeds", ("method", "runs", *columns), rows)
+
+
+def _cells(columns: Mapping[str, str], runs: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
+    return [
+        _cell(name, [run[prefix + tag] for run in runs if prefix + tag in run])
+        for name, tag in columns.items()
+    ]
+
+
+def _cell(column: str, values: Sequence[float]) -> str:
+    """Mean and standard error; for the p-value, how many runs the judge could not reject at 5 %."""
+    if not values:
+        return ""
+    if column.startswith("judge p"):
+        return f"{sum(value >= 0.05 for value in values)} of {len(values)}"
+    mean = f"{statistics.mean(values):.3g}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.1g}"

@@ -1,0 +1,201 @@
+"""The ledger of a sweep: one row a run, read from the run directories, and its summary by setting."""
+
+import csv
+import functools
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gaplab.errors import ConfigError
+from gaplab.storage.atomic import replacing
+
+SEEDS = ("seed", "data_seed", "init_seed", "order_seed")
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C library reads the files of ten thousand runs in seconds."""
+QUANTITIES = ("loss/train", "loss/val", "loss/test", "accuracy/train", "accuracy/val", "accuracy/test")
+GAPS = ("gap/loss", "gap/accuracy")
+
+
+@dataclass(slots=True)
+class Row:
+    """One run of a sweep."""
+
+    name: str
+    status: str
+    settings: dict[str, str]
+    """What the user set for this run, by key; seeds excluded."""
+    seeds: dict[str, int]
+    seconds: float | None
+    final: dict[str, float] = field(default_factory=dict)
+    """Scorecard, bounds and capacity of the last weights; empty for a run without a result."""
+
+    def flat(self) -> dict[str, Any]:
+        """Return the row as it stands in ``ledger.csv``."""
+        seeds = {f"{name}_seed": seed for name, seed in self.seeds.items()}
+        return {
+            "run": self.name,
+            **self.settings,
+            **seeds,
+            "status": self.status,
+            "seconds": self.seconds,
+        } | (self.final)
+
+
+@dataclass(slots=True)
+class Summary:
+    """Mean, standard deviation and 95 % t-interval of one quantity over the runs of one setting."""
+
+    values: list[float]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.values) / len(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation with n - 1; NaN for one value."""
+        if len(self.values) < 2:
+            return math.nan
+        squares = sum((value - self.mean) ** 2 for value in self.values)
+        return math.sqrt(squares / (len(self.values) - 1))
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the 95 % interval of the mean (Student's t); NaN for one value."""
+        return t_half_width(self.deviation, len(self.values))
+
+
+def t_half_width(deviation: float, count: int) -> float:
+    """Return t(0.975, n - 1) * s / sqrt(n)."""
+    if count < 2:
+        return math.nan
+    return t_quantile(count - 1) * deviation / math.sqrt(count)
+
+
+@functools.cache
+def t_quantile(freedom: int, probability: float = 0.975) -> float:
+    """Return the quantile of Student's t: with t = sqrt(v) tan(u) its density is c cos(u)^(v - 1)."""
+    factor = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+
+    def mass(angle: float, pieces: int = 400) -> float:
+        """The probability between 0 and an angle, by Simpson's rule."""
+        width = angle / pieces
+        heights = [math.cos(i * width) ** (freedom - 1) for i in range(pieces + 1)]
+        inner = 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2])
+        return factor * width / 3 * (heights[0] + inner + heights[-1])
+
+    low, high = (
+        0.0,
+        math.atan(1e4 / math.sqrt(freedom)) if freedom < 3 else math.atan(50 / math.sqrt(freedom)),
+    )
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if mass(middle) < probability - 0.5 else (low, middle)
+    return math.sqrt(freedom) * math.tan(high)
+
+
+def read_ledger(sweep: Path) -> list[Row]:
+    """Read every run below ``sweep``, in order of their names.
+
+    Raises:
+        ConfigError: If there is no run.
+    """
+    rows = [_read_row(file.parent) for file in sorted(sweep.glob("*/run.json"))]
+    if not rows:
+        raise ConfigError(f"{sweep}: expected the folder of a sweep, but no folder in it holds a run.json.")
+    return rows
+
+
+def _read_row(path: Path) -> Row:
+    try:
+        record = json.loads((path / "run.json").read_text())
+        words = yaml.load((path / "overrides.yaml").read_text(), SafeLoader) or []
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a readable run, but: {error}.") from error
+    settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
+    settings = {key: value for key, value in settings.items() if key not in SEEDS and key != "run.root"}
+    final: dict[str, float] = {}
+    if (path / "result.json").is_file():
+        result = json.loads((path / "result.json").read_text())
+        final = {key: value for key, value in result["last"].items() if value is not None}
+        final |= {key: value for key, value in result.get("measures", {}).items() if value is not None}
+    return Row(path.name, record["status"], settings, record.get("seeds", {}), record.get("seconds"), final)
+
+
+def write_ledger(rows: Sequence[Row], file: Path) -> None:
+    """Write ``ledger.csv``; the columns are the union over the runs."""
+    flat = [row.flat() for row in rows]
+    columns = list(dict.fromkeys(key for row in flat for key in row))
+    with replacing(file) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, restval="")
+        writer.writeheader()
+        writer.writerows(flat)
+
+
+def varied_keys(rows: Sequence[Row]) -> list[str]:
+    """Return the settings, seeds excluded, that are not the same in all runs."""
+    keys = dict.fromkeys(key for row in rows for key in row.settings)
+    return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
+
+
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return the last part of every key, or the whole key where several end alike.
+
+    >>> short_keys(["data.noise", "optimizer.lr"])
+    {'data.noise': 'noise', 'optimizer.lr': 'lr'}
+    """
+    ends = Counter(key.split(".")[-1] for key in keys)
+    return {key: key if ends[key.split(".")[-1]] > 1 else key.split(".")[-1] for key in keys}
+
+
+def group_by_setting(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the runs that differ in nothing but seeds, by a text that names their setting."""
+    names = short_keys(varied_keys(rows))
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        text = ", ".join(f"{name}={row.settings[key]}" for key, name in names.items() if key in row.settings)
+        groups[text or "all runs"].append(row)
+    return dict(sorted(groups.items(), key=lambda pair: natural(pair[0])))
+
+
+def natural(text: str) -> list[tuple[float, str]]:
+    """Return a key that sorts texts by the numbers in them.
+
+    >>> sorted(["m=1000", "m=30", "m=3e-1"], key=natural)
+    ['m=3e-1', 'm=30', 'm=1000']
+    """
+    parts = re.split(r"((?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [(float(part), "") if place % 2 else (math.inf, part) for place, part in enumerate(parts)]
+
+
+def summarize(rows: Sequence[Row], quantity: str) -> Summary | None:
+    """Return the summary of a quantity over the runs that have it; None if there is none."""
+    values = [row.final[quantity] for row in rows if quantity in row.final]
+    return Summary(values) if values else None
+
+
+def bands(tables: Sequence[Mapping[int, Mapping[str, float]]]) -> dict[int, dict[str, float]]:
+    """Return mean and 95 % interval over runs of every tag at every step.
+
+    ``tables`` holds one history a run. A step counts only where all runs were measured; tags become
+    ``<tag>``, ``<tag>_lower`` and ``<tag>_upper`` (without the last two for a single run).
+    """
+    common = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
+    result: dict[int, dict[str, float]] = {}
+    for step in common:
+        row: dict[str, float] = {}
+        for tag in tables[0][step]:
+            summary = Summary([table[step][tag] for table in tables if tag in table[step]])
+            row[tag] = summary.mean
+            if not math.isnan(summary.half_width):
+                row[f"{tag}_lower"] = summary.mean - summary.half_width
+                row[f"{tag}_upper"] = summary.mean + summary.half_width
+        result[step] = row
+    return result

@@ -1,0 +1,83 @@
+"""The figures of a sweep: gaps and scores against every setting that it varies."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gaplab.figures.sweeps import Against, Line, Point, draw_against
+from gaplab.reports.ledger import Row, short_keys, summarize, varied_keys
+
+DRAWN = (
+    ("gap/loss", "gap in loss, test − train"),
+    ("gap/accuracy", "gap in accuracy, train − test"),
+    ("loss/test", "loss on test"),
+    ("gap/distance_sliced_w2", "gap in sliced W2, test − train"),
+    ("distance/sliced_w2_test", "sliced W2 to test points"),
+    ("modes/high_quality", "share of good samples"),
+)
+SCALE = "scale/sqrt_params_over_points"
+MOST_PANELS, MOST_LINES = 3, 8
+
+
+def draw_sweep(sweep: Path, rows: Sequence[Row]) -> dict[str, bytes]:
+    """Draw ``figures/gap_against_<setting>.png`` for every varied setting; return caption to PNG.
+
+    Runs that agree in all other settings make a line; where that were more than eight lines, all make one.
+    """
+    from gaplab.figures.rendering import save_png
+
+    pictures = {}
+    for key in varied_keys(rows):
+        panels = []
+        for quantity, label in DRAWN:
+            lines = lines_against(rows, key, quantity)
+            if max((len(line.points) for line in lines), default=0) >= 2:
+                scale = _scale(rows, key) if quantity.startswith("gap/") and len(lines) == 1 else []
+                panels.append(Against(label, lines, scale))
+        if panels:
+            file = sweep / "figures" / f"gap_against_{key.replace('/', '_')}.png"
+            save_png(draw_against(key, panels[:MOST_PANELS]), file)
+            pictures[file.stem] = file.read_bytes()
+    return pictures
+
+
+def lines_against(rows: Sequence[Row], key: str, quantity: str) -> list[Line]:
+    """Return means and intervals of a quantity over seeds at every value of a setting."""
+    others = [other for other in varied_keys(rows) if other != key]
+    names = short_keys(others)
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        text = ", ".join(f"{names[k]}={row.settings[k]}" for k in others if k in row.settings)
+        lines.setdefault(text, []).append(row)
+    if len(lines) > MOST_LINES:
+        lines = {"all runs": list(rows)}
+    found = [Line(label, _points(members, key, quantity)) for label, members in lines.items()]
+    return [line for line in found if line.points]
+
+
+def _points(rows: Sequence[Row], key: str, quantity: str) -> list[Point]:
+    points = []
+    for x, members in by_value(rows, key).items():
+        summary = summarize(members, quantity)
+        if summary is not None and math.isfinite(summary.mean):
+            points.append(Point(x, summary.mean, summary.half_width, len(summary.values)))
+    return points
+
+
+def by_value(rows: Sequence[Row], key: str) -> Mapping[float | str, list[Row]]:
+    """Return the runs by their value of a setting; numbers if all are, ``[50]`` counts as 50."""
+    texts: dict[str, list[Row]] = {}
+    for row in rows:
+        texts.setdefault(row.settings.get(key, "default"), []).append(row)
+    try:
+        numbers: dict[float | str, list[Row]] = {}
+        for text, members in texts.items():
+            numbers.setdefault(float(text.strip("[]")), []).extend(members)
+        return dict(sorted(numbers.items()))
+    except ValueError:  # words, or several widths
+        return dict(texts.items())
+
+
+def _scale(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
+    found = {x: summarize(members, SCALE) for x, members in by_value(rows, key).items()}
+    return [(x, s.mean) for x, s in found.items() if s is not None and not isinstance(x, str)]

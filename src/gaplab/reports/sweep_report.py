@@ -1,0 +1,91 @@
+"""Everything about a sweep, made from the directories of its runs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gaplab.reports.gan_table import gan_tables, print_gan_tables
+from gaplab.reports.ledger import Row, group_by_setting, read_ledger, summarize, write_ledger
+from gaplab.reports.render import Report, to_html, to_markdown
+from gaplab.reports.sweep_figures import draw_sweep
+from gaplab.reports.sweep_tables import best_value, criterion, number, ranked, shown_quantities, sweep_tables
+from gaplab.reports.tensorboard_summary import write_summary
+from gaplab.tensorboard.links import look_at_sweep
+
+LONGEST_LIST = 2_000
+"""Characters of the list of runs that did not finish."""
+MOST_SHOWN = 12
+"""Settings that a terminal has room for; the page has all."""
+
+
+def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
+    """Write the ledger, the page, the figures and the TensorBoard run ``summary`` of a sweep; show its table.
+
+    Raises:
+        ConfigError: If the folder holds no run.
+    """
+    console = console or Console()
+    rows = read_ledger(sweep)
+    write_ledger(rows, sweep / "ledger.csv")
+    groups = group_by_setting(rows)
+    gans = gan_tables(sweep, rows)
+    report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
+    report.pictures = draw_sweep(sweep, rows)
+    page = sweep / "report.html"
+    page.write_text(to_html(report))
+    (sweep / "report.md").write_text(to_markdown(report, sweep / "figures"))
+    write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
+    if gans:
+        print_gan_tables(gans, console)
+        print_lost(rows, console)
+    else:
+        print_summary(rows, groups, console)
+    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    return rows
+
+
+def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
+    """Show the best, mean, interval and standard deviation of each setting, and the best run."""
+    finished = [row for row in rows if row.final]
+    table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
+    table.add_column("setting", overflow="fold")
+    table.add_column("quantity", no_wrap=True)
+    for column in ("runs", "best", "mean ± 95 %", "sd"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, members in list(groups.items())[:MOST_SHOWN]:
+        for quantity in shown_quantities(rows):
+            found = summarize(members, quantity)
+            if found is not None:
+                mean = f"{number(found.mean)} ± {number(found.half_width)}"
+                cells = (
+                    str(len(found.values)),
+                    number(best_value(found, quantity)),
+                    mean,
+                    number(found.deviation),
+                )
+                table.add_row(name, quantity, *cells)
+                name = ""
+        table.add_section()
+    console.print(table)
+    if len(groups) > MOST_SHOWN:
+        console.print(f"{len(groups) - MOST_SHOWN} more settings are in the report.", highlight=False)
+    best_runs, tag = ranked(rows), criterion(rows)
+    if best_runs and tag is not None:
+        best_run = best_runs[0]
+        text = f"Best by {tag}: {best_run.name} ({number(best_run.final[tag])})"
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+    print_lost(rows, console)
+
+
+def print_lost(rows: Sequence[Row], console: Console) -> None:
+    """Name the runs that did not finish."""
+    lost = ", ".join(f"{row.name}: {row.status}" for row in rows if row.status != "finished")
+    if len(lost) > LONGEST_LIST:
+        counts = Counter(row.status for row in rows if row.status != "finished")
+        lost = ", ".join(f"{number} {status}" for status, number in counts.items())
+    if lost:
+        console.print(f"Not finished: {lost}", highlight=False, soft_wrap=True, markup=False)

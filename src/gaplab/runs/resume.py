@@ -1,0 +1,129 @@
+"""What a command finds in the directory it wants to write to, and what follows from it."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gaplab.config.compose import Composed
+from gaplab.config.resumption import differences, with_overrides
+from gaplab.errors import ConfigError
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.storage.locking import lock
+from gaplab.tensorboard.event_files import EVENT_FILES
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do: train ``composed`` in ``path``, from ``checkpoint`` if there is one."""
+
+    composed: Composed
+    path: Path
+    checkpoint: Path | None = None
+    finished: bool = False
+    """Nothing is left to do."""
+
+
+def plan_new(composed: Composed, path: Path) -> Plan:
+    """Plan a run whose directory may hold an earlier attempt at the same run.
+
+    Raises:
+        ConfigError: If the directory belongs to a live run or to a run of another configuration.
+    """
+    if not (path / "run.json").is_file():
+        return Plan(composed, path)
+    changes = differences(read_config(path), composed.resolved)
+    if changes:
+        shown = ", ".join(f"{c.key} ({c.old!r} there, {c.new!r} here)" for c in changes[:4])
+        raise ConfigError(
+            f"run.id: {path} holds a run of another configuration; they differ in {shown}. Choose another "
+            f"run.id, or continue that run with resume={path}."
+        )
+    return _plan_continuation(composed, path)
+
+
+def plan_resumption(path: Path, overrides: list[str]) -> Plan:
+    """Plan to continue the run in ``path`` with changed settings.
+
+    Raises:
+        ConfigError: If there is no such run, a live process works on it, or a change is impossible.
+    """
+    composed = with_overrides(read_config(path), overrides, f"{path / 'config.yaml'}")
+    changes = differences(read_config(path), composed.resolved)
+    refused = [change for change in changes if change.effect.startswith("refused")]
+    if refused:
+        shown = ", ".join(f"{change.key} ({change.old!r} -> {change.new!r})" for change in refused)
+        raise ConfigError(f"resume: {shown} cannot change: {refused[0].effect.removeprefix('refused: ')}.")
+    for change in changes:
+        print(f"{change.key}: {change.old!r} -> {change.new!r} ({change.effect})")
+    return _plan_continuation(composed, path, changed=bool(changes))
+
+
+def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
+    lock(path, patience_seconds())
+    finished = read_json(path / "run.json").get("status") == Status.finished
+    run = RunDirectory(path)
+    if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
+        return Plan(composed, path, finished=True)
+    if finished and not changed and not composed.config.logging.checkpoints:
+        return Plan(composed, path, finished=True)
+    if finished and not run.last.is_file():
+        raise ConfigError(f"{run.last}: expected the last checkpoint of a finished run, but it is gone.")
+    if finished and not changed:
+        return Plan(composed, path, run.last, finished=True)
+    for leftover in (*path.glob(".*.*"), *run.last.parent.glob(".*.*")):  # of a write that was killed
+        leftover.unlink()
+    content = newest_checkpoint(run)
+    if content is None:
+        clear(path)
+        return Plan(composed, path)
+    rewind(path, content)
+    return Plan(composed, path, run.last)
+
+
+def newest_checkpoint(run: RunDirectory) -> dict[str, Any] | None:
+    """Read ``last.ckpt``, or put ``previous.ckpt`` in its place if it is damaged; None if there is neither.
+
+    Raises:
+        ConfigError: If both are damaged.
+    """
+    try:
+        return read_checkpoint(run.last)
+    except ConfigError as error:
+        if not run.previous.is_file():
+            if not run.last.is_file():
+                return None
+            raise
+        content = read_checkpoint(run.previous)
+        print(f"{error} Continuing from previous.ckpt at step {content['global_step']}.")
+    if run.last.is_file():
+        run.last.replace(run.last.with_name("damaged.ckpt"))
+    run.previous.replace(run.last)
+    return content
+
+
+def rewind(path: Path, content: dict[str, Any]) -> None:
+    """Cut the event files to what they held when the checkpoint was written; later points will come again."""
+    sizes = content["callbacks"]["Checkpoints"]["event_sizes"]
+    for file in path.rglob(EVENT_FILES):
+        size = sizes.get(str(file.relative_to(path)), 0)
+        if size == 0:
+            file.unlink()
+        elif file.stat().st_size > size:
+            os.truncate(file, size)
+
+
+def clear(path: Path) -> None:
+    """Remove what an attempt without a checkpoint left, so that its points do not mix with the new ones."""
+    for file in path.rglob(EVENT_FILES):
+        file.unlink()
+    shutil.rmtree(path / "figures", ignore_errors=True)
+
+
+def patience_seconds(environment: Mapping[str, str] = os.environ) -> float:
+    """How long to wait for a directory: a restarted job may begin before its former self has ended."""
+    restarts = [environment.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
+    return 60.0 if any(count not in ("", "0") for count in restarts) else 0.0

@@ -1,0 +1,185 @@
+"""The batches and the splits of K models, each with its own points, order and number of points."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from gaplab.data.datamodule import Split
+from gaplab.data.loader import TrainLoader
+from gaplab.randomness import epoch_order
+from gaplab.stacked.stacked_optimizer import DrawBuffers
+from gaplab.stacked.update_rules import Params
+
+SCORED_AT_ONCE, SCORED_EAGERLY = 2_048, 256
+"""Points of one model in one call of the scoring function, compiled or not; without the compiler all their
+activations are kept, for which the system would have to find new memory each time if they were many."""
+
+
+class BlockLoader(TrainLoader):
+    """Blocks of step numbers: what `TrainLoader` hands out, without the points, which are stacked."""
+
+    def __iter__(self) -> Iterator[list[int]]:  # type: ignore[override]
+        start = self.first_step()
+        for begin, end in pairwise(self.ends):
+            if end > start:
+                yield list(range(max(begin, start), end))
+
+
+class StackedBatches:
+    """Batches of K models in the order in which each model alone would see them.
+
+    Args:
+        splits: The training points of each model.
+        order_seeds: The seed of each model's order.
+        batch_size: Points of a batch; the last batch of an epoch may hold fewer, which a mask tells.
+        width: Number of models with those that only fill up; these see the first model's batches.
+    """
+
+    def __init__(
+        self,
+        splits: Sequence[Split],
+        order_seeds: Sequence[int],
+        batch_size: int,
+        width: int,
+        draw: DrawBuffers | None,
+    ) -> None:
+        self.counts = [len(split) for split in splits]
+        self.order_seeds, self.batch_size, self.width, self.draw = order_seeds, batch_size, width, draw
+        longest = max(self.counts)
+        some = splits[0].points
+        self.points = some.new_zeros(len(splits), longest, some.shape[1])
+        self.labels = splits[0].labels.new_zeros(len(splits), longest)
+        for index, split in enumerate(splits):
+            self.points[index, : len(split)] = split.points
+            self.labels[index, : len(split)] = split.labels
+        self.numbers = list(range(len(splits)))
+        """By which `draw` knows the models."""
+        self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
+
+    def gather(
+        self, steps: Sequence[int], active: Sequence[bool]
+    ) -> tuple[list[tuple[Tensor, Tensor, Tensor, Tensor]], list[Params]]:
+        """Return points [K, B, D], labels [K, B], mask [K, B] and size [K], and the buffers, of each step.
+
+        Models that are not active get points that nobody looks at.
+        """
+        longest, features = self.points.shape[1:]
+        chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
+        sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
+        for count, models in self._active_by_count(active).items():
+            chosen[:, models], of_all = self._choose(count, models, steps)
+            chosen[:, models] += torch.tensor(models)[:, None] * longest
+            sizes[:, models] = of_all[:, None]
+        device = self.points.device
+        flat = chosen.view(-1).to(device)
+        points = self.points.view(-1, features)[flat].view(*chosen.shape, features)
+        labels = self.labels.view(-1)[flat].view(chosen.shape)
+        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
+        batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
+        if self.draw is None:
+            return batches, [{}] * len(steps)
+        return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+
+    def _active_by_count(self, active: Sequence[bool]) -> dict[int, list[int]]:
+        """The models that are active by their number of points."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for model, count in enumerate(self.counts):
+            if active[model]:
+                groups[count].append(model)
+        return groups
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels = self.points[rows], self.labels[rows]
+        self.counts = [self.counts[index] for index in kept]
+        self.order_seeds = [self.order_seeds[index] for index in kept]
+        self.numbers = [self.numbers[index] for index in kept]
+        self._orders = [self._orders[index] for index in kept]
+        self.width = len(kept)
+
+    def _choose(self, count: int, models: Sequence[int], steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Choose the points of batches of some models M with equal numbers of points.
+
+        Returns their positions [S, M, B], padded with zeros, and the sizes of the batches [S].
+        """
+        size = self.batch_size
+        steps_per_epoch = -(-count // size)
+        if steps_per_epoch == 1:
+            # A full batch is taken in its own order; its size is the same for all models of a group.
+            order = torch.zeros(size, dtype=torch.int64)
+            order[:count] = torch.arange(count)
+            return order.expand(len(steps), len(models), size), torch.full((len(steps),), count)
+        first, last = steps[0] // steps_per_epoch, steps[-1] // steps_per_epoch
+        orders = torch.zeros(len(models), last - first + 1, steps_per_epoch * size, dtype=torch.int64)
+        for row, model in zip(orders[..., :count], models, strict=True):
+            known = self._orders[model]
+            for order, epoch in zip(row, range(first, last + 1), strict=True):
+                order[:] = (
+                    known[epoch] if epoch in known else epoch_order(count, self.order_seeds[model], epoch)
+                )
+            # The last epoch may go on; the tensor of all models would stay as long as a part of it.
+            self._orders[model] = {last: row[-1].clone()}
+        batches = orders.view(len(models), -1, size).transpose(0, 1)
+        offset = steps[0] - first * steps_per_epoch
+        positions = torch.arange(steps[0], steps[-1] + 1) % steps_per_epoch
+        return batches[offset : offset + len(steps)], (count - positions * size).clamp(max=size)
+
+    def _buffers(self, step: int, sizes: list[int], active: Sequence[bool]) -> Params:
+        """What the models draw for one step, stacked and padded to the size of a batch.
+
+        Models that draw the same tensors, which `draw` tells by handing out the same dictionary, share them
+        until they are stacked.
+        """
+        assert self.draw is not None, "gather asks only where something is drawn"
+        distinct: dict[int, int] = {}
+        tables: list[Params] = []
+        rows = [0] * self.width
+        for model, is_active in enumerate(active):
+            if not is_active:
+                continue
+            drawn = self.draw(self.numbers[model], step, sizes[model])
+            rows[model] = distinct.setdefault(id(drawn), len(tables))
+            if rows[model] == len(tables):
+                tables.append(drawn)
+        stacked: Params = {}
+        for name, some in tables[0].items():
+            whole = some.new_zeros(len(tables), self.batch_size, *some.shape[1:])
+            for row, table in enumerate(tables):
+                whole[row, : len(table[name])] = table[name]
+            stacked[name] = whole[rows].to(self.points.device)
+        return stacked
+
+
+class StackedSplit:
+    """One split of K models in pieces of equal size: points [K, E, D], labels [K, E] and mask [K, E].
+
+    Every piece has the same shape whatever the number of points, so that what one model scores depends
+    neither on its neighbours nor on padding.
+    """
+
+    def __init__(self, splits: Sequence[Split], piece: int, width: int) -> None:
+        counts = [len(split) for split in splits]
+        num_pieces = -(-max(counts) // piece)
+        some = splits[0].points
+        points = some.new_zeros(num_pieces, width, piece, some.shape[1])
+        labels = splits[0].labels.new_zeros(num_pieces, width, piece)
+        for index, split in enumerate(splits):
+            for number, begin in enumerate(range(0, len(split), piece)):
+                part = split[slice(begin, begin + piece)]
+                points[number, index, : len(part)] = part.points
+                labels[number, index, : len(part)] = part.labels
+        ends = torch.tensor(counts + [0] * (width - len(counts)), device=some.device)
+        positions = torch.arange(num_pieces * piece, device=some.device).view(num_pieces, 1, piece)
+        self.counts = counts
+        self.points, self.labels, self.mask = points, labels, positions < ends[:, None]
+
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return zip(self.points, self.labels, self.mask, strict=True)
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at some positions."""
+        self.points, self.labels, self.mask = self.points[:, rows], self.labels[:, rows], self.mask[:, rows]
+        self.counts = [self.counts[index] for index in kept]

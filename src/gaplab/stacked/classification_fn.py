@@ -1,0 +1,121 @@
+"""Classifiers as a stacked problem: the loss and the scores of `tasks.classification` as pure functions."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gaplab.config.schema import Config
+from gaplab.config.task import ClassificationConfig
+from gaplab.losses.classification import cross_entropy
+from gaplab.networks import Dropout, draw_dropout_masks
+from gaplab.randomness import make_generator
+from gaplab.stacked.stacked_optimizer import DrawBuffers
+from gaplab.stacked.step import Loss
+from gaplab.stacked.update_rules import Params
+from gaplab.tasks.classifier import Classifier
+
+Score = Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`score(params, points, labels)` of one model: losses [P] and hits [P], in eval mode."""
+
+
+@dataclass(slots=True)
+class Problem:
+    """K classifiers as pure functions. Each dictionary in `params` belongs to one model."""
+
+    params: list[Params]
+    loss: Loss
+    score: Score
+    knobs: dict[str, Tensor]
+    """Numbers [K] that the loss reads."""
+    draw: DrawBuffers | None
+
+
+def classification_problem(
+    configs: Sequence[Config], tasks: Sequence[Classifier], dtype: torch.dtype
+) -> Problem:
+    """Return the classifiers of one group as a problem. They keep their networks, which draw the masks.
+
+    Raises:
+        ValueError: If a network has a state besides its parameters, which a pure function cannot update.
+    """
+    for task in tasks:
+        task.to(dtype)
+    first = tasks[0]
+    extra = set(first.network.state_dict()) - {name for name, _ in first.network.named_parameters()}
+    if extra:
+        raise ValueError(f"the network keeps {', '.join(sorted(extra))} besides its parameters")
+    smoothing = [_smoothing(config) for config in configs]
+    return Problem(
+        params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
+        loss=_training_loss(copy.deepcopy(first.network).train(), first.score, any(smoothing)),
+        score=_scoring(copy.deepcopy(first.network).eval(), first.score),
+        knobs={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
+        draw=_mask_drawing(configs, tasks) if first.uses_dropout else None,
+    )
+
+
+def _smoothing(config: Config) -> float:
+    assert isinstance(config.task, ClassificationConfig), "grouping.obstacle lets only classifiers pass"
+    return config.task.label_smoothing
+
+
+def _training_loss(
+    network: nn.Module, objective: Callable[[Tensor, Tensor], Tensor], smooths: bool
+) -> Callable[..., Tensor]:
+    def loss(
+        params: Params, buffers: Params, batch: tuple[Tensor, Tensor, Tensor, Tensor], knobs: Params
+    ) -> Tensor:
+        points, labels, mask, size = batch
+        logits: Any = functional_call(network, (params, buffers), (points,))
+        losses = objective(logits, labels)
+        if smooths:
+            # A smoothing of its own for every model: the mixture of the two targets, by linearity.
+            even = cross_entropy(logits, labels, label_smoothing=1.0)
+            losses = torch.lerp(losses, even, knobs["label_smoothing"])
+        return (losses * mask).sum() / size
+
+    return loss
+
+
+def _scoring(
+    network: nn.Module, objective: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def score(params: Params, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits: Any = functional_call(network, params, (points,))
+        return objective(logits, labels), is_first_maximum(logits, labels)
+
+    return score
+
+
+def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether `argmax` of logits [P, C] is the label [P]; this fuses with what comes before, `argmax` not."""
+    own = logits.gather(1, labels[:, None])
+    earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
+    return torch.where(earlier, logits < own, logits <= own).all(dim=1)
+
+
+def _mask_drawing(
+    configs: Sequence[Config], tasks: Sequence[Classifier]
+) -> Callable[[int, int, int], Params]:
+    names = [name for name, module in tasks[0].network.named_modules() if isinstance(module, Dropout)]
+    rates = [getattr(config.network, "dropout", None) for config in configs]
+    drawn: dict[tuple[int, Any, int, int], Params] = {}
+
+    def draw(model: int, step: int, num_points: int) -> Params:
+        """The masks of one step; models of equal seed and rate have equal ones, which are drawn once."""
+        seed = configs[model].order_seed
+        key = seed, rates[model], step, num_points
+        if drawn and next(iter(drawn))[2] != step:
+            drawn.clear()
+        if key not in drawn:
+            network = tasks[model].network
+            draw_dropout_masks(network, num_points, make_generator(seed, "dropout", step))
+            drawn[key] = {f"{name}.mask": network.get_buffer(f"{name}.mask") for name in names}
+        return drawn[key]
+
+    return draw

@@ -1,0 +1,150 @@
+"""The LightningModule that trains K runs at once, whatever they learn."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from gaplab.data.datamodule import Split
+from gaplab.stacked.batches import StackedBatches
+from gaplab.stacked.compile import Kernel
+from gaplab.stacked.run_progress import Member
+from gaplab.stacked.stacked_optimizer import DrawBuffers, Phase
+from gaplab.stacked.stacking import moved, stack
+from gaplab.stacked.update_rules import Params, select
+from gaplab.tasks.optimizers import count_steps
+
+GATHERED = 20
+"""Steps whose batches are gathered at once; more would leave the cache."""
+Kernels = dict[str, Kernel]
+"""The functions that take the time, by name."""
+Noted = tuple[str, int, Tensor]
+"""A tag, a step and the losses [K] of all models."""
+
+
+class Ensemble(LightningModule):
+    """K runs of equal shapes; every model keeps its own data, order, settings and stopping point.
+
+    What a step is and what is measured, the classes for each task say.
+
+    Args:
+        members: The runs, all at the same step.
+        splits: The points of each run.
+        phases: One for each optimiser of a run.
+        kept: Stacked tensors of the state dict that no optimiser moves, by their whole names.
+        kernels: The compiled functions.
+    """
+
+    quantities: dict[str, str]
+    """What is noted of a block of steps, by tag, and what it is called where it is not finite."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        splits: Sequence[dict[str, Split]],
+        phases: Sequence[Phase],
+        kept: Params,
+        kernels: Kernels,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.members, self.splits, self.phases, self.kept, self.kernels = (
+            members,
+            splits,
+            phases,
+            kept,
+            kernels,
+        )
+        self.width = phases[0].width
+        self.best = {name: p.clone() for name, p in self.weights().items()}
+        self.block_losses: list[dict[str, float]] = [{} for _ in members]
+        """Mean losses of the latest block of steps, by tag, of each run."""
+
+    @abstractmethod
+    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
+        """Take some steps with the models that are ``active`` (bool [K]; ``flags`` are those of the runs)."""
+
+    @abstractmethod
+    def measure(self, index: int, step: int) -> bool:
+        """Measure one run and hand the scores to its member; return whether its weights are the best so far."""
+
+    @abstractmethod
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        """Leave out all models but those at the positions ``kept`` (``rows`` as a tensor) of what is its own."""
+
+    def weights(self) -> Params:
+        """Return the state dicts of all runs' tasks, stacked."""
+        moving = {f"{phase.prefix}{name}": p for phase in self.phases for name, p in phase.params.items()}
+        return moving | self.kept
+
+    def restore(self, weights: Sequence[Params], best: Sequence[Params], states: Sequence[list[Any]]) -> None:
+        """Continue from the state dicts of each run, its best ones, and the states of its optimisers."""
+        for number, phase in enumerate(self.phases):
+            own = [{name: one[phase.prefix + name] for name in phase.params} for one in weights]
+            phase.params = stack(own, self.width)
+            phase.restore([one[number] for one in states])
+        self.kept = stack([{name: one[name] for name in self.kept} for one in weights], self.width)
+        self.best = stack([{name: one[name] for name in self.best} for one in best], self.width)
+
+    def stacked_batches(self, draw: DrawBuffers | None) -> StackedBatches:
+        """Return the batches of all runs, from the points on their device."""
+        return StackedBatches(
+            [splits["train"] for splits in self.splits],
+            [member.config.order_seed for member in self.members],
+            self.members[0].config.data.points_per_step,
+            self.width,
+            draw,
+        )
+
+    def on_fit_start(self) -> None:
+        """Move points and weights to the device."""
+        dtype = next(iter(self.phases[0].params.values())).dtype
+        for splits in self.splits:
+            for split in splits.values():
+                split.points = split.points.to(self.device, dtype)
+                split.labels = split.labels.to(self.device)
+        for phase in self.phases:
+            phase.to(self.device)
+        self.kept, self.best = moved(self.kept, self.device), moved(self.best, self.device)
+
+    def configure_optimizers(self) -> None:
+        """Return nothing: the update rules are pure functions."""
+
+    def training_step(self, block: list[int], batch_idx: int) -> None:
+        """Take the steps of a block with all models that still train."""
+        flags = [member.active for member in self.members]
+        active = torch.tensor(flags + [False] * (self.width - len(flags)), device=self.device)
+        found: dict[str, list[tuple[int, Tensor]]] = {tag: [] for tag in self.quantities}
+        for begin in range(0, len(block), GATHERED):
+            for tag, step, losses in self.take_steps(block[begin : begin + GATHERED], active, flags):
+                found[tag].append((step, losses))
+        count_steps(self.trainer, len(block))
+        self.block_losses = [{} for _ in flags]
+        for tag, noted in found.items():
+            if noted:
+                steps, values = zip(*noted, strict=True)
+                self._note(tag, torch.stack(values)[:, : len(flags)].cpu(), steps)
+
+    def _note(self, tag: str, losses: Tensor, steps: Sequence[int]) -> None:
+        """Keep the mean losses [K] of some steps; models whose loss is not finite have diverged."""
+        for table, mean in zip(self.block_losses, losses.mean(dim=0).tolist(), strict=True):
+            table[tag] = mean
+        broken = ~losses.isfinite()
+        for index in broken.any(dim=0).nonzero().flatten().tolist():
+            self.members[index].diverge(self.quantities[tag], steps[int(broken[:, index].nonzero()[0])])
+
+    def validation_step(self, name: str, batch_idx: int) -> None:
+        """Score one split of all models, where a task is measured split by split."""
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure each run that still trains, and keep the weights of those that are at their best."""
+        step = self.trainer.global_step
+        improved = [False] * self.width
+        for index, member in enumerate(self.members):
+            if member.active:
+                improved[index] = self.measure(index, step)
+        with torch.inference_mode(False):
+            self.best = select(torch.tensor(improved, device=self.device), self.weights(), self.best)

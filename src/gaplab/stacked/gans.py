@@ -1,0 +1,196 @@
+"""K GANs at once."""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gaplab.config.gan import GenerationConfig
+from gaplab.data.datamodule import PointDataModule
+from gaplab.errors import DivergedError
+from gaplab.metrics.scorecard import band_edges
+from gaplab.randomness import make_generator
+from gaplab.stacked.compile import Kernel
+from gaplab.stacked.ensemble import Ensemble, Kernels, Noted
+from gaplab.stacked.gan_step import Players, make_game_step
+from gaplab.stacked.run_progress import Member
+from gaplab.stacked.stacked_optimizer import Phase
+from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
+from gaplab.stacked.update_rules import Params
+from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan_losses import draw_latents, penalty_factor, weight_of_past
+
+AVERAGE = "average."
+
+
+class GeneratorEnsemble(Ensemble):
+    """GANs of one group; see ``Ensemble``.
+
+    Their samples are judged one model after another by the task of each: most of that work is on thousands of
+    points, where a stack saves nothing.
+
+    Args:
+        members: The runs, all at the same step.
+        tasks: Their tasks.
+        data: Their points.
+        dtype: Precision of weights and points.
+        width: Number of models that are computed.
+        compile: Whether to compile the step.
+        kernels: Those of an earlier ensemble of the same group and width.
+    """
+
+    quantities = {  # noqa: RUF012
+        "loss/discriminator_batch": "the discriminator's loss",
+        "loss/generator_batch": "the generator's loss",
+    }
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        tasks: Sequence[AdversarialTask],
+        data: Sequence[PointDataModule],
+        *,
+        dtype: torch.dtype,
+        width: int,
+        compile: bool,
+        kernels: Kernels | None = None,
+    ) -> None:
+        for task in tasks:
+            task.to(dtype)
+        first, num_steps = tasks[0], members[0].config.num_steps
+        every = first.config.discriminator_steps
+        phases = [
+            Phase(
+                f"{name}.",
+                [_parameters(getattr(task, name)) for task in tasks],
+                [task.optimizer_configs[number] for task in tasks],
+                width=width,
+                num_steps=num_steps,
+                every=(1, every)[number],
+            )
+            for number, name in enumerate(("discriminator", "generator"))
+        ]
+        kept = [{f"{AVERAGE}{k}": p for k, p in _parameters(task.average).items()} for task in tasks]
+        kept = [one | {"scale": task.scale} for one, task in zip(kept, tasks, strict=True)]
+        if kernels is None:
+            networks = copy.deepcopy((first.discriminator, first.generator))
+            steps = [make_game_step(first.config, networks, phases, both=both) for both in (False, True)]
+            names = ("discriminator", "both")
+            kernels = {name: Kernel(step, compile=compile) for name, step in zip(names, steps, strict=True)}
+        super().__init__(members, [one.splits for one in data], phases, stack(kept, width), kernels)
+        self.tasks, self.data, self.dtype_of_points = tasks, data, dtype
+        self.config: GenerationConfig = first.config
+        self.knobs = {name: fill(values, width) for name, values in _knobs(tasks, dtype).items()}
+
+    def on_fit_start(self) -> None:
+        """Stack the points on the device, over each run's scale."""
+        super().on_fit_start()
+        for task in self.tasks:
+            task.to(self.device)
+        self.knobs = moved(self.knobs, self.device)
+        self.batches = self.stacked_batches(_drawing(self.tasks))
+        self.batches.points /= self.kept["scale"][: len(self.members), :, None]
+
+    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
+        """Take a step of every discriminator for each batch, and the generators' when due."""
+        batches, drawn = self.batches.gather(steps, flags)
+        rates = [phase.rates(steps) for phase in self.phases]
+        noted: list[Noted] = []
+        for row, step in enumerate(steps):
+            hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.phases, rates, strict=True)]
+            both = (step + 1) % self.config.discriminator_steps == 0
+            batch = self._batch(batches[row], drawn[row])
+            players, losses = self.kernels["both" if both else "discriminator"](
+                self._players(), active, batch, self.knobs | self._knobs_at(step), hypers
+            )
+            self._put(players)
+            noted += [(tag, step, loss) for tag, loss in zip(self.quantities, losses, strict=False)]
+        return noted
+
+    def _batch(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], drawn: Params) -> Params:
+        """What a step looks at: see ``make_game_step``."""
+        points, labels, mask, sizes = batch
+        pack = self.config.pack
+        packs = mask[:, ::pack]
+        result = {"points": points, "labels": labels, "latents": drawn["latents"].to(points.dtype)}
+        result["weights"] = packs * (packs.shape[1] / (sizes / pack))[:, None]
+        if "mixing" in drawn:
+            result["mixing"] = drawn["mixing"][:, : packs.shape[1]].to(points.dtype)
+        return result
+
+    def _knobs_at(self, step: int) -> Params:
+        """The numbers of every model that change from step to step."""
+        number = step // self.config.discriminator_steps
+        values = {
+            "factor": [penalty_factor(task.config, step, task.num_steps) for task in self.tasks],
+            "present": [1 - weight_of_past(task.config.ema, number) for task in self.tasks],
+        }
+        return {
+            name: fill(torch.tensor(column, dtype=self.dtype_of_points), self.width).to(self.device)
+            for name, column in values.items()
+        }
+
+    def _players(self) -> Players:
+        d, g = self.phases
+        average = {name: self.kept[AVERAGE + name] for name in g.params}
+        return Players(d.params, d.state, g.params, g.state, average)
+
+    def _put(self, players: Players) -> None:
+        d, g = self.phases
+        d.params, d.state, g.params, g.state, average = players
+        self.kept = {f"{AVERAGE}{name}": p for name, p in average.items()} | {"scale": self.kept["scale"]}
+
+    def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        self.tasks = [self.tasks[index] for index in kept]
+        self.data = [self.data[index] for index in kept]
+        self.knobs = rows_of(self.knobs, rows)
+        self.batches.keep(kept, rows)
+
+    def on_validation_epoch_start(self) -> None:
+        self.snapshot = self.weights()
+
+    def measure(self, index: int, step: int) -> bool:
+        """Judge the samples of one run as its task would alone."""
+        member, task = self.members[index], self.tasks[index]
+        task.load_state_dict(unstack(self.snapshot, index))
+        try:
+            table = task.measure(self.data[index], step, thorough=False)
+        except DivergedError as error:
+            member.diverge(error.quantity, step)
+            return False
+        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
+        return member.record(step, table, extras | self.block_losses[index])
+
+
+def _parameters(network: nn.Module) -> Params:
+    """The parameters of a network.
+
+    Raises:
+        ValueError: If it has a state besides its parameters, which a pure function cannot update.
+    """
+    params = {name: p.detach() for name, p in network.named_parameters()}
+    extra = set(network.state_dict()) - set(params)
+    if extra:
+        raise ValueError(f"the network keeps {', '.join(sorted(extra))} besides its parameters")
+    return params
+
+
+def _knobs(tasks: Sequence[AdversarialTask], dtype: torch.dtype) -> Params:
+    """The numbers [K] that a step reads."""
+    names = ["r1", "r2", "gradient_penalty"]
+    if tasks[0].config.clip_weights is not None:
+        names.append("clip_weights")
+    return {name: torch.tensor([getattr(task.config, name) for task in tasks], dtype=dtype) for name in names}
+
+
+def _drawing(tasks: Sequence[AdversarialTask]) -> Callable[[int, int, int], Params]:
+    def draw(model: int, step: int, num_points: int) -> Params:
+        config, seed = tasks[model].config, tasks[model].order_seed
+        drawn = {"latents": draw_latents(config, num_points, make_generator(seed, "latent", step))}
+        if config.gradient_penalty:
+            mixing = make_generator(seed, "mixing", step)
+            drawn["mixing"] = torch.rand(num_points // config.pack, 1, generator=mixing, dtype=torch.float32)
+        return drawn
+
+    return draw

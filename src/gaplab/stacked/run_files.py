@@ -1,0 +1,115 @@
+"""Checkpoints of one run out of an ensemble, in the form that Lightning writes for a run alone."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from tensorboard.plugins.hparams import api_pb2
+from torch import Tensor
+
+from gaplab.callbacks.hparams_row import Session, best_measurement
+from gaplab.config.compose import Composed
+from gaplab.config.hparams import flat_settings, shown_settings
+from gaplab.stacked.ensemble import Ensemble
+from gaplab.stacked.run_progress import Member
+from gaplab.stacked.stacking import unstack
+from gaplab.storage.atomic import replacing
+from gaplab.tensorboard.event_files import WholeEventFile, event_sizes
+from gaplab.tensorboard.loggers import MetricsTable
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint under a temporary name and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], step: int) -> None:
+    """Write ``best.ckpt``: the state dict of a run's task and the step that it belongs to."""
+    save_checkpoint(path, {**_head(step), "state_dict": _on_cpu(weights)})
+
+
+class Progress(NamedTuple):
+    """How far a trainer is, and how its loops say so: the same for all runs of a chunk."""
+
+    step: int
+    loops: dict[str, Any]
+
+
+def progress_of(trainer: Trainer) -> Progress:
+    return Progress(trainer.global_step, trainer._checkpoint_connector._get_loops_state_dict())
+
+
+def member_checkpoint(progress: Progress, ensemble: Ensemble, index: int, run: Path) -> dict[str, Any]:
+    """Return the content of one run's ``last.ckpt``, from which the run alone or a chunk can continue."""
+    member = ensemble.members[index]
+    states = [phase.torch_states(index, member.step) for phase in ensemble.phases]
+    return {
+        **_head(member.step),
+        "state_dict": _on_cpu(unstack(ensemble.weights(), index)),
+        "loops": progress.loops,
+        "callbacks": _callback_states(member, run),
+        "optimizer_states": [optimizer for optimizer, _ in states],
+        "lr_schedulers": [schedule for _, schedule in states if schedule is not None],
+    }
+
+
+def _head(step: int) -> dict[str, Any]:
+    return {"epoch": 0, "global_step": step, "pytorch-lightning_version": lightning.__version__}
+
+
+def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in weights.items()}
+
+
+def _callback_states(member: Member, run: Path) -> dict[str, Any]:
+    states: dict[str, Any] = {
+        "GapCurves": {"history": member.history},
+        "Checkpoints": {
+            "best_loss": member.best_loss,
+            "best_step": member.best_step,
+            "event_sizes": event_sizes(run),
+        },
+    }
+    patience = member.config.trainer.early_stopping_patience
+    if patience is not None:
+        monitor = member.config.task.criterion.format(split="val")
+        states[EarlyStopping(monitor, patience=patience).state_key] = {
+            "wait_count": member.stale,
+            "stopped_epoch": 0,
+            "best_score": torch.tensor(member.lowest),
+            "patience": patience,
+        }
+    return states
+
+
+def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None:
+    """Append a row a step to ``metrics.csv``."""
+    MetricsTable(path).append(tables)
+
+
+def write_session(
+    folder: Path,
+    composed: Composed,
+    history: Mapping[int, dict[str, float]],
+    final: Mapping[str, float] | None = None,
+) -> None:
+    """Write the run's row on the HPARAMS page; without ``final`` the run has failed."""
+    if not composed.config.logging.tensorboard:
+        return
+    config = composed.config
+    session = Session(
+        folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
+    )
+    session.open(partial(WholeEventFile, folder, Session.SUFFIX))
+    if final is not None:
+        session.conclude(final, max(history))
+    else:
+        step, table = best_measurement(history)
+        session.end(table, step, api_pb2.STATUS_FAILURE)

@@ -1,0 +1,50 @@
+"""One training step of K models, for any loss: gradients, clipping, update of those still training."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, Update, per_model, update_active
+
+Loss = Callable[[Params, Params, Any, Params], Tensor]
+"""`loss(params, buffers, batch, knobs)` of one model, a scalar. The ensemble maps it over all four."""
+Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
+
+
+def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
+    """Return `step(params, state, active, buffers, batch, knobs, hyper)` for K stacked models.
+
+    `active` None means that all models train.
+
+    It returns the new parameters and optimiser state and the losses [K] before the update. With `clips` the
+    whole gradient of a model is limited to the norm `hyper["clip_norm"]`.
+    """
+    gradients = vmap(grad_and_value(loss))
+
+    def step(
+        params: Params,
+        state: OptimizerState,
+        active: Tensor | None,
+        buffers: Params,
+        batch: Any,
+        knobs: Params,
+        hyper: Hyper,
+    ) -> tuple[Params, OptimizerState, Tensor]:
+        grads, losses = gradients(params, buffers, batch, knobs)
+        if clips:
+            grads = clip_gradients(grads, hyper["clip_norm"])
+        params, state = update_active(rule, params, grads, state, hyper, active)
+        return params, state, losses
+
+    return step
+
+
+def clip_gradients(grads: Params, max_norm: Tensor) -> Params:
+    """Limit each model's gradient to its norm [K], with the arithmetic of `clip_grad_norm_`."""
+    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in grads.values()])
+    total = torch.linalg.vector_norm(norms, dim=0)
+    factor = (max_norm.to(total.dtype) / (total + 1e-6)).clamp(max=1.0)
+    return {key: g * per_model(factor, g) for key, g in grads.items()}

@@ -1,0 +1,86 @@
+"""Jobs that have to wait, in a file: later changes of ``configs/`` do not reach them.
+
+The jobs of one file share most settings. The first is written whole, the others as what they change.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gaplab.config.compose import Composed, merge_saved, restore, to_config
+from gaplab.errors import ConfigError
+from gaplab.sweeps.compose_jobs import is_single, vary
+from gaplab.sweeps.job import Job
+
+
+def freeze(jobs: Sequence[Job], file: Path) -> None:
+    """Write jobs, at least one, to a JSON file."""
+    base = jobs[0].composed.resolved
+    flat = _flat(base)
+    content = {
+        "config": base,
+        "varied": jobs[0].composed.varied,
+        "jobs": [_difference(job, flat) for job in jobs],
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+
+
+def thaw(file: Path) -> list[Job]:
+    """Read frozen jobs.
+
+    Raises:
+        ConfigError: If the file does not hold any.
+    """
+    try:
+        content = json.loads(file.read_text())
+        base, rows = content["config"], [(row["path"], row["overrides"], row) for row in content["jobs"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{file}: expected jobs that a launcher has frozen, but: {error!r}.") from error
+    tree = merge_saved(base, str(file))
+    first = Composed(to_config(tree), base, [])
+    jobs = [Job(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
+    for job in jobs:
+        job.composed.varied = content.get("varied", [])
+    return jobs
+
+
+def _difference(job: Job, base: Mapping[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"path": str(job.path.resolve()), "overrides": job.composed.overrides}
+    own = _flat(job.composed.resolved)
+    if own.keys() != base.keys():
+        return row | {"config": job.composed.resolved}
+    return row | {"changes": {key: value for key, value in own.items() if _differ(value, base[key])}}
+
+
+def _vary(
+    tree: DictConfig, first: Composed, row: Mapping[str, Any], words: list[str], where: str
+) -> Composed:
+    if "config" in row:
+        return Composed(restore(row["config"], where), row["config"], words)
+    changes = row["changes"]
+    if all(is_single(tree, key) for key in changes):
+        return vary(tree, first, changes, words)
+    resolved = json.loads(json.dumps(first.resolved))
+    for key, value in changes.items():
+        section, _, field = key.rpartition(".")
+        (resolved[section] if section else resolved)[field] = value
+    return Composed(restore(resolved, where), resolved, words)
+
+
+def _flat(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both levels of a configuration, by dotted key."""
+    values: dict[str, Any] = {}
+    for key, value in resolved.items():
+        if isinstance(value, dict):
+            values |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            values[key] = value
+    return values
+
+
+def _differ(left: Any, right: Any) -> bool:
+    return type(left) is not type(right) or left != right

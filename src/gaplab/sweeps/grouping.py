@@ -1,0 +1,85 @@
+"""Which runs can share one stacked training, and which cannot be stacked at all."""
+
+import dataclasses
+from collections.abc import Hashable
+from typing import Any
+
+from gaplab.config.gan import GenerationConfig
+from gaplab.config.network import NetworkConfig
+from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
+from gaplab.config.schema import Config
+from gaplab.config.task import ClassificationConfig
+
+FREE = {
+    "data": {
+        *("num_points", "splits", "num_folds", "fold", "batch_size", "label_noise", "label_noise_in"),
+        *("noise_scale", "noise", "turns", "sampling", "min_radius", "scaling", "std"),
+    },
+    "network": {"initialization", "gain", "drawn_before"},
+    "task": {
+        *("label_smoothing", "r1", "r2", "gradient_penalty", "penalty_final_factor", "clip_weights", "ema"),
+        *("num_samples", "defaults"),
+    },
+    "optimizer": {
+        *("lr", "weight_decay", "decay_biases", "schedule", "warmup_steps", "decay", "clip_norm"),
+        *("momentum", "beta1", "beta2", "eps"),
+    },
+}
+"""Keys that may differ between the runs of a group, because they change no shape and no operation."""
+
+
+def obstacle(config: Config) -> str | None:
+    """Return why a run cannot be stacked with others, as the end of a sentence; None where it can."""
+    trainer = config.trainer
+    if config.phenomenon.name is not None:
+        return "a phenomenon trains several networks of its own"
+    if not isinstance(config.task, ClassificationConfig | GenerationConfig):
+        return f"the task {type(config.task).__name__} has no stacked form"
+    if any(isinstance(one, LBFGSConfig) for one in (config.optimizer, _second_optimizer(config))):
+        return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
+    if trainer.precision not in ("32-true", "64-true"):
+        return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
+    if trainer.num_nodes not in (1, "auto") or trainer.devices not in (1, "auto"):
+        return "a run that is spread over several processes is not stacked as well"
+    return None
+
+
+def group_key(config: Config) -> Hashable:
+    """Return a value that is equal for runs whose tensors have equal shapes and whose steps coincide."""
+    data, task = config.data, config.task
+    return (
+        _fixed("data", data),
+        data.points_per_step,
+        config.has_validation,
+        _fixed("network", config.network),
+        _fixed("task", task),
+        # Whether these are zero or absent decides which operations a step has.
+        tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),
+        getattr(task, "clip_weights", None) is None,
+        _fixed("optimizer", config.optimizer),
+        _fixed("optimizer", _second_optimizer(config)),
+        (config.num_steps, config.steps_between_evaluations),
+        (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
+    )
+
+
+def _second_optimizer(config: Config) -> OptimizerConfig | None:
+    return getattr(config.task, "discriminator_optimizer", None)
+
+
+def _fixed(section: str, config: Any) -> Hashable:
+    """The class of a section and the settings that must be equal, as text."""
+    if config is None:
+        return None
+    free = FREE[section]
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in free}
+    for name, value in values.items():
+        if isinstance(value, NetworkConfig):
+            values[name] = _fixed("network", value)
+        elif isinstance(value, OptimizerConfig):
+            values[name] = None  # a second optimiser stands in the key by itself
+    if section == "network":
+        values["dropout"] = values.get("dropout", 0.0) > 0
+    if section == "optimizer":
+        values["clips"] = config.clip_norm is not None
+    return f"{type(config).__module__}.{type(config).__qualname__} {values!r}"

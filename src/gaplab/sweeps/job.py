@@ -1,0 +1,106 @@
+"""The jobs of a sweep: each with a configuration and a directory."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from gaplab.config.compose import Composed, convert
+from gaplab.sweeps.compose_jobs import compose_jobs
+from gaplab.sweeps.naming import fixed_words, job_name, limit_subruns
+
+
+@dataclass(slots=True)
+class Job:
+    """One run of a sweep."""
+
+    composed: Composed
+    path: Path
+    """The run directory."""
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes to ask a scheduler for; ``auto`` is one."""
+        nodes = self.composed.config.trainer.num_nodes
+        return 1 if isinstance(nodes, str) else nodes
+
+    @property
+    def processes_per_node(self) -> int:
+        """Processes on each node to ask a scheduler for; ``auto`` is one."""
+        devices = self.composed.config.trainer.devices
+        return 1 if isinstance(devices, str) else devices
+
+
+def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
+    """Make a job of what Hydra composed for it.
+
+    Args:
+        tree: The configuration without its ``hydra`` section.
+        facts: The ``hydra`` section, still part of the whole, as it refers to other keys.
+
+    Raises:
+        ConfigError: If the settings are not sound.
+    """
+    given = _given_words()
+    words = [str(word) for word in facts.overrides.task]
+    limit_subruns(tree, given)
+    fixed = fixed_words(words, given)
+    composed = convert(tree, dict(facts.runtime.choices), words)
+    composed.varied = [_key(word) for word in words if word not in fixed]
+    return Job(composed, Path(str(facts.sweep.dir)) / job_name(words, fixed, int(facts.job.num)))
+
+
+def jobs_of_launcher(
+    config: DictConfig, loader: ConfigLoader, batch: Sequence[Sequence[str]], first: int
+) -> list[Job]:
+    """Make the jobs that a sweeper hands to a launcher.
+
+    A sweeper that samples may repeat a job, which is then one run; a grid may not.
+
+    Args:
+        config: The configuration of the sweep.
+        loader: Hydra's loader.
+        batch: The overrides of each job.
+        first: Number of the first job in the sweep.
+
+    Raises:
+        ConfigError: If the settings of a job are not sound; nothing has been started then.
+    """
+    given = _given_words()
+
+    def load(words: list[str]) -> DictConfig:
+        tree = loader.load_sweep_config(config, words)
+        limit_subruns(tree, given)
+        return tree
+
+    is_grid = str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
+    composed = compose_jobs(load, [list(words) for words in batch], allow_repeats=not is_grid)
+    fixed = {_key(word) for word in fixed_words(composed[0].overrides, given)}
+    folder = Path(str(config.hydra.sweep.dir))
+    jobs = []
+    for number, job in enumerate(composed, start=first):
+        own = [word for word in job.overrides if _key(word) not in fixed]
+        job.varied = [_key(word) for word in own]
+        jobs.append(Job(job, folder / job_name(own, [], number)))
+    return jobs
+
+
+def is_finished(job: Job) -> bool:
+    """Whether the run directory says that the job is done."""
+    try:
+        return bool(json.loads((job.path / "run.json").read_text())["status"] == "finished")
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").split("=")[0]
+
+
+def _given_words() -> list[str]:
+    return [word for word in sys.argv[1:] if not word.startswith("-")]

@@ -1,0 +1,110 @@
+"""Names of sweeps and of their jobs: the same command means the same directories."""
+
+import hashlib
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+
+from gaplab.config.logging import SubRuns
+from gaplab.errors import ConfigError
+
+LONGEST_NAME = 120
+MOST_JOBS_WITH_SUBRUNS = 10
+
+
+def check_set_once(overrides: Sequence[str]) -> None:
+    """Refuse a sweep that sets a key twice: Hydra would take the last without a word.
+
+    Raises:
+        ConfigError: If a key or group occurs more than once.
+    """
+    counts = Counter(word.split("=")[0] for word in overrides)
+    for key, count in counts.items():
+        if count > 1:
+            values = " and ".join(word for word in overrides if word.split("=")[0] == key)
+            raise ConfigError(
+                f"{key}: expected one value, list or range, but got {values}. Keep one of them."
+            )
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """Return the folder of a sweep: a digest of its command line, in any order of its words."""
+    return f"sweep-{_digest(sorted(overrides))}"
+
+
+def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: int) -> str:
+    """Return the folder of one job: what differs between the jobs, as short as it stays unique.
+
+    >>> job_name(["data.noise=0.2", "optimizer.lr=0.1", "seed=3"], ["data.noise=0.2", "seed=2,3"], 0)
+    'lr=0.1,seed=3'
+    """
+    # Hydra writes a job's values in its own way (true becomes True), so keys are compared, not texts.
+    typed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+    fixed = {override.key_or_group for override in typed if not override.is_sweep_override()}
+    own = [text.lstrip("+~") for text in job_overrides if text.lstrip("+~").split("=")[0] not in fixed]
+    if not own:
+        return f"job-{num}"
+    shortened = [text.split("=")[0].split(".")[-1] for text in own]
+    counts = Counter(shortened)
+    parts = [
+        text if counts[short] > 1 else f"{short}={text.partition('=')[2]}"
+        for text, short in zip(own, shortened, strict=True)
+    ]
+    name = re.sub(r"[^\w.,=\[\]+-]", "_", ",".join(parts))
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{_digest(own)}"
+
+
+def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of a job that are the same in all jobs of its sweep, as Hydra writes them.
+
+    >>> fixed_words(["seed=3", "optimizer.lr=0.001"], ["seed=range(0,9)", "optimizer.lr=1e-3"])
+    ['optimizer.lr=0.001']
+    """
+    parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+    fixed = {override.key_or_group for override in parsed if not override.is_sweep_override()}
+    return [text for text in job_overrides if text.lstrip("+~").split("=")[0] in fixed]
+
+
+def num_jobs(overrides: Sequence[str]) -> int:
+    """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
+
+    Intervals and globs, which only a sweeper can count, stand for ``sys.maxsize``.
+
+    >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
+    12
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    sweeps = [override for override in parsed if override.is_sweep_override()]
+    if not all(override.is_choice_sweep() or override.is_range_sweep() for override in sweeps):
+        return sys.maxsize
+    return math.prod(len(list(override.sweep_iterator())) for override in sweeps)
+
+
+def worst_objective(sweeper: Any) -> float:
+    """Return what stands for the objective of a run that failed or diverged.
+
+    A sweeper that optimises, as Optuna's, refuses NaN and would give up the whole study.
+
+    Args:
+        sweeper: Hydra's section ``sweeper``.
+    """
+    direction = sweeper.get("direction")
+    if direction is None:
+        return math.nan
+    return -math.inf if "maximize" in str(direction) else math.inf
+
+
+def limit_subruns(tree: DictConfig, overrides: Sequence[str]) -> None:
+    """Turn ``logging.subruns=auto`` into ``never`` where the sub-runs of many jobs would bury the runs."""
+    if tree.logging.subruns == SubRuns.auto and num_jobs(overrides) > MOST_JOBS_WITH_SUBRUNS:
+        tree.logging.subruns = SubRuns.never
+
+
+def _digest(words: Sequence[str]) -> str:
+    return hashlib.blake2b("\n".join(words).encode(), digest_size=4).hexdigest()

@@ -1,0 +1,173 @@
+"""How the runs of a sweep are put into groups and cut into portions that a process trains at once."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gaplab.config.gan import GenerationConfig
+from gaplab.config.schema import Config
+from gaplab.errors import ConfigError
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.directory import read_json
+from gaplab.runs.resume import Plan
+from gaplab.stacked.compile import has_compiler, pays
+from gaplab.storage.locking import unlock
+from gaplab.sweeps.cost_model import device_of, free_memory, model_bytes, readable_bytes
+from gaplab.sweeps.grouping import group_key, obstacle
+
+DEFAULT_WIDTH = {"cpu": 64, "cuda": 1_024}
+"""Models of a chunk: as many as the cache of a CPU holds, or as a GPU needs to be busy."""
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """One plan and where its objective goes."""
+
+    number: int
+    plan: Plan
+    step: int = 0
+    """Steps that an earlier attempt has taken."""
+
+    @property
+    def work(self) -> int:
+        """Steps that are left."""
+        return self.plan.composed.config.num_steps - self.step
+
+
+@dataclass(slots=True, kw_only=True)
+class Portion:
+    """Runs that a process trains at once: a chunk of a group, or a single run."""
+
+    jobs: list[Job]
+    group: int = 0
+    """Portions of a group can share what was compiled."""
+    width: int = 1
+    """Models to compute with; at least the number of jobs."""
+    compile: bool = False
+    alone: bool = False
+
+    @property
+    def work(self) -> int:
+        return sum(job.work for job in self.jobs)
+
+
+def sort_plans(
+    plans: Sequence[Plan], objectives: list[float]
+) -> tuple[list[list[Job]], dict[str, list[Job]]]:
+    """Return the groups that train together, and the jobs that train alone by the reason for it.
+
+    The objectives of finished plans are filled in.
+    """
+    groups: dict[Hashable, list[Job]] = defaultdict(list)
+    alone: dict[str, list[Job]] = defaultdict(list)
+    for number, plan in enumerate(plans):
+        config = plan.composed.config
+        if plan.finished:
+            unlock(plan.path)
+            objectives[number] = float(read_json(plan.path / "result.json")["objective"])
+        elif reason := obstacle(config):
+            alone[reason].append(Job(number, plan))
+        else:
+            step = 0 if plan.checkpoint is None else int(read_checkpoint(plan.checkpoint)["global_step"])
+            groups[group_key(config), step].append(Job(number, plan, step))
+    for jobs in [jobs for jobs in groups.values() if _is_single_gan(jobs)]:
+        alone["a single GAN is faster by itself"] += jobs
+    return [jobs for jobs in groups.values() if not _is_single_gan(jobs)], alone
+
+
+def _is_single_gan(jobs: Sequence[Job]) -> bool:
+    """Whether a group has one GAN: the second derivatives of its penalties cost more as a pure function."""
+    return len(jobs) == 1 and isinstance(jobs[0].plan.composed.config.task, GenerationConfig)
+
+
+def cut_groups(
+    groups: Sequence[Sequence[Job]],
+    *,
+    max_models: int | None = None,
+    compile: bool | None = None,
+    processes: int = 1,
+    say: Say = print,
+) -> list[Portion]:
+    """Cut groups into chunks for some processes, and say what there is.
+
+    Args:
+        groups: Jobs whose tensors have equal shapes.
+        max_models: Most models of a chunk; None: what suits the device.
+        compile: Whether to compile; None: where that saves time.
+        processes: Those that share the memory and the work.
+        say: Where a sentence for every group goes.
+
+    Raises:
+        ConfigError: If the memory does not hold one model for each process.
+    """
+    portions: list[Portion] = []
+    work = sum(job.work for group in groups for job in group)
+    for number, jobs in enumerate(groups):
+        config = jobs[0].plan.composed.config
+        limit = chunk_width(config, max_models, processes)
+        share = processes * sum(job.work for job in jobs) / max(work, 1)
+        count = num_chunks(len(jobs), limit, max(1, math.ceil(share - 1e-9)))
+        width = -(-len(jobs) // count)
+        compiles = worth_compiling(jobs) if compile is None else compile
+        for begin in range(0, len(jobs), width):
+            part = list(jobs[begin : begin + width])
+            portions.append(Portion(jobs=part, group=number, width=width, compile=compiles))
+        say(
+            f"Group {number + 1} of {len(groups)}: {len(jobs)} models in chunks of {width}, about "
+            f"{readable_bytes(model_bytes(config))} each and {readable_bytes(width * model_bytes(config))} a chunk"
+            f"{', compiled' if compiles else ''}."
+        )
+    return portions
+
+
+def cut_alone(alone: Mapping[str, Sequence[Job]], num_runs: int, say: Say = print) -> list[Portion]:
+    """Return a portion for every run that trains by itself, and say why they do."""
+    for reason, jobs in alone.items():
+        say(f"Training {len(jobs)} of {num_runs} runs one by one: {reason}.")
+    return [Portion(jobs=[job], alone=True) for jobs in alone.values() for job in jobs]
+
+
+def num_chunks(num_models: int, limit: int, processes: int) -> int:
+    """Return into how many chunks of at most ``limit`` models to cut a group for some processes.
+
+    >>> num_chunks(130, 64, 1), num_chunks(130, 64, 2), num_chunks(3, 64, 8)
+    (3, 4, 3)
+    """
+    return min(num_models, -(-math.ceil(num_models / limit) // processes) * processes)
+
+
+def chunk_width(config: Config, max_models: int | None, processes: int = 1) -> int:
+    """Return how many models of a configuration each of some processes may stack.
+
+    Raises:
+        ConfigError: If the memory does not hold one.
+    """
+    device = device_of(config)
+    fits = int(0.5 * free_memory(device) / processes_per_device(device, processes) / model_bytes(config))
+    if fits < 1:
+        raise ConfigError(
+            f"data.num_test_points: expected runs that fit into memory, but one model needs "
+            f"{readable_bytes(model_bytes(config))}. Lower it, or data.num_points or network.widths."
+        )
+    return min(max_models or DEFAULT_WIDTH[device], fits)
+
+
+def processes_per_device(device: str, processes: int) -> int:
+    """Return how many of some processes share a memory."""
+    return processes if device == "cpu" else -(-processes // max(1, torch.cuda.device_count()))
+
+
+def worth_compiling(jobs: Sequence[Job]) -> bool:
+    """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
+    config = jobs[0].plan.composed.config
+    data, steps = config.data, jobs[0].work
+    # Most of a GAN's step is matrix products, which compiling has made slower in some sweeps and faster in others.
+    if isinstance(config.task, GenerationConfig) or not has_compiler(torch.device(device_of(config))):
+        return False
+    points = data.num_points + data.num_val_points + data.num_test_points
+    scored = points * -(-steps // config.steps_between_evaluations)
+    return pays(len(jobs) * steps, len(jobs) * scored)

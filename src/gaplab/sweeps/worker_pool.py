@@ -1,0 +1,226 @@
+"""Processes that share the portions of a sweep, one for each GPU or share of the CPUs, without communication.
+
+Each asks for a portion, trains it in its run directories, and answers with the objectives. The largest
+portions go first: the work balances itself. On CPUs the process that started the others takes part.
+"""
+
+import math
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
+from typing import Any
+
+from gaplab.errors import ConfigError, Preempted
+from gaplab.process.signals import NOTED
+from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.storage.locking import unlock
+from gaplab.sweeps.schedule import Portion, Say
+from gaplab.sweeps.start_workers import Worker, Workers, start_worker
+
+Answer = list[float] | str
+"""Objectives of a portion, or why its models cannot be stacked."""
+Work = Callable[[Portion], Answer]
+
+PATIENCE_SECONDS = 60.0
+"""How long a worker may take to save when the sweep ends by an error."""
+
+
+class Crew:
+    """Hands out portions to workers, and reports what they report.
+
+    A thread attends to the workers, so that this process can do a portion meanwhile.
+
+    Args:
+        workers: The processes; those that have ended are taken out.
+        report: Told how many model-steps were taken and how many runs diverged.
+        say: Where sentences for the user go.
+    """
+
+    def __init__(self, workers: Workers, report: Callable[[int, int], None] | None, say: Say) -> None:
+        self.workers, self.report, self.say = workers, report, say
+        self.passed_on = 0
+        self.takes_part = self.over = False
+        self.lock = threading.Lock()
+        self.unanswered: set[int] = set()
+        """Portions whose answers have not been looked at; they may fail and come back in pieces."""
+        self.arrived: SimpleQueue[tuple[Portion, Answer] | BaseException | None] = SimpleQueue()
+
+    def answers(self, queue: deque[Portion], work: Work | None = None) -> Iterator[tuple[Portion, Answer]]:
+        """Train what is in the queue, to which may be added meanwhile; yield portions and their answers.
+
+        Args:
+            queue: The portions.
+            work: What this process does with a portion; None: it only watches.
+
+        Raises:
+            ConfigError: For a mistake that a worker has found.
+            Preempted: When all workers have saved after a stop signal.
+            RuntimeError: If a worker cannot even start, and this process takes no part.
+        """
+        self.takes_part = work is not None
+        for job in [job for portion in queue for job in portion.jobs]:
+            unlock(job.plan.path)  # whoever trains it will hold it
+        attendance = threading.Thread(target=self._attend, args=(queue,), daemon=True)
+        attendance.start()
+        attended = True
+        try:
+            while True:
+                if work is not None and (portion := self._next(queue)) is not None:
+                    yield portion, work(portion)
+                    self.unanswered.discard(id(portion))
+                    continue
+                if not attended:
+                    break
+                item = self.arrived.get()
+                if isinstance(item, BaseException):
+                    raise item
+                if item is None:
+                    attended = False
+                    continue
+                yield item
+                self.unanswered.discard(id(item[0]))
+            if NOTED.number:
+                raise Preempted(NOTED.number)
+        except KeyboardInterrupt:
+            for worker in list(self.workers.values()):
+                worker.process.kill()
+            raise
+        finally:
+            self.over = True
+            attendance.join()
+
+    def _next(self, queue: deque[Portion]) -> Portion | None:
+        """Take a portion out of the queue, which two threads do; None where there is none."""
+        with self.lock:
+            if not queue:
+                return None
+            portion = queue.popleft()
+            self.unanswered.add(id(portion))
+            return portion
+
+    def _attend(self, queue: deque[Portion]) -> None:
+        """Hear and wake the workers until all have gone home."""
+        try:
+            while self.workers and not self.over:
+                self._pass_on_signal()
+                for pipe in wait(list(self.workers), timeout=0.2):
+                    assert isinstance(pipe, Connection)
+                    self._hear(pipe, queue)
+                self._wake(queue)
+        except BaseException as error:
+            self.arrived.put(error)
+        finally:
+            self._end()
+            self.arrived.put(None)
+
+    def _pass_on_signal(self) -> None:
+        if NOTED.number != self.passed_on:
+            self.passed_on = NOTED.number
+            for worker in self.workers.values():
+                worker.process.send_signal(self.passed_on)
+
+    def _hear(self, pipe: Connection, queue: deque[Portion]) -> None:
+        worker = self.workers[pipe]
+        try:
+            kind, content = pipe.recv()
+        except (EOFError, OSError):
+            self._gone(pipe, queue)
+            return
+        if kind == "steps":
+            if self.report is not None:
+                self.report(*content)
+        elif kind == "mistake":
+            raise ConfigError(content)
+        else:
+            portion, worker.portion, worker.ready = worker.portion, None, True
+            if kind == "answer":
+                assert portion is not None, "who answers was asked"
+                self.arrived.put((portion, content))
+
+    def _wake(self, queue: deque[Portion]) -> None:
+        """Hand portions to the workers that wait; send all home when nothing is left to wait for."""
+        for pipe, worker in list(self.workers.items()):
+            if worker.portion is not None:
+                continue
+            if not worker.ready:
+                if not queue and not self.unanswered:
+                    worker.process.kill()  # all was done before it had begun
+                    self._dismiss(pipe)
+                continue
+            message: Any = None
+            if not NOTED.number:
+                message = worker.portion = self._next(queue)
+                if message is None and self.unanswered:
+                    continue  # what the others do may fail and come back
+            try:
+                pipe.send(message)
+            except OSError:
+                continue  # it is gone, which the next round finds out
+
+    def _dismiss(self, pipe: Connection) -> int:
+        """Forget a worker that ends; return its exit code."""
+        worker = self.workers.pop(pipe)
+        pipe.close()
+        return worker.process.wait()
+
+    def _gone(self, pipe: Connection, queue: deque[Portion]) -> None:
+        worker = self.workers[pipe]
+        code = self._dismiss(pipe)
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        if NOTED.number or (code == 0 and worker.portion is None):
+            return
+        if not worker.ready and self.takes_part:
+            self.say(f"A process of the sweep {how} before it could begin; going on without it.")
+            return
+        if not worker.ready:
+            raise RuntimeError(f"A process of the sweep {how} before it could begin.")
+        if worker.portion is not None:
+            runs = worker.portion.jobs
+            lost = [job for job in runs if _mark_failed(RunDirectory(job.plan.path), how)]
+            self.say(
+                f"A process of the sweep {how}; {len(lost)} of its {len(runs)} runs are not done. "
+                "The same command tries them again."
+            )
+            self.arrived.put((worker.portion, [_objective(RunDirectory(job.plan.path)) for job in runs]))
+        if queue:
+            pipe, worker = start_worker(worker.share)
+            self.workers[pipe] = worker
+
+    def _end(self) -> None:
+        """Let the workers that are left save, and end."""
+        left = dict(self.workers)
+        self.workers.clear()
+        for pipe in left:
+            pipe.close()  # a worker that finds its pipe closed saves and ends
+        for worker in left.values():
+            _wait_for(worker)
+
+
+def _wait_for(worker: Worker) -> None:
+    try:
+        worker.process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        worker.process.wait()
+
+
+def _mark_failed(run: RunDirectory, how: str) -> bool:
+    """Mark a run that was at work when its process ended; return whether it is not finished."""
+    file = run.path / "run.json"
+    if not file.is_file():
+        return True
+    run.record = read_json(file)
+    if run.record.get("status") == Status.running:
+        run.mark(Status.failed, error=f"its process {how}")
+    return run.record["status"] not in (Status.finished, Status.diverged)
+
+
+def _objective(run: RunDirectory) -> float:
+    file = run.path / "result.json"
+    if not file.is_file() or read_json(run.path / "run.json")["status"] != Status.finished:
+        return math.nan
+    return float(read_json(file)["objective"])

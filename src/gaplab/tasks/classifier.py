@@ -1,0 +1,151 @@
+"""The classifier: a network, a loss, and the measurement of all splits at equal weights."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from gaplab.config.optimizer import OptimizerConfig
+from gaplab.data.loader import Batch
+from gaplab.errors import DivergedError
+from gaplab.metrics.gap import SplitScores
+from gaplab.metrics.scorecard import scorecard
+from gaplab.networks import Dropout, draw_dropout_masks, num_parameters
+from gaplab.randomness import make_generator
+from gaplab.tasks.optimizers import (
+    build_optimizer,
+    build_schedule,
+    count_steps,
+    impose_settings,
+    l2_penalty,
+    make_closure,
+)
+from gaplab.tasks.task import Task
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+class Classifier(Task):
+    """Trains a network to tell the classes of points apart.
+
+    Args:
+        network: Maps points [P, D] to logits [P, C].
+        objective: Maps logits [P, C] and labels [P] to training losses [P].
+        score: The same for the losses that are reported (without label smoothing).
+        optimizer: The ``optimizer`` section.
+        num_steps: Optimiser steps of the run; the learning-rate schedule ends there.
+        order_seed: Seed of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        score: Objective,
+        *,
+        optimizer: OptimizerConfig,
+        num_steps: int,
+        order_seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        self.score = score
+        self.optimizer_config = optimizer
+        self.num_steps = num_steps
+        self.order_seed = order_seed
+        self.uses_dropout = any(isinstance(module, Dropout) for module in network.modules())
+        self._split_names: list[str] = []
+        self._meters: list[SplitScores] = []
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Return logits [P, C] of points [P, D]."""
+        logits: Tensor = self.network(points)
+        return logits
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return this process's share of the mean training loss over the whole batch, a scalar."""
+        return self.objective(self(batch.points), batch.labels).sum() / batch.whole_size
+
+    def training_step(self, block: list[Batch], batch_idx: int) -> None:
+        """Take one optimiser step for each batch of the block."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer), "this task configures one optimiser"
+        schedule = self.lr_schedulers()
+        parameters = list(self.network.parameters())
+        losses: list[Any] = []
+        for batch in block:
+            if self.uses_dropout:
+                self.draw_dropout(batch)
+            closure = make_closure(
+                functools.partial(self.loss, batch),
+                optimizer,
+                parameters,
+                clip_norm=self.optimizer_config.clip_norm,
+                world_size=self.trainer.world_size,
+            )
+            losses.append(optimizer.step(closure))
+            if isinstance(schedule, LRScheduler):
+                schedule.step()
+        count_steps(self.trainer, len(block))
+        values = torch.stack(losses)
+        self.block_losses = {"loss/train_batch": float(values.mean())}
+        if not torch.isfinite(values).all():
+            raise DivergedError("the loss", block[int(values.isfinite().logical_not().nonzero()[0])].step)
+
+    def draw_dropout(self, batch: Batch) -> None:
+        """Draw the masks of the whole batch and keep those of this process's part."""
+        draw_dropout_masks(
+            self.network, batch.whole_size, make_generator(self.order_seed, "dropout", batch.step)
+        )
+        for layer in self.network.modules():
+            if isinstance(layer, Dropout):
+                layer.mask = layer.mask[batch.first : batch.first + len(batch.labels)]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
+        schedule = build_schedule(self.optimizer_config, optimizer, self.num_steps)
+        return optimizer if schedule is None else ([optimizer], [schedule])
+
+    def on_train_start(self) -> None:
+        schedule = self.lr_schedulers()
+        impose_settings(
+            self.optimizer_config,
+            self.trainer.optimizers[0],
+            schedule if isinstance(schedule, LambdaLR) else None,
+        )
+
+    def scorecard(self) -> dict[str, float]:
+        """Return the table of the latest measurement."""
+        return scorecard(
+            self.scores, num_parameters(self.network), l2_penalty(self.optimizer_config, self.network)
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        self._split_names = list(self.trainer.datamodule.splits)  # type: ignore[attr-defined]
+        self._meters = [SplitScores().to(self.device) for _ in self._split_names]
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        points, labels = batch
+        logits = self(points)
+        self._meters[dataloader_idx].update(self.score(logits, labels), logits.argmax(dim=1) == labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the scores of all splits and hand them to Lightning's callbacks.
+
+        Raises:
+            DivergedError: If the latest step of training spoilt the weights, which no batch has seen yet.
+        """
+        self.scores = {
+            name: meter.compute() for name, meter in zip(self._split_names, self._meters, strict=True)
+        }
+        if self.trainer.state.fn == "fit" and not math.isfinite(self.scores["train"].loss):
+            raise DivergedError("the loss on the training set", self.trainer.global_step)
+        for name, score in self.scores.items():
+            self.log(f"loss/{name}", score.loss, logger=False)
+            self.log(f"accuracy/{name}", score.accuracy, logger=False)

@@ -1,0 +1,249 @@
+"""The GAN: two networks that play a game, and the measurement of what the generator draws."""
+
+import copy
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from gaplab.config.gan import GenerationConfig
+from gaplab.config.optimizer import OptimizerConfig
+from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.loader import Batch
+from gaplab.errors import DivergedError
+from gaplab.networks.conditioning import pack_samples
+from gaplab.randomness import make_generator
+from gaplab.tasks.gan_losses import (
+    Discriminate,
+    Discriminator,
+    Generator,
+    clip_weights,
+    discriminator_loss,
+    draw_latents,
+    generator_loss,
+    move_average,
+    penalties_of,
+    penalty_factor,
+)
+from gaplab.tasks.gan_scores import Judge, LawScores, discriminator_scores, warn_of_collapse
+from gaplab.tasks.optimizers import (
+    build_optimizer,
+    build_schedule,
+    count_steps,
+    impose_settings,
+    make_closure,
+)
+from gaplab.tasks.task import Task
+
+OPPONENTS = 10_000
+"""Generated points that the discriminator is measured against, and most points of a split while training."""
+
+
+class AdversarialTask(Task):
+    """Trains a generator of points against a discriminator.
+
+    Inside, points are divided by ``scale``, so that all data sets suit the same settings.
+
+    Args:
+        generator: Maps latent variables and labels to points over ``scale``.
+        discriminator: Maps packs of such points, and labels, to scores.
+        config: The ``task`` section.
+        optimizer: The ``optimizer`` section, for the generator, and for the discriminator if it has none.
+        scale: Standard deviation of the training points over all coordinates.
+        num_steps: Steps of the run; schedules end there.
+        order_seed: Seed of all latent variables.
+        law_scores: Scores that need the formula of the data's law, if it has one.
+    """
+
+    criterion = GenerationConfig.criterion
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        config: GenerationConfig,
+        optimizer: OptimizerConfig,
+        scale: float,
+        num_steps: int,
+        order_seed: int,
+        law_scores: LawScores | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        """Moving average of the generator: what is measured and shown."""
+        self.scale: Tensor
+        self.register_buffer("scale", torch.tensor([scale]))
+        self.config = config
+        self.optimizer_configs = (config.discriminator_optimizer or optimizer, optimizer)
+        self.num_steps = num_steps
+        self.order_seed = order_seed
+        self.judge = Judge(law_scores, conditional=config.label_embedding > 0, seed=order_seed)
+        self.schedules: list[LambdaLR | None] = []
+        self._table: dict[str, float] = {}
+        self._collapsed = False
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Return points [P, D] of latents [P, L] and labels [P], in the units of the data."""
+        return torch.mul(self.average(latents, labels), self.scale)
+
+    def discriminate(self, labels: Tensor) -> Discriminate:
+        """Return the discriminator for packs with the given labels, once or several times in a row."""
+
+        def scores(packs: Tensor) -> Tensor:
+            repeats = len(packs) * self.config.pack // len(labels)
+            return torch.as_tensor(self.discriminator(packs, labels.repeat(repeats)))
+
+        return scores
+
+    @torch.no_grad()
+    def field(self, points: Tensor, labels: Tensor) -> Tensor:
+        """Return the discriminator's scores [P] of packs that repeat one of the points [P, D] each."""
+        packs = (points / self.scale).repeat(1, self.config.pack)
+        return self.discriminate(labels.repeat_interleave(self.config.pack))(packs)
+
+    def packs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return real and generated packs of this process's part of a batch."""
+        draws = make_generator(self.order_seed, "latent", batch.step)
+        latents = draw_latents(self.config, batch.whole_size, draws)
+        own = latents[batch.first : batch.first + len(batch.points)].to(batch.points)
+        fake = self.generator(own, batch.labels)
+        return pack_samples(batch.points / self.scale, self.config.pack), pack_samples(fake, self.config.pack)
+
+    def discriminator_phase(self, batch: Batch) -> Tensor:
+        """Return this process's share of the discriminator's loss over the whole batch, a scalar."""
+        with torch.no_grad():
+            real, fake = self.packs(batch)
+        draws = make_generator(self.order_seed, "mixing", batch.step)
+        first = batch.first // self.config.pack
+        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws, dtype=torch.float32)
+        loss = discriminator_loss(
+            self.config,
+            self.discriminate(batch.labels),
+            real,
+            fake,
+            mixing=mixing[first : first + len(real)].to(real),
+            penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
+        )
+        return loss * (len(batch.points) / batch.whole_size)
+
+    def generator_phase(self, batch: Batch) -> Tensor:
+        """Return this process's share of the generator's loss over the whole batch, a scalar."""
+        loss = generator_loss(self.config, self.discriminate(batch.labels), *self.packs(batch))
+        return loss * (len(batch.points) / batch.whole_size)
+
+    def training_step(self, block: list[Batch], batch_idx: int) -> None:
+        """Take a step of the discriminator for each batch of the block, and the generator's when due."""
+        noted: dict[str, list[tuple[int, Tensor]]] = {"discriminator": [], "generator": []}
+        for batch in block:
+            noted["discriminator"].append((batch.step, self.step_discriminator(batch)))
+            if (batch.step + 1) % self.config.discriminator_steps == 0:
+                noted["generator"].append((batch.step, self.step_generator(batch)))
+        count_steps(self.trainer, len(block))
+        self.block_losses = {}
+        for player, pairs in noted.items():
+            if pairs:
+                losses = torch.stack([loss for _, loss in pairs])
+                self.block_losses[f"loss/{player}_batch"] = float(losses.mean())
+                broken = losses.isfinite().logical_not().nonzero()
+                if len(broken) > 0:
+                    raise DivergedError(f"the {player}'s loss", pairs[int(broken[0])][0])
+
+    def step_discriminator(self, batch: Batch) -> Tensor:
+        loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
+        if self.config.clip_weights is not None:
+            clip_weights(self.discriminator, self.config.clip_weights)
+        return loss
+
+    def step_generator(self, batch: Batch) -> Tensor:
+        self.discriminator.requires_grad_(False)
+        loss = self._step(1, self.generator, functools.partial(self.generator_phase, batch))
+        self.discriminator.requires_grad_(True)
+        move_average(
+            self.average, self.generator, self.config.ema, batch.step // self.config.discriminator_steps
+        )
+        return loss
+
+    def _step(self, phase: int, network: torch.nn.Module, loss: Any) -> Tensor:
+        optimizer = self.optimizers(use_pl_optimizer=False)[phase]  # type: ignore[index]
+        assert isinstance(optimizer, Optimizer), "this task configures torch's optimisers"
+        closure = make_closure(
+            loss,
+            optimizer,
+            list(network.parameters()),
+            clip_norm=self.optimizer_configs[phase].clip_norm,
+            world_size=self.trainer.world_size,
+        )
+        value: Any = optimizer.step(closure)
+        schedule = self.schedules[phase]
+        if schedule is not None:
+            schedule.step()
+        return torch.as_tensor(value)
+
+    def configure_optimizers(self) -> Any:
+        networks = (self.discriminator, self.generator)
+        pairs = zip(self.optimizer_configs, networks, strict=True)
+        optimizers = [build_optimizer(config, network.parameters()) for config, network in pairs]
+        self.schedules = [
+            build_schedule(config, optimizer, self.num_steps // every)
+            for config, optimizer, every in zip(
+                self.optimizer_configs, optimizers, (1, self.config.discriminator_steps), strict=True
+            )
+        ]
+        return optimizers, [schedule for schedule in self.schedules if schedule is not None]
+
+    def on_train_start(self) -> None:
+        for config, optimizer, schedule in zip(
+            self.optimizer_configs, self.trainer.optimizers, self.schedules, strict=True
+        ):
+            impose_settings(config, optimizer, schedule)
+
+    def scorecard(self) -> dict[str, float]:
+        """Return the table of the latest measurement."""
+        return self._table
+
+    @torch.no_grad()
+    def draw_samples(self, num_points: int, train: Split, stream: str) -> tuple[Tensor, Tensor]:
+        """Return fresh samples [P, D] and labels [P], which follow the shares of the training labels."""
+        draws = make_generator(self.order_seed, "samples", stream)
+        latents = draw_latents(self.config, num_points, draws).to(train.points)
+        chosen = torch.randint(len(train), (num_points,), generator=draws)
+        labels = train.labels[chosen.to(train.labels.device)]
+        return self(latents, labels), labels
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Nothing: a measurement compares whole point sets, and every process makes the same one."""
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure: quickly during training, with the slow tests at the end."""
+        data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        thorough = self.trainer.state.fn != "fit"
+        self._table = self.measure(data, self.trainer.global_step, thorough=thorough)
+        if "val" in data.splits:
+            tag = self.criterion.format(split="val")
+            self.log(tag, self._table[tag], logger=False)
+
+    @torch.no_grad()
+    def measure(self, data: PointDataModule, step: int, *, thorough: bool) -> dict[str, float]:
+        """Return the scores of fresh samples and of the discriminator, with the slow tests if ``thorough``.
+
+        Raises:
+            DivergedError: If the generator draws anything but finite points.
+        """
+        count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
+        points, labels = self.draw_samples(count, data.splits["train"], "final" if thorough else "progress")
+        if not points.isfinite().all():
+            raise DivergedError("a generated point", step)
+        if not self._collapsed:
+            self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
+        table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
+        pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
+        most, config = None if thorough else OPPONENTS, self.config
+        return table | discriminator_scores(
+            config, self.generator, self.discriminate, self.scale, data.splits, pool, most
+        )

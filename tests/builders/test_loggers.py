@@ -1,0 +1,42 @@
+"""MLflow and W&B with the real packages, without a network; skipped where they are not installed."""
+
+from pathlib import Path
+
+import pytest
+
+from gaplab.runs.directory import read_json
+from gaplab.train import run_one
+from quick_runs import Compose
+
+EXTRA = ("logging.pictures=false", "logging.tensorboard=false", "logging.diagnostics=none")
+
+
+# The packages' own warnings are not ours.
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_gets_every_measurement(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = tmp_path / "question" / "run"
+    run_one(quick("logging.extra=[mlflow]", *EXTRA), path)
+    client = mlflow.MlflowClient(f"sqlite:///{path.parent / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("question")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "run"
+    points = {point.step: point.value for point in client.get_metric_history(run.info.run_id, "gap/loss")}
+    assert list(points) == [8, 16, 24]
+    assert points[24] == pytest.approx(read_json(path / "result.json")["last"]["gap/loss"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_run_of_a_process_is_one_of_wandb(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("first", "second"):
+        run_one(quick("logging.extra=[wandb]", *EXTRA), tmp_path / name)
+    wandb.finish()
+    for name in ("first", "second"):
+        assert len(list((tmp_path / name / "wandb").glob("offline-run-*"))) == 1

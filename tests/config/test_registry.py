@@ -1,0 +1,89 @@
+"""A network and a data set of the user's own, registered from outside the package."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gaplab.config.registry import load_extensions
+from gaplab.errors import ConfigError
+from quick_runs import QUICK
+
+EXTENSION = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gaplab.config.data import DataConfig
+from gaplab.config.network import NetworkConfig
+from gaplab.config.registry import register
+
+
+@dataclass(kw_only=True, slots=True)
+class QuadraticConfig(NetworkConfig):
+    scale: float = 1.0
+
+
+class Quadratic(nn.Module):
+    def __init__(self, in_features, out_features, scale, generator):
+        super().__init__()
+        self.weight = nn.Parameter(scale * torch.randn(out_features, in_features, generator=generator))
+
+    def forward(self, points):
+        return points.square() @ self.weight.T
+
+
+@dataclass(kw_only=True, slots=True)
+class StripesConfig(DataConfig):
+    num_stripes: int = 4
+
+
+def build_stripes(config, stream):
+    def draw(split, num_points):
+        points = torch.rand(num_points, 2, generator=stream(split))
+        return points, (points[:, 0] * config.num_stripes).long() % 2
+
+    return draw, 2
+
+
+def build_quadratic(config, in_features, out_features, generator):
+    return Quadratic(in_features, out_features, config.scale, generator)
+
+
+register("network", "quadratic", QuadraticConfig, build_quadratic)
+register("data", "stripes", StripesConfig, build_stripes)
+"""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from gaplab.config import registry
+registry.load_extensions(Path("pyproject.toml"))
+from gaplab.cli import main
+main()
+from gaplab.builders.load_run import load_run
+run = load_run(next(Path("logs").glob("*/mine")))
+print(type(run.config.data).__name__, type(run.task.network).__name__, run.config.network.scale)
+"""
+
+
+def test_an_extension_is_trained_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "my_extension.py").write_text(EXTENSION)
+    (tmp_path / "pyproject.toml").write_text('[tool.gaplab]\nextensions = ["my_extension"]\n')
+    quick = [word for word in QUICK if not word.startswith("network.")]
+    words = ["network=quadratic", "network.scale=0.5", "data=stripes", "data.num_stripes=6", "run.id=mine"]
+    answer = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *quick, *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[-1] == "StripesConfig Quadratic 0.5"
+
+
+def test_an_extension_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text('[tool.gaplab]\nextensions = ["no_such_extension"]\n')
+    with pytest.raises(ConfigError, match="pyproject.toml.*'no_such_extension' gave: No module"):
+        load_extensions(pyproject)
+    load_extensions(tmp_path / "absent.toml")

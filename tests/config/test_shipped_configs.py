@@ -1,0 +1,94 @@
+"""Every shipped configuration composes, builds, trains, and survives being saved."""
+
+from enum import StrEnum
+
+import pytest
+import torch
+import yaml
+
+from gaplab.builders import build_run, build_trainer
+from gaplab.builders.data import DATA
+from gaplab.builders.networks import NETWORKS
+from gaplab.builders.process import prepare_process
+from gaplab.builders.tasks import TASKS
+from gaplab.config.compose import CONFIG_DIR, compose_config, restore
+from gaplab.config.network import Activation, Block, Initialization
+from gaplab.config.registry import SHIPPED
+from gaplab.config.task import Objective
+from gaplab.errors import ConfigError
+from gaplab.losses.classification import LOSSES
+from gaplab.networks import ACTIVATIONS, BLOCKS, INITIALIZATIONS
+from quick_runs import Compose
+
+
+def shipped_words() -> list[str]:
+    words = [f"{group}={name}" for group, options in SHIPPED.items() for name in options]
+    for group in ("experiment", "debug"):
+        folder = CONFIG_DIR / group
+        words += sorted(
+            f"{group}={file.relative_to(folder).with_suffix('')}" for file in folder.rglob("*.yaml")
+        )
+    return words
+
+
+def few_steps(word: str) -> list[str]:
+    steps = ["trainer.max_steps=2", "trainer.max_epochs=null", "trainer.eval_every_n_steps=1"]
+    quiet = ["trainer.progress_bar=false", "trainer.accelerator=cpu", "trainer.devices=1"]
+    return [word, *steps, *quiet]
+
+
+COMPANIONS = {"optimizer=lbfgs": ["data.batch_size=null"], "data=swiss_roll": ["task=generation"]}
+"""What a choice needs beside it."""
+
+
+def test_one_class_is_not_enough_to_classify() -> None:
+    with pytest.raises(ConfigError, match=r"task: expected .*task=generation"):
+        build_run(compose_config(["data=swiss_roll"]).config)
+
+
+@pytest.mark.parametrize("word", shipped_words())
+def test_shipped_choice_composes_trains_and_is_restored(word: str) -> None:
+    composed = compose_config([*few_steps(word), *COMPANIONS.get(word, [])])
+    saved = yaml.safe_load(yaml.safe_dump(composed.resolved))
+    assert restore(saved, "config.yaml") == composed.config
+    prepare_process(composed.config)
+    data, task = build_run(composed.config)
+    start = [parameter.clone() for parameter in task.parameters()]
+    trainer = build_trainer(composed.config, data, callbacks=[], loggers=[])
+    trainer.fit(task, datamodule=data)
+    assert trainer.global_step == 2
+    assert any(not torch.equal(a, b) for a, b in zip(start, task.parameters(), strict=True))
+    assert {task.criterion.format(split=split) for split in ("train", "test")} <= task.scorecard().keys()
+
+
+@pytest.mark.parametrize(
+    ("choices", "table"),
+    [(Activation, ACTIVATIONS), (Block, BLOCKS), (Initialization, INITIALIZATIONS), (Objective, LOSSES)],
+)
+def test_names_in_the_configuration_are_those_of_the_tables(
+    choices: type[StrEnum], table: dict[str, object]
+) -> None:
+    assert {choice.value for choice in choices} == table.keys()
+    assert all(choice.name == choice.value for choice in choices), "the user types the name"
+
+
+@pytest.mark.parametrize(("group", "table"), [("data", DATA), ("network", NETWORKS), ("task", TASKS)])
+def test_every_shipped_class_has_a_builder(group: str, table: dict[type, object]) -> None:
+    assert set(SHIPPED[group].values()) == table.keys()
+
+
+@pytest.mark.parametrize(
+    "words", ["optimizer=sgd optimizer.momentum=0.9", "network.block=glu network.dropout=0.5"]
+)
+def test_a_changed_configuration_is_restored(quick: Compose, words: str) -> None:
+    composed = quick(*words.split())
+    assert restore(composed.resolved, "config.yaml") == composed.config
+
+
+def test_a_saved_configuration_with_unknown_values_is_refused(quick: Compose) -> None:
+
+    saved = quick().resolved
+    with pytest.raises(ConfigError, match="somewhere: .*network.widht"):
+        restore(saved | {"network": {"widht": [3]}}, "somewhere")
+    with pytest.raises(ConfigError, match="somewhere: .*'choices'"):
+        restore({"seed": 0}, "somewhere")

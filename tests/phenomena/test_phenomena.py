@@ -1,0 +1,125 @@
+"""Every phenomenon in its quick version, the run directory of one, and the full verdicts (slow)."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from gaplab.config.compose import CONFIG_DIR, compose_config
+from gaplab.config.phenomenon import PhenomenonName
+from gaplab.errors import ConfigError
+from gaplab.phenomena import __main__ as command
+from gaplab.phenomena.catalogue import load_phenomenon
+from gaplab.phenomena.pages import markdown_table
+from gaplab.phenomena.verdict import Check, Verdict, at_least, at_most
+from gaplab.runs.directory import read_json
+from gaplab.runs.resume import plan_new
+from gaplab.train import run_planned
+
+CERTAIN = {"xor", "perceptron_mistakes", "backpropagation", "double_descent", "vanishing_gradients"}
+"""What needs no long training holds in the quick version too."""
+
+
+@pytest.mark.parametrize("name", PhenomenonName)
+def test_quick_version_gives_a_complete_verdict(name: PhenomenonName) -> None:
+    phenomenon = load_phenomenon(name)
+    verdict = phenomenon.run([0], True)
+    assert phenomenon.title
+    assert phenomenon.claim
+    assert phenomenon.reference
+    assert verdict.checks
+    assert verdict.rows
+    assert all(len(row) == len(verdict.columns) for row in verdict.rows)
+    assert all(check.expectation and check.measured for check in verdict.checks)
+    assert verdict.figures
+    assert all(isinstance(figure, Figure) for figure in verdict.figures.values())
+    unmet = [check.expectation for check in verdict.checks if not check.holds]
+    if name in CERTAIN:
+        assert unmet == []
+    assert verdict.holds == (unmet == [])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", PhenomenonName)
+def test_verdict_holds_over_five_seeds(name: PhenomenonName) -> None:
+    verdict = load_phenomenon(name).run(range(5), False)
+    assert [check for check in verdict.checks if not check.holds] == []
+
+
+def test_every_phenomenon_has_an_experiment_of_its_name() -> None:
+    files = {path.stem for path in (CONFIG_DIR / "experiment" / "phenomena").glob("*.yaml")}
+    assert files == set(PhenomenonName)
+    for name in files:
+        config = compose_config([f"experiment=phenomena/{name}"]).config
+        assert config.phenomenon.name == name
+        assert config.phenomenon.num_seeds == 5
+        assert not config.phenomenon.quick
+
+
+def test_an_experiment_leaves_its_verdict_in_the_run_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["experiment=phenomena/perceptron_mistakes", "phenomenon.num_seeds=2", "phenomenon.quick=true"]
+    composed = compose_config(words)
+    path = tmp_path / "run"
+    assert run_planned(plan_new(composed, path)) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    verdict = json.loads((path / "verdict.json").read_text())
+    assert verdict["phenomenon"] == "perceptron_mistakes"
+    assert verdict["holds"]
+    assert verdict["unmet"] == 0
+    for check in verdict["checks"]:
+        assert check["expectation"] in printed
+        assert check["measured"] in printed
+    assert "Novikoff 1962" in printed
+    page = (path / "page.md").read_text()
+    assert "**Verdict: holds.**" in page
+    assert "(figures/mistakes.png)" in page
+    assert (path / "figures" / "mistakes.png").stat().st_size > 5000
+    assert read_json(path / "run.json")["status"] == "finished"
+    assert (path / "config.yaml").is_file()
+
+    assert run_planned(plan_new(composed, path)) == 0
+    assert "Already finished" in capsys.readouterr().out
+
+
+def test_the_command_for_all_writes_pages(tmp_path: Path) -> None:
+    command.main(["double_descent", "--seeds", "1", "--quick", "--output", str(tmp_path)])
+    assert {path.name for path in tmp_path.iterdir()} == {"double_descent.md", "double_descent_descent.png"}
+
+
+def test_a_wrong_name_gets_the_list_and_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"phenomenon\.name: expected one of .*Did you mean 'xor'"):
+        compose_config(["phenomenon.name=xorr"])
+
+
+def test_ladder_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(ConfigError, match=r"pip install 'gaplab\[sklearn\]'"):
+        load_phenomenon(PhenomenonName.ladder).run([0], True)
+
+
+def test_one_bad_seed_is_enough_against_a_check() -> None:
+    assert at_least("", [0.5, 0.7], 0.5).holds
+    assert not at_least("", [0.4, 0.7], 0.5).holds
+    assert at_most("", [0.5, 0.3], 0.5).holds
+    assert not at_most("", [0.6, 0.3], 0.5).holds
+    assert not at_least("", [math.nan], 0.5).holds
+    assert not at_most("", [math.nan], 0.5).holds
+    checks = [
+        Check(expectation="a", measured="b", holds=True),
+        Check(expectation="a", measured="b", holds=False),
+    ]
+    assert Verdict(checks=checks[:1], columns=[], rows=[], figures={}).holds
+    assert not Verdict(checks=checks, columns=[], rows=[], figures={}).holds
+
+
+def test_table_cells_cannot_break_the_table() -> None:
+    assert markdown_table(("a", "b"), [("x|y", 0.123456)]) == [
+        "| a | b |",
+        "| --- | --- |",
+        "| x\\|y | 0.1235 |",
+    ]

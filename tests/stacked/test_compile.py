@@ -1,0 +1,85 @@
+"""Compiled steps: what replaces small products, layouts, and what happens where the compiler fails."""
+
+import logging
+import platform
+import sys
+
+import pytest
+import torch
+import torch._inductor
+from torch import Tensor
+
+from gaplab.process.malloc import keep_freed_memory
+from gaplab.stacked.compile import Kernel, has_compiler, small_bmm, small_gather
+
+needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+
+
+@pytest.mark.parametrize("sizes", [(5, 3, 7), (2, 9, 8), (9, 8, 2), (600, 8, 3)])
+def test_small_products_are_those_of_blas(sizes: tuple[int, int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, inner, columns = sizes
+    a = torch.randn(4, rows, inner, generator=generator, dtype=torch.float64)
+    b = torch.randn(4, inner, columns, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(small_bmm(a, b), torch.bmm(a, b))
+
+
+def test_large_products_are_left_to_blas() -> None:
+    a, b = torch.ones(2, 9, 9), torch.ones(2, 9, 9)
+    assert small_bmm(a, b) is NotImplemented
+
+
+@pytest.mark.parametrize("dim", [1, 2, -1])
+def test_gathering_one_value_is_a_selection(dim: int) -> None:
+    x = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))
+    shape = [4, 5, 6]
+    shape[dim] = 1
+    index = torch.randint(5, shape, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(small_gather(x, dim, index), x.gather(dim, index))
+
+
+def test_gathering_more_is_left_to_torch() -> None:
+    assert small_gather(torch.ones(3, 4), 1, torch.zeros(3, 2, dtype=torch.int64)) is NotImplemented
+    assert small_gather(torch.ones(3, 4), 1, torch.zeros(2, 1, dtype=torch.int64)) is NotImplemented
+    assert small_gather(torch.ones(3, 99), 1, torch.zeros(3, 1, dtype=torch.int64)) is NotImplemented
+
+
+def double(table: dict[str, Tensor], more: Tensor) -> dict[str, Tensor]:
+    return {"sum": table["x"] + more, "twice": 2 * table["x"].T}
+
+
+@needs_compiler
+def test_kernel_gives_what_the_function_gives_for_every_layout() -> None:
+    kernel = Kernel(double, compile=True)
+    wide, tall = torch.arange(6.0).view(2, 3), torch.arange(6.0).view(3, 2)
+    for x in (wide, tall, tall.T, wide):
+        more = torch.ones(x.shape)
+        found = kernel({"x": x}, more)
+        assert found.keys() == {"sum", "twice"}
+        assert torch.equal(found["sum"], x + 1)
+        assert torch.equal(found["twice"], 2 * x.T)
+        assert found["twice"].is_contiguous(), "the next step would be another layout"
+    assert kernel.compile
+    assert len(kernel.compiled) == 3
+
+
+def test_kernel_without_a_working_compiler_runs_eagerly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise RuntimeError("no compiler here\nand a long story")
+
+    monkeypatch.setattr(torch._inductor, "standalone_compile", broken)
+    kernel = Kernel(double, compile=True)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            found = kernel({"x": torch.ones(2, 3)}, torch.ones(2, 3))
+    assert torch.equal(found["sum"], torch.full((2, 3), 2.0))
+    assert [record.getMessage() for record in caplog.records] == [
+        "Running without the compiler, which failed: no compiler here"
+    ]
+
+
+def test_memory_is_kept_where_the_allocator_can() -> None:
+    kept = keep_freed_memory()
+    assert kept or not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc"

@@ -1,0 +1,97 @@
+"""The batch script that the launcher writes, and the frozen jobs that it submits."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import Compose
+from gaplab.config.cluster import SlurmConfig
+from gaplab.errors import ConfigError
+from gaplab.sweeps.frozen_jobs import freeze, thaw
+from gaplab.sweeps.job import Job, is_finished
+from hydra_plugins.gaplab_slurm.packing import pack
+from hydra_plugins.gaplab_slurm.script import batch_script
+from running import TRAIN, finished
+
+
+def options(script: str) -> dict[str, str]:
+    lines = [line.removeprefix("#SBATCH --") for line in script.splitlines() if line.startswith("#SBATCH")]
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def test_resources_follow_from_the_trainer(quick: Compose, tmp_path: Path) -> None:
+    composed = quick(
+        "trainer.devices=3", "trainer.num_nodes=2", "trainer.accelerator=gpu", "data.batch_size=30"
+    )
+    site = SlurmConfig(
+        gpus=True, gpu_type="h100", partition="p", account="a", jobs_at_once=5, setup=["module load x"]
+    )
+    script = batch_script(site, Job(composed, tmp_path), 20, tmp_path)
+    found = options(script)
+    assert (found["nodes"], found["ntasks-per-node"], found["gres"]) == ("2", "3", "gpu:h100:3")
+    assert (found["array"], found["partition"], found["account"]) == ("0-19%5", "p", "a")
+    assert (found["time"], found["signal"]) == ("60", "USR1@120")
+    assert script.index("module load x") < script.index("srun")
+
+
+def test_a_job_on_the_cpu_asks_for_no_gpu(quick: Compose, tmp_path: Path) -> None:
+    composed = quick("data.batch_size=30")
+    script = batch_script(SlurmConfig(gpus=True), Job(composed, tmp_path), 1, tmp_path)
+    assert "gres" not in options(script)
+    assert options(script)["ntasks-per-node"] == "1"
+
+
+def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
+    words = [
+        ["data.batch_size=30"],
+        ["data.batch_size=30", "optimizer=sgd", "optimizer.lr=0.03"],
+        ["data.batch_size=30", "seed=3", "optimizer.schedule=cosine", "optimizer.clip_norm=1"],
+        ["data.batch_size=null", "network.widths=[3,4]", "trainer.precision=64-true"],
+    ]
+    jobs = [Job(quick(*more), tmp_path / str(number)) for number, more in enumerate(words)]
+    file = tmp_path / "jobs" / "0.json"
+    for job in jobs:
+        job.composed.varied = ["seed"]
+    freeze(jobs, file)
+    assert thaw(file) == jobs
+    assert not is_finished(jobs[0])
+    file.write_text("{}")
+    with pytest.raises(ConfigError, match="jobs that a launcher has frozen"):
+        thaw(file)
+
+
+def test_tasks_of_stacked_models_keep_groups_together(quick: Compose, tmp_path: Path) -> None:
+    widths = [4, 8, 4, 4, 8, 16, 4, 4]
+    jobs = [
+        Job(quick(f"network.widths=[{width}]", f"seed={number}"), tmp_path / str(number))
+        for number, width in enumerate(widths)
+    ]
+
+    def numbers(tasks: list[list[Job]]) -> list[list[int]]:
+        return [[int(job.path.name) for job in task] for task in tasks]
+
+    assert numbers(pack(jobs, 3, by_group=True)) == [[0, 2, 3], [6, 7, 5], [1, 4]]
+    assert numbers(pack(jobs, 3, by_group=False)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert SlurmConfig().most_jobs_per_task == 1
+    assert SlurmConfig(vectorized=True).most_jobs_per_task == 256
+    assert SlurmConfig(vectorized=True, jobs_per_task=9).most_jobs_per_task == 9
+
+
+def test_dry_run_prints_the_script_and_writes_nothing(tmp_path: Path) -> None:
+    words = ["seed=range(0,3)", f"run.root={tmp_path / 'logs'}", "hydra/launcher=slurm", "cluster=example"]
+    command = finished([*TRAIN, "-m", *words, "hydra.launcher.dry_run=true"], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    assert options(command.output)["array"] == "0-2"
+    assert options(command.output)["partition"] == "gpu"
+    assert not list(tmp_path.glob("logs/*/slurm"))
+
+
+def test_mistakes_end_with_a_sentence_before_anything_is_submitted(tmp_path: Path) -> None:
+    words = ["seed=1,2", f"run.root={tmp_path / 'logs'}", "hydra/launcher=slurm"]
+    wrong = finished([*TRAIN, "-m", *words, "trainer.devices=0"], tmp_path / "wrong.txt")
+    assert wrong.process.returncode == 2
+    assert "error: job 0 (" in wrong.output
+    assert "): trainer.devices: expected a whole number of at least 1" in wrong.output
+    missing = finished([*TRAIN, "-m", *words], tmp_path / "missing.txt", {"PATH": "/nowhere"})
+    assert missing.process.returncode == 2
+    assert "expected the command sbatch" in missing.output

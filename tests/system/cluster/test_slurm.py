@@ -1,0 +1,157 @@
+"""Submitted for real: plain sbatch and srun, arrays from the launcher, requeue after a warning, mistakes."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from slurm import Slurm, wait_until
+
+from gaplab.runs.resume import plan_new
+from gaplab.sweeps.frozen_jobs import thaw
+from gaplab.sweeps.train_work import run_many
+from gaplab.train import run_one
+from running import PROJECT, TRAIN, finished, points
+
+pytestmark = pytest.mark.cluster
+
+SMALL = (
+    "data.num_points=103",
+    "data.batch_size=25",
+    "network.widths=[16]",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+)
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT / "src")}
+
+
+def submit(slurm: Slurm, folder: Path, *options: str, script: str) -> str:
+    """Submit a batch script and return the job's number."""
+    file = folder / "batch.sh"
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in ENVIRONMENT.items())
+    file.write_text(f"#!/bin/bash\n{exports}\n{script}\n")
+    job = slurm.ask(
+        "sbatch", "--parsable", f"--output={folder}/out.txt", f"--chdir={folder}", *options, str(file)
+    )
+    assert job.isdigit(), job
+    return job
+
+
+def wait_for(slurm: Slurm, job: str, log: Path, *, state: str = "COMPLETED", seconds: float = 150) -> None:
+    try:
+        wait_until(lambda: slurm.state(job) == state, seconds)
+    except AssertionError:
+        text = log.read_text() if log.exists() else "no log"
+        raise AssertionError(f"job {job} is {slurm.state(job)}; {text}") from None
+
+
+def test_srun_on_two_nodes_makes_one_run(slurm: Slurm, tmp_path: Path) -> None:
+    train = shlex.join([*TRAIN, *SMALL, "trainer.max_steps=60", f"run.root={tmp_path / 'logs'}"])
+    job = submit(slurm, tmp_path, "--nodes=2", "--ntasks-per-node=1", script=f"srun {train}")
+    wait_for(slurm, job, tmp_path / "out.txt")
+    (run,) = (tmp_path / "logs" / "default").iterdir()
+    assert run.name.startswith(f"slurm-{job}-")
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch.sh", "logs", "out.txt"]
+
+
+def submitted_array(slurm: Slurm, folder: Path, *words: str) -> tuple[str, Path]:
+    """Submit a sweep with the launcher; return the array's number and the folder of the sweep."""
+    command = finished([*TRAIN, "-m", *words], folder / "submit.txt", slurm.environment | ENVIRONMENT)
+    assert command.process.returncode == 0, command.output
+    (sweep,) = (folder / "logs").iterdir()
+    return command.output.split(" jobs as ")[1].split("_")[0], sweep
+
+
+def warn(slurm: Slurm, task: str, reached: Callable[[], object]) -> None:
+    """Send the signal of a time limit as soon as the task has come far enough; wait until it is requeued.
+
+    What SLURM says counts: it may end srun before the task's last words are in the log.
+    """
+    wait_until(reached, seconds=120, every=0.01)
+    slurm.ask("scancel", "--signal=USR1", task)
+    wait_until(lambda: slurm.restarts(task) or slurm.state(task) == "COMPLETED", seconds=120)
+    assert slurm.restarts(task) == 1, "it ended before the signal came"
+
+
+def test_array_survives_a_warning_and_ends_with_the_undisturbed_numbers(slurm: Slurm, tmp_path: Path) -> None:
+    words = [
+        *SMALL,
+        "seed=0,1",
+        "trainer.max_steps=8000",
+        "trainer.eval_every_n_steps=2000",
+        "trainer.checkpoint_every_n_seconds=0.1",
+        "hydra/launcher=slurm",
+        f"run.root={tmp_path / 'logs'}",
+    ]
+    array, sweep = submitted_array(slurm, tmp_path, *words)
+    warned = sweep / "seed=1"
+    warn(slurm, f"{array}_1", (warned / "checkpoints" / "last.ckpt").is_file)
+    for task in (0, 1):
+        wait_for(slurm, f"{array}_{task}", sweep / "slurm" / "0" / f"{task}.txt")
+    assert json.loads((warned / "run.json").read_text())["status"] == "finished"
+    (job,) = thaw(sweep / "slurm" / "0" / "1.json")
+    run_one(job.composed, tmp_path / "undisturbed")
+    assert json.loads((warned / "result.json").read_text()) == json.loads(
+        (tmp_path / "undisturbed" / "result.json").read_text()
+    )
+    assert points(warned) == points(tmp_path / "undisturbed")
+    again = finished([*TRAIN, "-m", *words], tmp_path / "again.txt", slurm.environment | ENVIRONMENT)
+    assert "2 of 2 jobs are finished already" in again.output
+
+
+def test_array_of_stacked_models_survives_a_warning(slurm: Slurm, tmp_path: Path) -> None:
+    words = [
+        *(word for word in SMALL if not word.startswith("network.widths")),
+        "seed=0,1",
+        "network.widths=[16],[9]",
+        "trainer.max_steps=4000",
+        "trainer.eval_every_n_steps=2000",
+        "trainer.precision=64-true",
+        "trainer.checkpoint_every_n_seconds=0.1",
+        "hydra/launcher=slurm",
+        "hydra.launcher.vectorized=true",
+        "hydra.launcher.jobs_per_task=2",
+        f"run.root={tmp_path / 'logs'}",
+    ]
+    array, sweep = submitted_array(slurm, tmp_path, *words)
+    tasks = [thaw(sweep / "slurm" / "0" / f"{task}.json") for task in (0, 1)]
+    assert [[job.composed.config.network.widths for job in task] for task in tasks] == [
+        [[16], [16]],
+        [[9], [9]],
+    ]
+    warned = [job.path for job in tasks[1]]
+    warn(slurm, f"{array}_1", lambda: all((run / "checkpoints" / "last.ckpt").is_file() for run in warned))
+    for task in (0, 1):
+        wait_for(slurm, f"{array}_{task}", sweep / "slurm" / "0" / f"{task}.txt")
+    together = run_many([plan_new(job.composed, tmp_path / job.path.name) for job in tasks[1]], compile=False)
+    for job, objective in zip(tasks[1], together, strict=True):
+        record = json.loads((job.path / "run.json").read_text())
+        assert (record["status"], record["trained_beside"]) == ("finished", 1)
+        result = json.loads((job.path / "result.json").read_text())
+        assert result == json.loads((tmp_path / job.path.name / "result.json").read_text())
+        assert result["objective"] == objective
+        assert points(job.path) == points(tmp_path / job.path.name)
+
+
+def test_forgotten_srun_and_disagreeing_numbers_stop_with_a_sentence(slurm: Slurm, tmp_path: Path) -> None:
+    train = shlex.join([*TRAIN, *SMALL])
+    script = f"{train}\necho $?\nsrun {train} trainer.devices=3\nexit 0"
+    job = submit(slurm, tmp_path, "--nodes=1", "--ntasks=2", script=script)
+    wait_for(slurm, job, tmp_path / "out.txt")
+    output = (tmp_path / "out.txt").read_text()
+    assert "Write srun before python" in output
+    assert "\n2\n" in output, "the exit code of a mistake"
+    assert output.count("trainer.devices: expected the 2 that srun started, but got 3.") == 1
+    assert not (tmp_path / "logs").exists()
+
+
+def test_one_task_may_start_its_own_processes(slurm: Slurm, tmp_path: Path) -> None:
+    """As after ``salloc``: one task, and ``trainer.devices=2``."""
+    train = shlex.join([sys.executable, TRAIN[1], *SMALL, "trainer.max_steps=20", "trainer.devices=2"])
+    script = f"srun {train} run.root={tmp_path / 'logs'}"
+    job = submit(slurm, tmp_path, "--ntasks=1", "--cpus-per-task=2", script=script)
+    wait_for(slurm, job, tmp_path / "out.txt")
+    assert len(list((tmp_path / "logs" / "default").iterdir())) == 1

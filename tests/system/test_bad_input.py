@@ -1,0 +1,123 @@
+"""Mishaps: a place that cannot be written, a loss that explodes, Ctrl-C, too few points, missing devices."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaplab import cli
+from gaplab.errors import ConfigError, DivergedError
+from gaplab.runs.directory import read_json
+from gaplab.runs.resume import plan_resumption
+from gaplab.train import run_one, run_planned
+from quick_runs import QUICK, Compose
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run the command line in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["train.py", *QUICK, *words])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_a_place_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert run_main(monkeypatch, f"run.root={tmp_path}/file/logs") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"error: run.root: expected a folder that can be written, but {tmp_path}/file" in captured.err
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_loss_that_explodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"run.root={tmp_path}", "run.id=mine", "optimizer=sgd", "optimizer.lr=1e30"]
+    assert run_main(monkeypatch, *words, "network.widths=[8,8]") == 1
+    message = capsys.readouterr().err
+    record = read_json(tmp_path / "default" / "mine" / "run.json")
+    assert record["status"] == "diverged"
+    assert f"not finite at step {record['diverged_at_step']}" in message
+    assert "Try a smaller optimizer.lr" in message
+    assert "Traceback" not in message
+
+
+def test_weights_that_the_last_step_spoils(quick: Compose, tmp_path: Path) -> None:
+    words = ["optimizer=sgd", "optimizer.lr=1e38", "trainer.max_steps=1", "network.widths=[8,8]"]
+    with pytest.raises(DivergedError, match="the loss on the training set is not finite at step 1"):
+        run_one(quick(*words), tmp_path / "run")
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "diverged"
+
+
+def test_control_c_keeps_what_was_reached(tmp_path: Path) -> None:
+    words = [*QUICK, f"run.root={tmp_path}", "run.id=mine", "trainer.max_steps=10_000_000"]
+    path = tmp_path / "default" / "mine"
+    command = [sys.executable, "-c", "from gaplab.cli import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(600):
+            if (path / "checkpoints" / "best.ckpt").is_file() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "resume=" in said
+    assert read_json(path / "run.json")["status"] == "preempted"
+    content = torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+    step = content["global_step"]
+    assert step > 0
+    plan = plan_resumption(path, [f"trainer.max_steps={step + 5}"])
+    assert plan.checkpoint == path / "checkpoints" / "last.ckpt"
+    run_planned(plan)
+    assert read_json(path / "result.json")["step"] == step + 5
+
+
+@pytest.mark.parametrize("words", ["data.num_points=0", "data.num_points=1", "data.batch_size=61"])
+def test_too_few_points(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(monkeypatch, f"run.root={tmp_path}/logs", words) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {words.split('=')[0]}: expected ")
+    assert len(message.splitlines()) == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_training_point_is_enough(quick: Compose, tmp_path: Path) -> None:
+    words = ["data=playground_spirals", "data.num_points=2", "data.num_folds=2", "data.batch_size=null"]
+    result = run_one(quick(*words), tmp_path / "run")
+    assert (result.num_train_points, result.step) == (1, 24)
+    reported = read_json(tmp_path / "run" / "result.json")["last"]
+    assert reported["gap/loss_error"] is None, "one value has no variance"
+    assert reported["gap/loss"] == reported["loss/test"] - reported["loss/train"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_devices_that_do_not_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"run.root={tmp_path}/logs", "trainer.accelerator=gpu", "trainer.devices=2"]
+    assert run_main(monkeypatch, *words) == 2
+    assert "error: trainer.accelerator, trainer.devices: " in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk(quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    composed = quick()
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(ConfigError, match="run.root: .* No space left on device"):
+        run_one(composed, tmp_path / "run")

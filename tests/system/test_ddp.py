@@ -1,0 +1,183 @@
+"""Several processes on one machine: the same numbers, one directory, nothing left behind."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gaplab.config.compose import compose_config
+from gaplab.train import run_one
+from running import TRAIN, alive, finished, running
+
+pytestmark = pytest.mark.ddp
+
+ODD = (
+    "data.num_points=103",
+    "data.num_val_points=41",
+    "data.num_test_points=59",
+    "data.batch_size=25",
+    "data.label_noise=0.1",
+    "network.widths=[16,16]",
+    "network.dropout=0.2",
+    "optimizer=sgd",
+    "optimizer.momentum=0.9",
+    "optimizer.weight_decay=1e-3",
+    "optimizer.clip_norm=1",
+    "trainer.max_steps=200",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+)
+"""Sizes that neither 2 nor 3 divides; plain SGD, because Adam would hide gradients of a wrong scale."""
+
+
+def weights(run: Path) -> torch.Tensor:
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return torch.cat([tensor.double().flatten() for tensor in content["state_dict"].values()])
+
+
+def numbers(run: Path) -> dict[str, float]:
+    result = json.loads((run / "result.json").read_text())
+    return {f"{part}/{name}": value for part in ("last", "best") for name, value in result[part].items()}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One multirun whose jobs have 1, 2 and 3 processes."""
+    folder = tmp_path_factory.mktemp("sweep")
+    overrides = ["trainer.devices=1,2,3", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
+    command = finished([*TRAIN, "-m", *overrides], folder / "log.txt")
+    assert command.process.returncode == 0, command.output
+    return folder
+
+
+def test_one_two_and_three_processes_give_the_same_numbers(sweep: Path) -> None:
+    runs = {path.name: path for path in sweep.glob("logs/sweep-*/devices=*/")}
+    assert sorted(runs) == ["devices=1", "devices=2", "devices=3"]
+    one = runs["devices=1"]
+    assert json.loads((one / "run.json").read_text())["status"] == "finished"
+    for name in ("devices=2", "devices=3"):
+        torch.testing.assert_close(weights(runs[name]), weights(one), rtol=0, atol=1e-8)
+        assert numbers(runs[name]) == pytest.approx(numbers(one), abs=1e-8)
+
+
+def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
+    assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
+    assert len(list(sweep.glob("logs/*"))) == 1
+    names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
+    assert names == ["devices=1", "devices=2", "devices=3", "figures", "summary"], "jobs and their sum"
+    for run in sweep.glob("logs/sweep-*/devices=*/"):
+        files = list(run.rglob("events.out.tfevents.*"))
+        folders = {str(file.parent.relative_to(run)) for file in files}
+        assert folders == {".", "train", "val", "test"}, "the run and its sub-runs"
+        assert sum(file.name.endswith(".session") for file in files) == 1
+        assert not list(run.rglob(".*.*"))
+
+
+def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
+    overrides = [*ODD, "trainer.max_steps=20", f"run.root={tmp_path}"]
+    command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    run_one(compose_config(overrides), tmp_path / "one")
+    torch.testing.assert_close(
+        weights(tmp_path / "default/two"), weights(tmp_path / "one"), rtol=0, atol=1e-5
+    )
+
+
+GAN = (
+    "experiment=gan_ring",
+    "data.num_points=103",
+    "data.num_val_points=101",
+    "data.num_test_points=107",
+    "data.batch_size=25",
+    "task.generator.widths=[16,16]",
+    "task.discriminator.widths=[16,16]",
+    "trainer.max_steps=40",
+    "trainer.eval_every_n_steps=20",
+    "trainer.accelerator=cpu",
+    "trainer.precision=64-true",
+    "trainer.progress_bar=false",
+)
+
+
+def test_gan_of_two_processes_is_the_gan_of_one(tmp_path: Path) -> None:
+    overrides = [*GAN, f"run.root={tmp_path}"]
+    command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    run_one(compose_config(overrides), tmp_path / "one")
+    (two,) = tmp_path.glob("*/two")
+    torch.testing.assert_close(weights(two), weights(tmp_path / "one"), rtol=0, atol=1e-6)
+    ours, theirs = numbers(two), numbers(tmp_path / "one")
+    assert ours == pytest.approx(theirs, abs=1e-4, nan_ok=True)
+
+
+LONG = (*ODD, "trainer.max_steps=10000000", "trainer.devices=2", "trainer.checkpoint_every_n_seconds=0.2")
+
+
+def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: Path) -> None:
+    run = tmp_path / "default" / "x"
+    words = [*TRAIN, *LONG, f"run.root={tmp_path}", "run.id=x"]
+    with running(words, tmp_path / "first.txt") as command:
+        command.wait_for((run / "checkpoints" / "last.ckpt").is_file)
+        (worker,) = command.children()
+        os.kill(worker, signal.SIGKILL)
+        assert command.finish() == 1
+        assert "process 1 of 2 was ended by SIGKILL" in command.output
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+
+    (run / "checkpoints" / "previous.ckpt").unlink(missing_ok=True)
+    with running(words, tmp_path / "second.txt") as command:
+        command.wait_for((run / "checkpoints" / "previous.ckpt").is_file)
+        (worker,) = command.children()
+        os.kill(command.process.pid, signal.SIGKILL)
+        command.finish()
+        deadline = time.monotonic() + 10
+        while alive(worker) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not alive(worker)
+
+
+TWO = """
+import sys, torch
+from gaplab.config.checks import ConfigError
+from gaplab.config.trainer import TrainerConfig
+from gaplab.distributed.process_group import agree, check_equal_parameters, join_group
+from gaplab.errors import RanksDisagreeError
+from gaplab.distributed.ranks import Placement
+rank, port = int(sys.argv[1]), int(sys.argv[2])
+placement = Placement(rank=rank, local_rank=rank, processes_per_node=2, port=port)
+join_group(placement, TrainerConfig(accelerator="cpu", rendezvous_seconds=30))
+assert agree(placement, lambda: f"from {rank}") == "from 0"
+def refuse():
+    raise ConfigError("no")
+try:
+    agree(placement, refuse)
+except ConfigError as error:
+    assert str(error) == "no"
+else:
+    raise SystemExit("rank 0's mistake did not arrive")
+layer = torch.nn.Linear(2, 1)
+torch.nn.init.ones_(layer.weight), torch.nn.init.zeros_(layer.bias)
+check_equal_parameters(layer)
+layer.weight.data[0, 0] += rank * 1e-7
+try:
+    check_equal_parameters(layer)
+except RanksDisagreeError as error:
+    assert "process 1 differ" in str(error), error
+else:
+    raise SystemExit("different weights went unnoticed")
+"""
+
+
+def test_rank_zero_decides_and_different_weights_are_noticed(tmp_path: Path, free_port: int) -> None:
+    words = [sys.executable, "-c", TWO]
+    with (
+        running([*words, "0", str(free_port)], tmp_path / "0.txt") as first,
+        running([*words, "1", str(free_port)], tmp_path / "1.txt") as second,
+    ):
+        assert first.finish() == 0, first.output
+        assert second.finish() == 0, second.output

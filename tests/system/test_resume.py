@@ -1,0 +1,199 @@
+"""A run that was stopped and continued ends with the numbers of one that was not."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.config.compose import compose_config
+from gaplab.errors import ConfigError, Preempted
+from gaplab.process.signals import NOTED
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.directory import read_config, read_json
+from gaplab.runs.results import Result
+from gaplab.runs.resume import plan_new, plan_resumption
+from gaplab.storage.atomic import write_json
+from gaplab.train import run_one, run_planned
+from quick_runs import Compose
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Let a run be interrupted at a step, as by a signal: it saves and raises ``Preempted``."""
+    original = Checkpoints.on_train_batch_start
+
+    def arm(step: int | None) -> None:
+        def hook(self: Checkpoints, trainer: Trainer, *arguments: Any) -> None:
+            NOTED.number = signal.SIGTERM if step is not None and trainer.global_step >= step else 0
+            original(self, trainer, *arguments)
+
+        monkeypatch.setattr(Checkpoints, "on_train_batch_start", hook)
+
+    yield arm
+    NOTED.number = 0
+
+
+def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, dict[str, float]]]:
+    """Last weights, result, and all measurements of a run."""
+    checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt")
+    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if "GapCurves" in key)
+    return checkpoint["state_dict"], read_json(path / "result.json"), history
+
+
+CASES = {
+    "plain": [],
+    "dropout": ["network.dropout=0.3", "optimizer.schedule=cosine", "optimizer.warmup_steps=4"],
+    "momentum": ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.decay_biases=false"],
+    "lbfgs": ["optimizer=lbfgs", "data.batch_size=null"],
+    "long blocks": ["trainer.max_steps=130", "trainer.eval_every_n_steps=60"],
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "stop"),
+    [("plain", 1), ("plain", 16), ("dropout", 8), ("momentum", 16), ("lbfgs", 8), ("long blocks", 70)],
+)
+def test_stopped_and_continued_equals_uninterrupted(
+    case: str, stop: int, quick: Compose, tmp_path: Path, stop_at: Any
+) -> None:
+    composed = quick(*CASES[case])
+    stop_at(None)
+    run_one(composed, tmp_path / "whole")
+    stop_at(stop)
+    with pytest.raises(Preempted):
+        run_one(composed, tmp_path / "parts")
+    assert read_json(tmp_path / "parts" / "run.json")["status"] == "preempted"
+    stop_at(None)
+    plan = plan_new(composed, tmp_path / "parts")
+    assert plan.checkpoint is not None
+    assert stop <= read_checkpoint(plan.checkpoint)["global_step"] < composed.config.num_steps
+    run_planned(plan)
+    (weights, result, history), (other_weights, other_result, other_history) = (
+        final(tmp_path / name) for name in ("whole", "parts")
+    )
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert other_result == result
+    assert other_history == history
+    assert read_json(tmp_path / "parts" / "run.json")["status"] == "finished"
+
+
+@pytest.fixture
+def stopped_run(quick: Compose, tmp_path: Path, stop_at: Any) -> Path:
+    """A run that was stopped at its first measurement."""
+    stop_at(8)
+    path = tmp_path / "stopped"
+    with pytest.raises(Preempted):
+        run_one(quick("optimizer=sgd"), path)
+    stop_at(None)
+    return path
+
+
+def resume(path: Path, *overrides: str) -> Result:
+    plan = plan_resumption(path, list(overrides))
+    return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint)
+
+
+def test_changed_settings_are_said_and_take_effect(
+    stopped_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = read_checkpoint(stopped_run / "checkpoints" / "last.ckpt")["state_dict"]
+    resume(stopped_run, "optimizer.lr=1e-30", "trainer.max_steps=12")
+    said = capsys.readouterr().out
+    assert "optimizer.lr: 0.1 -> 1e-30 (takes effect from here on)" in said
+    assert "trainer.max_steps: 24 -> 12 (takes effect from here on)" in said
+    checkpoint = read_checkpoint(stopped_run / "checkpoints" / "last.ckpt")
+    assert checkpoint["global_step"] == 12
+    assert all(torch.equal(start[name], tensor) for name, tensor in checkpoint["state_dict"].items())
+    assert read_config(stopped_run)["optimizer"]["lr"] == 1e-30
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("network.widths=[9]", "network.widths .*another network"),
+        ("network=linear", "network: expected overrides of single keys beside resume"),
+        ("experiment=notebook_relu", "experiment: expected overrides of single keys"),
+        ("optimizer.lr=fast", "optimizer.lr: expected a number, but got 'fast'"),
+        ("optimizer.rate=1", "optimizer.rate: .*no such key"),
+        ("+optimizer.rate=1", "optimizer.rate: .*no such key"),
+        ("data.num_points=-1", "data.num_points: expected .* at least 3"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(word: str, message: str, stopped_run: Path) -> None:
+    before = {file: file.read_bytes() for file in stopped_run.rglob("*") if file.is_file()}
+    with pytest.raises(ConfigError, match=message):
+        plan_resumption(stopped_run, [word])
+    assert before == {file: file.read_bytes() for file in stopped_run.rglob("*") if file.is_file()}
+
+
+def test_a_finished_run_is_left_alone_and_can_be_prolonged(
+    quick: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    result = run_one(quick(), path)
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    plan = plan_resumption(path, [])
+    assert plan.finished
+    assert run_planned(plan) == result.objective
+    assert f"Already finished: {path}" in capsys.readouterr().out
+    assert before == {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+    assert resume(path, "trainer.max_steps=40").step == 40
+    run_one(quick("trainer.max_steps=40"), tmp_path / "whole")
+    longer, whole = final(path), final(tmp_path / "whole")
+    assert all(torch.equal(longer[0][name], whole[0][name]) for name in whole[0])
+    assert longer[1:] == whole[1:]
+
+
+def test_a_directory_of_another_configuration_is_refused(quick: Compose, stopped_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"run.id: .*optimizer.lr \(0.1 there, 0.5 here\)"):
+        plan_new(quick("optimizer=sgd", "optimizer.lr=0.5"), stopped_run)
+
+
+HOLD = (
+    "import sys; from pathlib import Path; from gaplab.storage.locking import lock; lock(Path(sys.argv[1]))"
+)
+
+
+def test_a_directory_in_which_a_process_works_is_refused(stopped_run: Path) -> None:
+    code = f"{HOLD}; print('locked', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(stopped_run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as alive:
+        assert alive.stdout is not None
+        assert alive.stdout.readline() == b"locked\n"
+        with pytest.raises(ConfigError, match="a run is at work in this directory"):
+            plan_resumption(stopped_run, [])
+        alive.kill()
+    assert plan_resumption(stopped_run, []).checkpoint is not None, "a process that died is no obstacle"
+
+
+def test_an_attempt_without_a_checkpoint_starts_again(quick: Compose, stopped_run: Path) -> None:
+    (stopped_run / "checkpoints" / "last.ckpt").unlink()
+    plan = plan_resumption(stopped_run, [])
+    assert plan.checkpoint is None
+    assert not list(stopped_run.glob("events.out.tfevents.*"))
+    assert run_one(plan.composed, plan.path).step == 24
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path, stopped_run: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a run directory, which has a config.yaml"):
+        plan_resumption(tmp_path / "nowhere", [])
+    record = json.loads((stopped_run / "run.json").read_text())
+    write_json(stopped_run / "run.json", record | {"status": "finished"})
+    (stopped_run / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(ConfigError, match="last checkpoint of a finished run, but it is gone"):
+        plan_resumption(stopped_run, [])
+
+
+def test_resume_auto_is_no_part_of_the_identity_of_a_run(stopped_run: Path, quick: Compose) -> None:
+    plan = plan_new(compose_config(quick("optimizer=sgd", "resume=auto").overrides), stopped_run)
+    assert plan.checkpoint is not None

@@ -1,0 +1,293 @@
+"""The GAN on the run path: gradients against loops written by hand, counting, resumption, bad ends."""
+
+import copy
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_resume import stop_at  # noqa: F401
+from torch import Tensor, nn
+
+from gaplab.builders import build_run
+from gaplab.config.compose import Composed, compose_config
+from gaplab.config.registry import register
+from gaplab.data.loader import Batch
+from gaplab.errors import DivergedError, Preempted
+from gaplab.metrics.generative.ceilings import coverage_ceiling, high_quality_ceiling
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.directory import read_json
+from gaplab.runs.resume import plan_new
+from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan_losses import penalty_factor
+from gaplab.train import run_one, run_planned
+
+QUICK = (
+    "task=generation",
+    "data=ring",
+    "data.num_points=480",
+    "data.num_val_points=120",
+    "data.num_test_points=160",
+    "data.batch_size=48",
+    "task.generator.widths=[8]",
+    "task.discriminator.widths=[8]",
+    "task.num_samples=100",
+    "optimizer.lr=0.001",
+    "trainer.max_steps=12",
+    "trainer.eval_every_n_steps=6",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+    "logging.pictures=false",
+)
+
+
+def compose(folder: Path, *words: str) -> Composed:
+    return compose_config([*QUICK, f"run.root={folder}", *words])
+
+
+def built(*words: str) -> tuple[AdversarialTask, Batch]:
+    """A task in double precision and its first batch."""
+    data, task = build_run(compose_config([*QUICK, *words]).config)
+    assert isinstance(task, AdversarialTask)
+    points = data.splits["train"].points[:48].double()
+    return task.double(), Batch(points, data.splits["train"].labels[:48], 0, 48, 3)
+
+
+def latents(task: AdversarialTask, batch: Batch) -> Tensor:
+    from gaplab.randomness import make_generator
+
+    draws = make_generator(task.order_seed, "latent", batch.step)
+    return torch.randn(batch.whole_size, task.config.latent_size, generator=draws).double()
+
+
+def gradients(loss: Tensor, module: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(module.parameters())))
+
+
+def test_phases_equal_a_loop_written_by_hand() -> None:
+    task, batch = built("task.r1=0.3", "task.r2=0.2", "task.penalty_final_factor=0.01")
+    d, g = task.discriminator.network, task.generator.network
+    real = (batch.points / task.scale).requires_grad_()
+    fake = g(latents(task, batch))
+    seen = fake.detach().requires_grad_()
+    pairs = d(real) - d(seen)
+    penalty = 0.0
+    for weight, points in ((0.3, real), (0.2, seen)):
+        slope = torch.autograd.grad(d(points).sum(), points, create_graph=True)[0]
+        penalty = penalty + weight * 0.5 * slope.square().sum(1).mean()
+    factor = 0.01 ** (0.5 - 0.5 * math.cos(math.pi * 3 / 12))
+    expected = (1 + (-pairs).exp()).log().mean() + factor * penalty
+    ours = task.discriminator_phase(batch)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-14)
+    for a, b in zip(gradients(ours, d), gradients(expected, d), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
+
+    expected = (1 + (d(real).detach() - d(fake)).exp()).log().mean()
+    ours = task.generator_phase(batch)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-14)
+    for a, b in zip(gradients(ours, g), gradients(expected, g), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["task.pack=4"],
+        ["task.label_embedding=3", "task.loss=hinge"],
+        ["task.label_embedding=3", "task.pack=2", "task.gradient_penalty=1", "task.loss=wasserstein"],
+    ],
+)
+def test_shares_of_two_processes_add_up_to_the_whole(words: list[str]) -> None:
+    task, batch = built(*words)
+    parts = [
+        Batch(batch.points[part], batch.labels[part], part.start, 48, batch.step)
+        for part in (slice(0, 16), slice(16, 48))
+    ]
+    for phase in (task.discriminator_phase, task.generator_phase):
+        torch.testing.assert_close(sum(phase(part) for part in parts), phase(batch), rtol=1e-12, atol=1e-14)
+
+
+def test_packs_and_labels_reach_the_discriminator() -> None:
+    task, batch = built("task.pack=2", "task.label_embedding=3")
+    embedding = task.discriminator.embedding
+    assert embedding is not None
+    inputs = torch.cat([batch.points / task.scale, embedding[batch.labels]], dim=1).reshape(24, 10)
+    expected = task.discriminator.network(inputs)[:, 0]
+    real, _ = task.packs(batch)
+    torch.testing.assert_close(task.discriminate(batch.labels)(real), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_penalties_end_at_their_final_factor() -> None:
+    config = compose_config([*QUICK, "task.penalty_final_factor=0.01"]).config.task
+    factors = [penalty_factor(config, step, 10) for step in (0, 5, 10, 11)]  # type: ignore[arg-type]
+    assert factors == pytest.approx([1.0, 0.1, 0.01, 0.01])
+
+
+def final(path: Path) -> tuple[dict[str, Tensor], Any, Any]:
+    checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt")
+    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if "GapCurves" in key)
+    return checkpoint["state_dict"], read_json(path / "result.json"), history
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    folder = tmp_path_factory.mktemp("gan")
+    words = ("optimizer.schedule=cosine", "optimizer.final_factor=0.1", "task.discriminator_steps=2")
+    run_one(compose(folder, *words), folder / "whole")
+    return folder, words
+
+
+def test_steps_are_counted_once_a_batch_and_everything_is_measured(whole_run: Any) -> None:
+    weights, result, history = final(whole_run[0] / "whole")
+    assert result["step"] == 12
+    assert sorted(history) == [6, 12]
+    table = result["last"]
+    for name in ("modes/captured", "coverage/recall", "distance/copying_ratio", "judge/p_value_test"):
+        assert name in table
+        assert f"ceiling/{name}" in table
+    assert {"gap/loss_discriminator", "gap/judge_accuracy", "gap/mmd_squared"} <= table.keys()
+    gap = table["loss/discriminator_test"] - table["loss/discriminator_train"]
+    assert table["gap/loss_discriminator"] == pytest.approx(gap)
+    assert result["objective"] == result["best"]["distance/sliced_w2_val"]
+    assert float(weights["scale"]) == pytest.approx(0.5**0.5, rel=0.05)
+
+
+def test_ceilings_are_those_of_a_perfect_sampler(whole_run: Any) -> None:
+    table = final(whole_run[0] / "whole")[1]["last"]
+    high_quality = high_quality_ceiling(300)
+    assert abs(table["ceiling/modes/high_quality"] - high_quality.mean) < 4 * high_quality.std
+    assert table["ceiling/coverage/coverage"] == pytest.approx(coverage_ceiling(100, 100), abs=0.06)
+    assert table["ceiling/judge/accuracy_test"] == pytest.approx(0.5, abs=4 * 0.5 / 300**0.5)
+    assert table["ceiling/distance/copying_ratio"] == pytest.approx(1, abs=0.4)
+
+
+def test_stopped_and_continued_equals_uninterrupted(whole_run: Any, stop_at: Any) -> None:  # noqa: F811
+    folder, words = whole_run
+    composed = compose(folder, *words)
+    stop_at(6)
+    with pytest.raises(Preempted):
+        run_one(composed, folder / "parts")
+    stop_at(None)
+    plan = plan_new(composed, folder / "parts")
+    assert plan.checkpoint is not None
+    run_planned(plan)
+    whole, parts = final(folder / "whole"), final(folder / "parts")
+    assert all(torch.equal(whole[0][name], parts[0][name]) for name in whole[0])
+    assert whole[1:] == parts[1:]
+
+
+def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
+    """Two discriminator steps for one of the generator, weight clipping, and the moving average."""
+    words = ("task.loss=non_saturating", "task.r1=0", "task.r2=0", "task.discriminator_steps=2")
+    words += ("task.clip_weights=0.3", "task.ema=0.9", "optimizer.lr=0.01", "trainer.precision=64-true")
+    composed = compose(tmp_path, *words)
+    run_one(composed, tmp_path / "run")
+    data, task = build_run(composed.config)
+    assert isinstance(task, AdversarialTask)
+    task.double()
+    g, d, mean = task.generator.network, task.discriminator.network, copy.deepcopy(task.generator.network)
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net in (d, g)]
+    from gaplab.data.loader import TrainLoader
+
+    train = data.splits["train"]
+    loader = TrainLoader(
+        train.points.double(),
+        train.labels,
+        batch_size=48,
+        num_steps=12,
+        steps_between_evaluations=6,
+        order_seed=0,
+    )
+    for step in range(12):
+        batch = loader.batch(step)
+        real, z = batch.points / task.scale, latents(task, batch)
+        loss = nn.functional.softplus(-d(real)).mean() + nn.functional.softplus(d(g(z).detach())).mean()
+        optimizers[0].zero_grad()
+        loss.backward()
+        optimizers[0].step()
+        with torch.no_grad():
+            for parameter in d.parameters():
+                parameter.clamp_(-0.3, 0.3)
+        if step % 2:
+            loss = nn.functional.softplus(-d(g(z))).mean()
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+            count = step // 2
+            past = min(0.9, (count + 1) / (count + 10))
+            with torch.no_grad():
+                for old, new in zip(mean.parameters(), g.parameters(), strict=True):
+                    old.copy_(past * old + (1 - past) * new)
+    weights = final(tmp_path / "run")[0]
+    for prefix, network in (("generator", g), ("discriminator", d), ("average", mean)):
+        for name, value in network.state_dict().items():
+            torch.testing.assert_close(weights[f"{prefix}.network.{name}"], value, rtol=1e-9, atol=1e-12)
+
+
+def test_a_network_without_one_score_a_point_is_refused(tmp_path: Path) -> None:
+    from dataclasses import dataclass
+
+    from gaplab.config.network import NetworkConfig
+
+    @dataclass(kw_only=True, slots=True)
+    class TwoScoresConfig(NetworkConfig):
+        pass
+
+    register("network", "two_scores", TwoScoresConfig, lambda config, i, o, generator: nn.Linear(i, 2))
+    words = [word for word in QUICK if "discriminator.widths" not in word]
+    composed = compose_config([*words, f"run.root={tmp_path}", "network@task.discriminator=two_scores"])
+    with pytest.raises(ValueError, match="one score per point.*got .96, 2."):
+        run_one(composed, tmp_path / "run")
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "failed"
+
+
+def test_divergence_is_said(tmp_path: Path) -> None:
+    composed = compose(tmp_path, "optimizer=sgd", "optimizer.lr=1e30", "task.loss=least_squares")
+    with pytest.raises(DivergedError, match="is not finite at step"):
+        run_one(composed, tmp_path / "run")
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "diverged"
+
+
+def test_collapse_is_warned_of_with_its_figure(tmp_path: Path) -> None:
+    composed = compose(tmp_path, "task.generator.gain=1e-3", "optimizer.lr=1e-9")
+    with pytest.warns(
+        UserWarning, match=r"mode collapse: the standard deviation of 100 samples is .* of the"
+    ):
+        run_one(composed, tmp_path / "run")
+
+
+def test_conditional_packed_run_on_spirals(tmp_path: Path) -> None:
+    words = ("data=spirals", "task.label_embedding=2", "task.pack=2", "task.latent=uniform")
+    table = run_one(compose(tmp_path, *words), tmp_path / "run").last
+    assert table["ceiling/spiral/label_agreement"] > 0.9
+    assert table["ceiling/spiral/angle_std"] == pytest.approx(0.4, abs=0.08)
+    assert 0 <= table["spiral/label_agreement"] <= 1
+
+
+@pytest.mark.ddp
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    words = ["task.loss=relativistic", "task.gradient_penalty=0.1", "task.label_embedding=2"]
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
+    tables = []
+    for devices in (1, 2):
+        command = [sys.executable, str(root / "train.py"), *QUICK, *words]
+        command += [f"run.root={tmp_path}", "run.name=n", f"run.id={devices}", f"trainer.devices={devices}"]
+        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
+        tables.append(json.loads((tmp_path / "n" / str(devices) / "result.json").read_text())["last"])
+    assert tables[0].keys() == tables[1].keys()
+    for name in ("loss/discriminator_train", "distance/sliced_w2_test", "gap/loss_discriminator"):
+        assert tables[0][name] == pytest.approx(tables[1][name], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_short_ring_run_finds_most_modes(tmp_path: Path) -> None:
+    words = ["experiment=gan_ring", "trainer.max_steps=1500", "trainer.progress_bar=false"]
+    composed = compose_config([*words, f"run.root={tmp_path}", "logging.pictures=false"])
+    assert run_one(composed, tmp_path / "run").last["modes/captured"] >= 6

@@ -1,0 +1,91 @@
+"""The order of the rooms: who may import whom, and what stays out of the first second of a command."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "gaplab"
+ORDER = (
+    ("errors", "randomness"),
+    ("config", "storage"),
+    ("process",),
+    ("data", "networks", "losses", "metrics", "figures", "tensorboard"),
+    ("distributed",),
+    ("tasks",),
+    ("runs",),
+    ("reports",),
+    ("callbacks",),
+    ("builders",),
+    ("phenomena", "stacked"),
+    ("train",),
+    ("launch",),
+    ("sweeps",),
+    ("evaluate", "report", "cli"),
+)
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+LEAVES = {"data", "networks", "losses", "metrics", "figures"}
+BANNED_NAMES = {"utils", "helpers", "common", "base", "misc", "components"}
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem != "__init__")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Full names of the modules that a syntax tree imports, inside functions too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_module_imports_only_from_rooms_to_its_left(path: Path) -> None:
+    own = room_of(path)
+    assert own in LEVEL, f"{own} has no place in the order of the rooms"
+    names = imported(ast.parse(path.read_text()))
+    for name in names:
+        package, _, rest = name.partition(".")
+        room = rest.split(".")[0]
+        if package == "gaplab" and room in LEVEL and room != own:
+            assert LEVEL[room] < LEVEL[own], f"{own} must not import {name}"
+    roots = {name.split(".")[0] for name in names}
+    if own == "config":
+        assert not roots & {"torch", "lightning", "torchmetrics"}
+    if own in LEAVES and path.stem != "datamodule":
+        assert "lightning" not in roots
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_file_has_a_telling_name_and_a_readable_length(path: Path) -> None:
+    assert not set(path.relative_to(SOURCE).with_suffix("").parts) & BANNED_NAMES
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_arrows_see_an_import_inside_a_function() -> None:
+    tree = ast.parse("def f():\n    from gaplab.train import run_one\n    import torch.nn")
+    assert imported(tree) == {"gaplab.train.run_one", "torch.nn"}
+
+
+def test_command_line_and_configuration_load_neither_torch_nor_lightning() -> None:
+    code = (
+        "import json, pkgutil, sys, gaplab.cli, gaplab.config\n"
+        "for module in pkgutil.iter_modules(gaplab.config.__path__):\n"
+        "    __import__(f'gaplab.config.{module.name}')\n"
+        "from gaplab.config.compose import compose_config\n"
+        "compose_config(['experiment=notebook_relu'])\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(answer.stdout))
+    assert "hydra" in loaded
+    assert not loaded & {"torch", "lightning", "torchmetrics", "matplotlib", "tensorboard"}
