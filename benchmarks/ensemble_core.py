@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from gaplab.stacked.compile import Kernel
+from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.update_rules import OptimizerState, Params, adam, initial_state, stack_hyperparameters
 
 POINTS, BATCH, WIDTH, CLASSES, GATHERED = 300, 64, 100, 3, 20
@@ -38,7 +38,7 @@ def training_step(
     return adam(params, vmap(grad(loss))(params, points, labels), state, hyper)
 
 
-class Problem:
+class ClassifierFunctions:
     """Data, order, start and hyperparameters of K models, the same for every contestant."""
 
     def __init__(self, num_models: int, steps: int) -> None:
@@ -56,25 +56,25 @@ class Problem:
         self.num_models, self.steps = num_models, steps
 
 
-def train(problem: Problem, step: Step, chunk: int) -> Params:
+def train(functions: ClassifierFunctions, step: Step, chunk: int) -> Params:
     """Train chunk after chunk, so that the weights, moments and activations of a chunk stay in the cache."""
     finished = []
-    for begin in range(0, problem.num_models, chunk):
+    for begin in range(0, functions.num_models, chunk):
         part = slice(begin, begin + chunk)
-        params = {name: p[part] for name, p in problem.params.items()}
-        size = len(problem.points[part])
-        hyper = stack_hyperparameters("adam", size, {n: v[part] for n, v in problem.settings.items()})
+        params = {name: p[part] for name, p in functions.params.items()}
+        size = len(functions.points[part])
+        hyper = stack_hyperparameters("adam", size, {n: v[part] for n, v in functions.settings.items()})
         state, rows = initial_state("adam", params), torch.arange(size)[:, None]
-        for first in range(0, problem.steps, GATHERED):
-            chosen = problem.order[part, first : first + GATHERED].transpose(0, 1)
-            points, labels = problem.points[part][rows, chosen], problem.labels[part][rows, chosen]
+        for first in range(0, functions.steps, GATHERED):
+            chosen = functions.order[part, first : first + GATHERED].transpose(0, 1)
+            points, labels = functions.points[part][rows, chosen], functions.labels[part][rows, chosen]
             for x, y in zip(points, labels, strict=True):
                 params, state = step(params, state, x, y, hyper)
         finished.append(params)
-    return {name: torch.cat([p[name] for p in finished]) for name in problem.params}
+    return {name: torch.cat([p[name] for p in finished]) for name in functions.params}
 
 
-def jax_training(problem: Problem) -> Callable[[], Params]:
+def jax_training(functions: ClassifierFunctions) -> Callable[[], Params]:
     """The same training as one `jit(vmap(scan))`, every array already on the device."""
     import jax
     import jax.numpy as jnp
@@ -99,9 +99,9 @@ def jax_training(problem: Problem) -> Callable[[], Params]:
         return jax.lax.scan(step, (params, zeros, zeros, jnp.float32(0)), order)[0][0]
 
     run = jax.jit(jax.vmap(train_one))
-    params = {name: jnp.asarray(p.numpy()) for name, p in problem.params.items()}
-    data = [jnp.asarray(t.numpy()) for t in (problem.points, problem.labels.int(), problem.order.int())]
-    hyper = [jnp.asarray(v.numpy()) for v in problem.settings.values()]
+    params = {name: jnp.asarray(p.numpy()) for name, p in functions.params.items()}
+    data = [jnp.asarray(t.numpy()) for t in (functions.points, functions.labels.int(), functions.order.int())]
+    hyper = [jnp.asarray(v.numpy()) for v in functions.settings.values()]
 
     def call() -> Params:
         result = jax.block_until_ready(run(params, *data, *hyper))
@@ -111,12 +111,12 @@ def jax_training(problem: Problem) -> Callable[[], Params]:
 
 
 def print_table(
-    problem: Problem, results: dict[str, Params], turns: dict[str, list[tuple[float, float]]]
+    functions: ClassifierFunctions, results: dict[str, Params], turns: dict[str, list[tuple[float, float]]]
 ) -> None:
     """Fastest wall and processor time of each contestant; its first turn, which compiles, stands apart."""
-    model_steps = problem.num_models * problem.steps
+    model_steps = functions.num_models * functions.steps
     reference = next(iter(results))
-    print(f"\nK = {problem.num_models}, {problem.steps} steps; microseconds per model-step")
+    print(f"\nK = {functions.num_models}, {functions.steps} steps; microseconds per model-step")
     print(
         f"{'':22}{'wall':>8}{'ratio':>7}{'cpu':>8}{'ratio':>7}{'first call s':>14}{'largest difference':>20}"
     )
@@ -143,12 +143,14 @@ def main() -> None:
     if not has_jax:
         print("JAX is not installed, so its row is left out; `pip install jax` adds it.")
     for num_models in options.models:
-        problem, chunk = Problem(num_models, options.steps), min(options.chunk, num_models)
+        functions, chunk = ClassifierFunctions(num_models, options.steps), min(options.chunk, num_models)
         contestants: dict[str, Callable[[], Params]] = (
-            {"jax jit(vmap(scan))": jax_training(problem)} if has_jax else {}
+            {"jax jit(vmap(scan))": jax_training(functions)} if has_jax else {}
         )
-        contestants["eager vmap"] = partial(train, problem, training_step, chunk)
-        contestants["compiled vmap"] = partial(train, problem, Kernel(training_step, compile=True), chunk)
+        contestants["eager vmap"] = partial(train, functions, training_step, chunk)
+        contestants["compiled vmap"] = partial(
+            train, functions, CompiledFunction(training_step, compile=True), chunk
+        )
         results: dict[str, Params] = {}
         turns: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
         for _ in range(options.repeats + 1):
@@ -156,7 +158,7 @@ def main() -> None:
                 wall, cpu = time.perf_counter(), time.process_time()
                 results[name] = run()
                 turns[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-        print_table(problem, results, turns)
+        print_table(functions, results, turns)
 
 
 if __name__ == "__main__":

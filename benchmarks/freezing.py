@@ -11,7 +11,7 @@ from benchmarks.ratios import show
 from gaplab.config.compose import compose_tree
 from gaplab.sweeps.compose_jobs import compose_jobs
 from gaplab.sweeps.frozen_jobs import freeze, thaw
-from gaplab.sweeps.job import Job
+from gaplab.sweeps.job import SweepJob
 from hydra_plugins.gaplab_slurm.packing import pack
 
 RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
@@ -25,7 +25,7 @@ def main() -> bool:
         start = time.process_time()
         composed = compose_jobs(compose_tree, words)
         composing = time.process_time() - start
-        jobs = [Job(one, folder / str(number)) for number, one in enumerate(composed)]
+        jobs = [SweepJob(one, folder / str(number)) for number, one in enumerate(composed)]
         tasks = pack(jobs, JOBS_PER_TASK, by_group=True)
         for number, task in enumerate(tasks):
             freeze(task, folder / f"{number}.json")

@@ -17,7 +17,7 @@ import torch
 
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.resume import plan_new
-from gaplab.stacked.stacked_runs import Chunk
+from gaplab.stacked.stacked_runs import StackedRuns
 from gaplab.train import run_one
 
 
@@ -46,7 +46,7 @@ def stacked(num_models: int, steps: int, *, compile: bool, repeats: int = 3) -> 
     """Return seconds a model-step, the part of it that draws and gathers batches, and those of the first step."""
     with tempfile.TemporaryDirectory() as folder:
         plans = [plan_new(compose(seed, 1_000), Path(folder) / str(seed)) for seed in range(num_models)]
-        ensemble = Chunk(plans, width=num_models, compile=compile).ensemble
+        ensemble = StackedRuns(plans, width=num_models, compile=compile).ensemble
         ensemble.on_fit_start()
         active, flags = torch.ones(num_models, dtype=torch.bool), [True] * num_models
         spent, gathering = [], []

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.ratios import interleaved, show
-from gaplab.builders import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
@@ -35,7 +35,7 @@ def gaplab_seconds() -> float:
         composed = compose(folder)
         config = composed.config
         prepare_process(config)
-        data, task = build_run(config)
+        data, task = build_data_and_task(config)
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         callbacks = build_callbacks(config, run)
@@ -53,7 +53,7 @@ def mlp(outputs: int) -> nn.Sequential:
 
 def bare_seconds() -> float:
     """Return the seconds of as many steps in a loop that does nothing else (relativistic, R1 + R2, EMA)."""
-    data, _ = build_run(compose("unused").config)
+    data, _ = build_data_and_task(compose("unused").config)
     points = data.splits["train"].points
     points = points / points.std()
     generator, discriminator, average = mlp(2), mlp(1), mlp(2)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.ratios import interleaved, show
-from gaplab.builders import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
@@ -36,7 +36,7 @@ def gaplab_seconds(*overrides: str) -> float:
         composed = compose(folder, *overrides)
         config = composed.config
         prepare_process(config)
-        data, task = build_run(config)
+        data, task = build_data_and_task(config)
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         trainer = build_trainer(
@@ -50,7 +50,7 @@ def gaplab_seconds(*overrides: str) -> float:
 def bare_seconds() -> float:
     """Return the seconds of the same number of updates in a loop that does nothing else."""
     config = compose("unused").config
-    data, _ = build_run(config)
+    data, _ = build_data_and_task(config)
     points, labels = data.splits["train"].points, data.splits["train"].labels
     network = nn.Sequential(nn.Linear(2, 100), nn.ReLU(), nn.Linear(100, 3))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)

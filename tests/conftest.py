@@ -1,13 +1,18 @@
 """Fixtures that many tests share: small configurations, and runs that are done once a session."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
+from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.compose import Composed, compose_config
+from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
 from gaplab.train import run_one
 from quick_runs import QUICK, Compose
@@ -62,3 +67,19 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Let a run be interrupted at a step, as by a signal: it saves and raises ``Preempted``."""
+    original = Checkpoints.on_train_batch_start
+
+    def arm(step: int | None) -> None:
+        def hook(self: Checkpoints, trainer: Trainer, *arguments: Any) -> None:
+            STOP_SIGNAL.number = signal.SIGTERM if step is not None and trainer.global_step >= step else 0
+            original(self, trainer, *arguments)
+
+        monkeypatch.setattr(Checkpoints, "on_train_batch_start", hook)
+
+    yield arm
+    STOP_SIGNAL.number = 0

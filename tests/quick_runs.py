@@ -19,3 +19,22 @@ QUICK = (
 """Overrides that make a run of the default experiment take a fraction of a second."""
 
 Compose = Callable[..., Composed]
+
+
+QUICK_GAN = (
+    "task=gan",
+    "data=ring",
+    "data.num_points=480",
+    "data.num_val_points=120",
+    "data.num_test_points=160",
+    "data.batch_size=48",
+    "task.generator.widths=[8]",
+    "task.discriminator.widths=[8]",
+    "task.num_samples=100",
+    "optimizer.lr=0.001",
+    "trainer.max_steps=12",
+    "trainer.eval_every_n_steps=6",
+    "trainer.accelerator=cpu",
+    "trainer.progress_bar=false",
+    "logging.pictures=false",
+)

@@ -18,11 +18,11 @@ from gaplab.config.compose import CONFIG_DIR, Composed, compose_config
 from gaplab.config.help import overview
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
-from gaplab.distributed.ranks import find_placement
+from gaplab.distributed.ranks import find_ranks
 from gaplab.errors import Preempted
 from gaplab.launch.processes import run_with_all_processes
 from gaplab.process.exits import readable_exits
-from gaplab.process.signals import NOTED
+from gaplab.process.signals import STOP_SIGNAL
 from gaplab.sweeps.job import job_of_sweep
 from gaplab.sweeps.naming import check_set_once, sweep_name, worst_objective
 
@@ -89,9 +89,9 @@ def _hydra_main(tree: DictConfig) -> float:
         objective = run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)
     except Exception:  # a job that fails must not end the sweep; its run.json says what happened
         traceback.print_exc()
-        if find_placement() is not None:
+        if find_ranks() is not None:
             raise  # the processes of torchrun or srun cannot be brought together again
         return worst_objective(HydraConfig.get().sweeper)
-    if NOTED.number:  # it came when the job had no more steps to interrupt
-        raise Preempted(NOTED.number, job.composed.config.num_steps)
+    if STOP_SIGNAL.number:  # it came when the job had no more steps to interrupt
+        raise Preempted(STOP_SIGNAL.number, job.composed.config.num_steps)
     return objective

@@ -23,7 +23,7 @@ class Preempted(BaseException):
 class DivergedError(RuntimeError):
     """The loss is no longer a finite number."""
 
-    advice = "Try a smaller optimizer.lr, optimizer.clip_norm=1, or another network.initialization."
+    advice = "Try a smaller optimizer.lr, optimizer.max_grad_norm=1, or another network.initialization."
 
     def __init__(self, quantity: str, step: int) -> None:
         super().__init__(f"{quantity} is not finite at step {step}")
@@ -31,7 +31,7 @@ class DivergedError(RuntimeError):
         self.step = step
 
 
-class MeetingError(ConfigError):
+class RendezvousError(ConfigError):
     """The processes of a run did not find each other."""
 
 

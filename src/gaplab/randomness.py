@@ -22,6 +22,6 @@ def make_generator(seed: int, *stream: str | int) -> torch.Generator:
     return generator.manual_seed(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1)
 
 
-def epoch_order(num_points: int, order_seed: int, epoch: int) -> Tensor:
+def epoch_order(num_points: int, train_seed: int, epoch: int) -> Tensor:
     """Return the order of the training points in one epoch, int64 [P]."""
-    return torch.randperm(num_points, generator=make_generator(order_seed, "order", epoch))
+    return torch.randperm(num_points, generator=make_generator(train_seed, "order", epoch))

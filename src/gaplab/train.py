@@ -5,22 +5,22 @@ from pathlib import Path
 from lightning.pytorch import Trainer
 from rich.console import Console
 
-from gaplab.builders import build_callbacks, build_loggers, build_run, build_trainer
+from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.callbacks.curves import GapCurves
-from gaplab.callbacks.hparams_row import Session
+from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.callbacks.measures import FinalMeasures
-from gaplab.callbacks.run_card import Card
+from gaplab.callbacks.run_card import RunCard
 from gaplab.config.compose import Composed
 from gaplab.config.logging import LoggingConfig, SubRuns
 from gaplab.data.datamodule import PointDataModule
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
-from gaplab.distributed.ranks import ALONE, Placement
+from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
 from gaplab.networks import num_parameters
 from gaplab.phenomena.catalogue import run_phenomenon
-from gaplab.process.signals import signals_noted
+from gaplab.process.signals import stop_signals_caught
 from gaplab.reports.result_table import print_result
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
@@ -32,25 +32,25 @@ from gaplab.tasks.task import Task
 from gaplab.tensorboard.links import look_at_run
 
 
-def run_planned(plan: Plan, placement: Placement = ALONE) -> float:
+def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
     """Do what is left of a plan; return what a sweep minimises."""
     if plan.composed.config.phenomenon.name is not None:
-        return run_phenomenon(plan, placement)
+        return run_phenomenon(plan, ranks)
     if plan.finished:
-        if placement.rank == 0:
+        if ranks.rank == 0:
             print(f"Already finished: {plan.path}")
             unlock(plan.path)
         return float(read_json(plan.path / "result.json")["objective"])
     try:
-        return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, placement=placement).objective
+        return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, ranks=ranks).objective
     except Preempted as error:
-        if placement.rank == 0:
+        if ranks.rank == 0:
             requeue(error)
         raise
 
 
 def run_one(
-    composed: Composed, path: Path, *, checkpoint: Path | None = None, placement: Placement = ALONE
+    composed: Composed, path: Path, *, checkpoint: Path | None = None, ranks: Ranks = ALONE
 ) -> Result:
     """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
 
@@ -58,7 +58,7 @@ def run_one(
         composed: The configuration of the run.
         path: The run directory, which may hold the earlier part of the same run.
         checkpoint: A ``last.ckpt`` to continue from.
-        placement: The place of this process among those of the run, which have joined their group.
+        ranks: The place of this process among those of the run, which have joined their group.
 
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
@@ -67,14 +67,14 @@ def run_one(
     """
     config = composed.config
     prepare_process(config)
-    data, task = build_run(config)
+    data, task = build_data_and_task(config)
     if config.trainer.precision == "64-true":
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
-    run = RunDirectory(path, writes=placement.rank == 0)
+    run = RunDirectory(path, writes=ranks.rank == 0)
     callbacks = build_callbacks(config, run, composed.overrides, composed.varied)
-    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), placement)
+    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
     run.open(composed)
-    with signals_noted(), run.recorded(), reported_failures(placement):
+    with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
         result = measure(trainer, task, data, run)
@@ -98,7 +98,7 @@ def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirecto
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),
-        criterion=task.criterion,
+        monitor=task.monitor,
         history=curves.history,
     )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -132,9 +132,9 @@ def report(result: Result, run: RunDirectory, shown: LoggingConfig) -> None:
 def record_end(trainer: Trainer, result: Result) -> None:
     """Write the final metrics, the status and the finished run card to TensorBoard."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Session):
+        if isinstance(callback, HParamsRow):
             callback.conclude(result.best or result.last, result.step)
         elif isinstance(callback, GapCurves):
             callback.write_final(trainer, result.last, result.step)
-        elif isinstance(callback, Card):
+        elif isinstance(callback, RunCard):
             callback.write(trainer, result.step)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import load_weights, read_checkpoint, read_weights
 from gaplab.runs.directory import read_json
@@ -85,7 +85,7 @@ def test_damaged_missing_and_foreign_files_are_named(
     ],
 )
 def test_another_architecture_is_refused(word: str, problem: str, finished_run: Path, quick: Compose) -> None:
-    _, task = build_run(quick(word).config)
+    _, task = build_data_and_task(quick(word).config)
     before = {name: tensor.clone() for name, tensor in task.state_dict().items()}
     with pytest.raises(ConfigError, match=problem):
         load_weights(task, finished_run / "checkpoints" / "last.ckpt")

@@ -30,10 +30,10 @@ def row(path: Path) -> tuple[EventAccumulator, dict[str, HParamsPluginData]]:
 def test_settings_are_flat_typed_and_without_paths() -> None:
     flat = flat_settings(compose_config(["network.widths=[8,4]", "seed=3"]).config)
     assert flat["data"] == "spirals"
-    assert flat["seed"] == flat["order_seed"] == 3
+    assert flat["seed"] == flat["train_seed"] == 3
     assert flat["network.widths"] == "[8, 4]"
     assert flat["network.activation"] == "relu"
-    assert flat["optimizer.clip_norm"] == "null"
+    assert flat["optimizer.max_grad_norm"] == "null"
     assert flat["trainer.deterministic"] is True
     assert flat["num_steps"] == 10_000
     assert not any(name.split(".")[0] in ("run", "logging", "resume", "tags") for name in flat)
@@ -67,7 +67,7 @@ def test_row_of_a_finished_run(finished_run: Path) -> None:
     events, content = row(finished_run)
     start = content[metadata.SESSION_START_INFO_TAG].session_start_info
     assert start.hparams["data.label_noise"].number_value == 0.2
-    assert start.hparams["network.shortcuts"].WhichOneof("kind") == "bool_value"
+    assert start.hparams["network.dense_skip"].WhichOneof("kind") == "bool_value"
     assert start.group_name.startswith("finished (")
     end = content[metadata.SESSION_END_INFO_TAG].session_end_info
     assert end.status == api_pb2.STATUS_SUCCESS
@@ -87,7 +87,7 @@ def test_row_of_a_finished_run(finished_run: Path) -> None:
 
 
 def test_diverged_run_has_a_row_that_says_so(quick: Compose, tmp_path: Path) -> None:
-    wild = quick("optimizer=sgd", "optimizer.lr=1e4", "task.objective=squared_error", "trainer.max_steps=400")
+    wild = quick("optimizer=sgd", "optimizer.lr=1e4", "task.loss=squared_error", "trainer.max_steps=400")
     with pytest.raises(DivergedError):
         run_one(wild, tmp_path / "run")
     events, content = row(tmp_path / "run")

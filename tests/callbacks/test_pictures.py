@@ -18,7 +18,7 @@ from gaplab.figures.confusion import confusion_counts, draw_confusion_matrix
 from gaplab.figures.landscape import draw_landscape, scaled_direction, slice_losses
 from gaplab.figures.layers import Stage, draw_layers, project
 from gaplab.figures.palette import ramp
-from gaplab.tasks.classifier_figures import classifier_gallery
+from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
 
 NAMES = {
@@ -63,11 +63,11 @@ def test_every_kind_of_run_can_be_drawn(quick: Compose, tmp_path: Path, override
     assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == len(NAMES)
 
 
-def test_gallery_leaves_weights_and_mode_alone(finished_run: Path) -> None:
+def test_figures_leaves_weights_and_mode_alone(finished_run: Path) -> None:
     loaded = load_run(finished_run)
     before = {name: value.clone() for name, value in loaded.task.state_dict().items()}
     loaded.task.train()
-    for draw in classifier_gallery(loaded.task, loaded.data, 24).values():
+    for draw in classifier_figures(loaded.task, loaded.data, 24).values():
         picture = draw()
         assert picture.dtype == torch.uint8
         assert picture.ndim == 3

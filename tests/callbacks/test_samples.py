@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageSequence
-from test_generation import QUICK
 
 from gaplab.config.compose import compose_config
 from gaplab.figures.canvas import encode_png
 from gaplab.figures.decision_regions import window
-from gaplab.figures.generation import (
+from gaplab.figures.samples import (
     BOXES,
     HEIGHT,
     MARGIN,
@@ -20,6 +19,7 @@ from gaplab.figures.generation import (
     field_shades,
 )
 from gaplab.train import run_one
+from quick_runs import QUICK_GAN
 
 
 def test_field_is_blue_for_real_and_red_for_generated() -> None:
@@ -60,7 +60,7 @@ def test_animation_has_a_frame_a_picture_and_rests_on_the_last() -> None:
 
 def test_run_leaves_pictures_frames_and_animation(tmp_path: Path) -> None:
     words = ["logging.pictures=true", "task.label_embedding=2", f"run.root={tmp_path}"]
-    run_one(compose_config([*QUICK, *words]), tmp_path / "run")
+    run_one(compose_config([*QUICK_GAN, *words]), tmp_path / "run")
     figures = tmp_path / "run" / "figures"
     frames = sorted(int(frame.stem) for frame in (figures / "samples").glob("*.png"))
     assert frames == [0, 6, 12], "one at the start and one a block of steps"

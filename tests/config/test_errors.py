@@ -19,7 +19,7 @@ MISTAKES = {
     "optimizr=adam": ["optimizr", "Did you mean 'optimizer'?"],
     "lr=0.1": ["lr", "Did you mean 'optimizer.lr'?"],
     "experiment=xor": ["experiment", "Did you mean 'phenomena/xor'?"],
-    "task.pack=4": ["task.pack", "It is a key of task=generation"],
+    "task.pack=4": ["task.pack", "It is a key of task=gan"],
     # additions with + and ++, which Hydra's own messages suggest
     "+network.widht=3": ["network.widht", "MLPConfig", "Did you mean 'widths'?"],
     "++network.widht=3": ["network.widht", "MLPConfig", "Did you mean 'widths'?"],
@@ -65,7 +65,7 @@ MISTAKES = {
     # combinations
     "data.batch_size=301": ["data.batch_size", "at most the 300", "301", "data.batch_size=null"],
     "trainer.max_steps=5 trainer.max_epochs=7": ["trainer.max_steps", "trainer.max_epochs", "5 and 7"],
-    "task.objective=hinge task.label_smoothing=0.1": ["task.label_smoothing", "cross_entropy", "0.1"],
+    "task.loss=hinge task.label_smoothing=0.1": ["task.label_smoothing", "cross_entropy", "0.1"],
     "data.num_val_points=0 trainer.early_stopping_patience=3": ["early_stopping", "data.num_val_points"],
     "data.batch_size=8 trainer.devices=9 trainer.num_nodes=1": [
         "trainer.devices",
@@ -76,7 +76,7 @@ MISTAKES = {
     "data.fold=1": ["data.fold", "data.num_folds", "got 1"],
     "data.num_folds=4 data.fold=4": ["data.fold", "between 0 and 3", "got 4"],
     "data=two_spirals data.num_points=100": ["two_spirals", "194", "data=spirals"],
-    "network.block=residual network.shortcuts=true": ["network.shortcuts", "plain", "'residual'"],
+    "network.block=residual network.dense_skip=true": ["network.dense_skip", "plain", "'residual'"],
     "optimizer=lbfgs optimizer.weight_decay=0.1": ["optimizer.weight_decay", "lbfgs", "0.1"],
     "optimizer=sgd optimizer.nesterov=true": ["optimizer.momentum", "Nesterov", "0.0"],
     # grammar

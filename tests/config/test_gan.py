@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.config.compose import Composed, compose_config, restore
-from gaplab.config.gan import DeepMLPConfig, GenerationConfig
+from gaplab.config.gan import DeepMLPConfig, GANConfig
 from gaplab.config.network import LinearConfig
 from gaplab.config.optimizer import SGDConfig
 from gaplab.errors import ConfigError
 
 
 def compose(*words: str) -> Composed:
-    return compose_config(["task=generation", "data=ring", *words])
+    return compose_config(["task=gan", "data=ring", *words])
 
 
 def test_networks_and_optimizers_are_chosen_by_group_and_survive_saving() -> None:
@@ -23,7 +23,7 @@ def test_networks_and_optimizers_are_chosen_by_group_and_survive_saving() -> Non
         "task.generator.widths=[9]",
     )
     task = composed.config.task
-    assert isinstance(task, GenerationConfig)
+    assert isinstance(task, GANConfig)
     assert task.generator == DeepMLPConfig(widths=[9])
     assert task.discriminator == LinearConfig()
     assert task.discriminator_optimizer == SGDConfig(lr=0.5)
@@ -51,7 +51,7 @@ def test_networks_and_optimizers_are_chosen_by_group_and_survive_saving() -> Non
         (["task.discriminator_steps=0"], "task.discriminator_steps: .*at least 1"),
         (["task.ema=1"], "task.ema: expected a weight in"),
         (["task.penalty_final_factor=0"], "task.penalty_final_factor: .*larger than 0"),
-        (["optimizer.final_factor=2"], "optimizer.final_factor: expected a share between 0 and 1"),
+        (["optimizer.min_lr_ratio=2"], "optimizer.min_lr_ratio: expected a share between 0 and 1"),
         (["data.num_modes=1"], "data.num_modes: .*at least 2"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_mistake_is_explained(words: list[str], message: str) -> None:
 
 
 def test_pack_that_divides_both_batches_is_allowed() -> None:
-    assert isinstance(compose("task.pack=4", "trainer.devices=2").config.task, GenerationConfig)
+    assert isinstance(compose("task.pack=4", "trainer.devices=2").config.task, GANConfig)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_pack_that_divides_both_batches_is_allowed() -> None:
 )
 def test_published_scalings(words: list[str], scale: float | None, num_classes: int) -> None:
     """A coordinate of a ring of radius r has variance r^2 / 2, of a grid of spacing s and side 5 2 s^2."""
-    data, _ = build_run(compose_config(["task=generation", "data.num_points=20000", *words]).config)
+    data, _ = build_data_and_task(compose_config(["task=gan", "data.num_points=20000", *words]).config)
     points = data.splits["train"].points
     assert data.num_classes == num_classes
     assert torch.isfinite(points).all()
@@ -86,9 +86,9 @@ def test_published_scalings(words: list[str], scale: float | None, num_classes: 
 
 def test_points_without_spread_are_refused() -> None:
     config = compose("data=spirals", "data.noise=0", "data.min_radius=0.5").config
-    data, _ = build_run(config)
+    data, _ = build_data_and_task(config)
     data.splits["train"].points.fill_(1.0)
-    from gaplab.builders.gan import build_adversarial_task
+    from gaplab.builders.gan import build_gan
 
     with pytest.raises(ConfigError, match="points with some spread"):
-        build_adversarial_task(config, data, torch.Generator())
+        build_gan(config, data, torch.Generator())

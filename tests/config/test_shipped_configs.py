@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from gaplab.builders import build_run, build_trainer
+from gaplab.builders import build_data_and_task, build_trainer
 from gaplab.builders.data import DATA
 from gaplab.builders.networks import NETWORKS
 from gaplab.builders.process import prepare_process
@@ -14,7 +14,7 @@ from gaplab.builders.tasks import TASKS
 from gaplab.config.compose import CONFIG_DIR, compose_config, restore
 from gaplab.config.network import Activation, Block, Initialization
 from gaplab.config.registry import SHIPPED
-from gaplab.config.task import Objective
+from gaplab.config.task import ClassificationLoss
 from gaplab.errors import ConfigError
 from gaplab.losses.classification import LOSSES
 from gaplab.networks import ACTIVATIONS, BLOCKS, INITIALIZATIONS
@@ -37,13 +37,13 @@ def few_steps(word: str) -> list[str]:
     return [word, *steps, *quiet]
 
 
-COMPANIONS = {"optimizer=lbfgs": ["data.batch_size=null"], "data=swiss_roll": ["task=generation"]}
+COMPANIONS = {"optimizer=lbfgs": ["data.batch_size=null"], "data=swiss_roll": ["task=gan"]}
 """What a choice needs beside it."""
 
 
 def test_one_class_is_not_enough_to_classify() -> None:
-    with pytest.raises(ConfigError, match=r"task: expected .*task=generation"):
-        build_run(compose_config(["data=swiss_roll"]).config)
+    with pytest.raises(ConfigError, match=r"task: expected .*task=gan"):
+        build_data_and_task(compose_config(["data=swiss_roll"]).config)
 
 
 @pytest.mark.parametrize("word", shipped_words())
@@ -52,18 +52,23 @@ def test_shipped_choice_composes_trains_and_is_restored(word: str) -> None:
     saved = yaml.safe_load(yaml.safe_dump(composed.resolved))
     assert restore(saved, "config.yaml") == composed.config
     prepare_process(composed.config)
-    data, task = build_run(composed.config)
+    data, task = build_data_and_task(composed.config)
     start = [parameter.clone() for parameter in task.parameters()]
     trainer = build_trainer(composed.config, data, callbacks=[], loggers=[])
     trainer.fit(task, datamodule=data)
     assert trainer.global_step == 2
     assert any(not torch.equal(a, b) for a, b in zip(start, task.parameters(), strict=True))
-    assert {task.criterion.format(split=split) for split in ("train", "test")} <= task.scorecard().keys()
+    assert {task.monitor.format(split=split) for split in ("train", "test")} <= task.scorecard().keys()
 
 
 @pytest.mark.parametrize(
     ("choices", "table"),
-    [(Activation, ACTIVATIONS), (Block, BLOCKS), (Initialization, INITIALIZATIONS), (Objective, LOSSES)],
+    [
+        (Activation, ACTIVATIONS),
+        (Block, BLOCKS),
+        (Initialization, INITIALIZATIONS),
+        (ClassificationLoss, LOSSES),
+    ],
 )
 def test_names_in_the_configuration_are_those_of_the_tables(
     choices: type[StrEnum], table: dict[str, object]

@@ -1,9 +1,9 @@
-"""Splits of a point set: sizes, folds, corruption, and which seed decides what."""
+"""SplitMode of a point set: sizes, folds, corruption, and which seed decides what."""
 
 import pytest
 import torch
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.builders.data import build_data
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.errors import ConfigError
@@ -96,20 +96,20 @@ def test_noise_dimensions_are_appended_to_the_same_points(quick: Compose) -> Non
     assert extra.shape == (20_000, 3)
     # The standard error of a standard deviation of n normal values is sigma / sqrt(2 n) = 0.0025.
     assert torch.allclose(extra.std(dim=0), torch.tensor(0.5), atol=5 * 0.0025)
-    _, task = build_run(quick("data.noise_dimensions=3").config)
+    _, task = build_data_and_task(quick("data.noise_dimensions=3").config)
     assert task(torch.zeros(2, 5)).shape == (2, 3)
 
 
 def test_each_seed_changes_its_own_part_only(quick: Compose) -> None:
     def parts(*overrides: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         config = quick("data.label_noise=0.2", "data.noise_dimensions=1", *overrides).config
-        data, task = build_run(config)
+        data, task = build_data_and_task(config)
         points = torch.cat((data.splits["train"].points, data.splits["train"].labels[:, None]), dim=1)
         weights = torch.cat([tensor.flatten() for tensor in task.state_dict().values()])
-        return points, weights, torch.tensor(data.order_seed)
+        return points, weights, torch.tensor(data.train_seed)
 
     original = parts()
-    for position, key in enumerate(("data_seed", "init_seed", "order_seed")):
+    for position, key in enumerate(("data_seed", "init_seed", "train_seed")):
         changed = parts(f"{key}=1")
         same = [torch.equal(a, b) for a, b in zip(original, changed, strict=True)]
         assert same == [other != position for other in range(3)], key

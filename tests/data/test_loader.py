@@ -9,7 +9,7 @@ from gaplab.randomness import epoch_order
 
 def make_loader(num_points: int = 10, start: int = 0, **changes: int) -> TrainLoader:
     """A loader whose labels are the numbers of the points."""
-    arguments = {"batch_size": 4, "num_steps": 12, "steps_between_evaluations": 5, "order_seed": 0}
+    arguments = {"batch_size": 4, "num_steps": 12, "steps_between_evaluations": 5, "train_seed": 0}
     labels = torch.arange(num_points)
     points = torch.stack((labels, -labels), dim=1).float()
     return TrainLoader(points, labels, first_step=lambda: start, **(arguments | changes))
@@ -23,7 +23,7 @@ def test_every_epoch_shows_every_point_once_in_the_order_of_its_seed() -> None:
     batches = flatten(make_loader())
     assert [batch.step for batch in batches] == list(range(12))
     assert [len(batch.labels) for batch in batches[:3]] == [4, 4, 2], "the last batch keeps the remainder"
-    assert [batch.whole_size for batch in batches[:3]] == [4, 4, 2]
+    assert [batch.global_batch_size for batch in batches[:3]] == [4, 4, 2]
     for epoch in range(4):
         seen = torch.cat([batch.labels for batch in batches[3 * epoch : 3 * epoch + 3]])
         assert torch.equal(seen, epoch_order(10, 0, epoch))
@@ -56,7 +56,7 @@ def test_processes_share_each_batch_without_loss_or_repetition(world_size: int, 
         sizes = [len(piece.labels) for piece in pieces]
         assert max(sizes) - min(sizes) <= 1
         assert [piece.first for piece in pieces] == [sum(sizes[:rank]) for rank in range(world_size)]
-        assert {piece.whole_size for piece in pieces} == {len(expected.labels)}
+        assert {piece.global_batch_size for piece in pieces} == {len(expected.labels)}
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 7])

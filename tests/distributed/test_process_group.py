@@ -8,8 +8,8 @@ import pytest
 
 from gaplab.config.trainer import Accelerator, TrainerConfig
 from gaplab.distributed.process_group import join_group, leave_group
-from gaplab.distributed.ranks import Placement
-from gaplab.errors import MeetingError
+from gaplab.distributed.ranks import Ranks
+from gaplab.errors import RendezvousError
 from quick_runs import QUICK
 from running import TRAIN, finished
 
@@ -25,8 +25,8 @@ def no_group_is_left() -> Iterator[None]:
 def test_a_port_in_use() -> None:
     with socket.create_server(("0.0.0.0", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(MeetingError, match="its port is free .MASTER_ADDR, MASTER_PORT.") as raised:
-            join_group(Placement(processes_per_node=2, port=port), PATIENT)
+        with pytest.raises(RendezvousError, match="its port is free .MASTER_ADDR, MASTER_PORT.") as raised:
+            join_group(Ranks(processes_per_node=2, port=port), PATIENT)
     assert f"at 127.0.0.1:{port}, but: " in str(raised.value)
     assert "EADDRINUSE" in str(raised.value)
 
@@ -44,5 +44,5 @@ def test_no_network_interface(tmp_path: Path) -> None:
 
 
 def test_nobody_else_comes(free_port: int) -> None:
-    with pytest.raises(MeetingError, match="all processes were started"):
-        join_group(Placement(processes_per_node=2, port=free_port), PATIENT)
+    with pytest.raises(RendezvousError, match="all processes were started"):
+        join_group(Ranks(processes_per_node=2, port=free_port), PATIENT)

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import Compose
-from gaplab.distributed.ranks import Placement, check_placement, find_placement, first_host
+from gaplab.distributed.ranks import Ranks, check_ranks, find_ranks, first_host
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import num_local_processes
 
@@ -31,9 +31,9 @@ SRUN = BATCH | {
 
 def test_torchrun_and_srun_place_a_process() -> None:
     four = {"rank": 3, "local_rank": 1, "node_rank": 1, "processes_per_node": 2, "num_nodes": 2}
-    assert find_placement(TORCHRUN) == Placement(**four, address="h1", port=29400, starter="torchrun")
-    assert find_placement(SRUN) == Placement(**four, address="gpu07", port=20_041, starter="srun")
-    chosen = find_placement(SRUN | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "5000"})
+    assert find_ranks(TORCHRUN) == Ranks(**four, address="h1", port=29400, starter="torchrun")
+    assert find_ranks(SRUN) == Ranks(**four, address="gpu07", port=20_041, starter="srun")
+    chosen = find_ranks(SRUN | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "5000"})
     assert chosen is not None
     assert (chosen.address, chosen.port) == ("10.0.0.1", 5000)
 
@@ -49,14 +49,14 @@ def test_torchrun_and_srun_place_a_process() -> None:
     ids=["laptop", "batch of one task", "srun of one task", "salloc"],
 )
 def test_nobody_else_has_started_processes(environment: dict[str, str]) -> None:
-    assert find_placement(environment) is None
+    assert find_ranks(environment) is None
 
 
 def test_impossible_placements_are_refused() -> None:
     with pytest.raises(ConfigError, match="expected srun to start the 4 tasks"):
-        find_placement(BATCH)
+        find_ranks(BATCH)
     with pytest.raises(ConfigError, match="equally many tasks on every node, but got 3,1"):
-        find_placement(SRUN | {"SLURM_STEP_TASKS_PER_NODE": "3,1"})
+        find_ranks(SRUN | {"SLURM_STEP_TASKS_PER_NODE": "3,1"})
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_impossible_placements_are_refused() -> None:
 def test_configuration_must_agree_with_what_was_started(
     quick: Compose, overrides: list[str], message: str | None
 ) -> None:
-    placement = find_placement(SRUN)
-    assert placement is not None
+    ranks = find_ranks(SRUN)
+    assert ranks is not None
     config = quick("data.batch_size=30", *overrides).config
     if message is None:
-        check_placement(placement, config)
+        check_ranks(ranks, config)
     else:
         with pytest.raises(ConfigError, match=message):
-            check_placement(placement, config)
+            check_ranks(ranks, config)
 
 
 def test_plain_python_starts_the_processes_of_one_machine(quick: Compose) -> None:

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from test_rankings import HYPERPARAMETERS, codes, study
 
 from gaplab.metrics.pair_counts import count_pairs
 from gaplab.metrics.ranking_information import conditional_information
 from gaplab.metrics.rankings import Table, kendall_tau, rank_measure
 from gaplab.metrics.study_scores import jackknife_error, share_between_settings, study_scores
+from ranked_study import HYPERPARAMETERS, codes, study
 
 
 def two_measures() -> Table:

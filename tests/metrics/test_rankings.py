@@ -18,18 +18,7 @@ from gaplab.metrics.rankings import (
     rank_measure,
     robust_sign_error,
 )
-
-HYPERPARAMETERS = ["width", "lr", "size"]
-
-
-def study(num_seeds: int = 4) -> Table:
-    """3 × 2 × 2 configurations with ties in the measure, and one run missing."""
-    random = np.random.default_rng(0)
-    rows = list(itertools.product([8, 16, 32], ["high", "low"], [100, 200], range(num_seeds)))[:-1]
-    width, lr, size, seed = (np.array(column) for column in zip(*rows, strict=True))
-    gap = 0.2 / np.sqrt(size / 100) + 0.001 * width + 0.03 * random.standard_normal(len(rows))
-    measure = np.round(np.sqrt(width / size) * 10 + random.standard_normal(len(rows)), 0)
-    return {"width": width, "lr": lr, "size": size, "seed": seed, "gap": gap, "measure": measure}
+from ranked_study import HYPERPARAMETERS, codes, study
 
 
 def sign(x: float) -> int:
@@ -158,10 +147,6 @@ def test_sign_error_without_certain_environments_is_nan() -> None:
     found = robust_sign_error(study(), HYPERPARAMETERS, ["lr"], "measure", "gap", num_test_points=1)
     assert math.isnan(found.mean)
     assert found.num_environments == 0
-
-
-def codes(table: Table, names: list[str]) -> list[np.ndarray]:
-    return [np.unique(table[name], return_inverse=True)[1] for name in names]
 
 
 def information_by_hand(table: Table, names: list[str], *, within: str | None) -> float:

@@ -34,7 +34,7 @@ def test_no_widths_is_the_softmax_model() -> None:
 
 
 def test_the_shortcut_network_of_lang_and_witbrock_has_138_weights() -> None:
-    network = MLP(2, 1, [5, 5, 5], activation="sigmoid", shortcuts=True, generator=generator())
+    network = MLP(2, 1, [5, 5, 5], activation="sigmoid", dense_skip=True, generator=generator())
     assert num_parameters(network) == 138
     x = POINTS
     for block in network.hidden:
@@ -81,10 +81,12 @@ def test_highway_gates_start_mostly_closed() -> None:
     assert torch.equal(network.hidden[0].gate.bias, torch.full((8,), -1.0))
 
 
-@pytest.mark.parametrize("shortcuts", [False, True])
+@pytest.mark.parametrize("dense_skip", [False, True])
 @pytest.mark.parametrize("block", BLOCKS)
-def test_stacked_networks_under_vmap_equal_the_single_ones(block: str, shortcuts: bool) -> None:
-    networks = [MLP(2, 3, [6, 5], block=block, shortcuts=shortcuts, generator=generator(k)) for k in range(3)]
+def test_stacked_networks_under_vmap_equal_the_single_ones(block: str, dense_skip: bool) -> None:
+    networks = [
+        MLP(2, 3, [6, 5], block=block, dense_skip=dense_skip, generator=generator(k)) for k in range(3)
+    ]
     parameters, buffers = stack_module_state(networks)
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:

@@ -1,11 +1,9 @@
 """The ledger of a sweep against numbers worked out elsewhere."""
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 from scipy import stats
 
@@ -21,18 +19,7 @@ from gaplab.reports.ledger import (
     write_ledger,
 )
 from gaplab.reports.sweep_report import print_summary
-
-
-def leave_run(folder: Path, words: list[str], gap: float | None, status: str = "finished") -> None:
-    folder.mkdir(parents=True)
-    seeds = {"data": 0, "init": 0, "order": 0}
-    (folder / "run.json").write_text(json.dumps({"status": status, "seeds": seeds, "seconds": 1.5}))
-    (folder / "overrides.yaml").write_text(yaml.safe_dump(words))
-    if gap is not None:
-        table = {"gap/loss": gap, "loss/val": 1 + gap, "loss/test": 1 + gap, "loss/train": 1.0}
-        (folder / "result.json").write_text(
-            json.dumps({"last": table, "measures": {"capacity/path_norm": 2.0, "bound/x": None}})
-        )
+from left_runs import leave_run
 
 
 @pytest.fixture

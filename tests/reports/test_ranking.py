@@ -31,7 +31,7 @@ def sweep(tmp_path: Path) -> Path:
             "optimizer.lr": lr,
             "data.num_points": points,
         }
-        row |= {"experiment": "x", "init_seed": seed, "data_seed": 0, "order_seed": seed}
+        row |= {"experiment": "x", "init_seed": seed, "data_seed": 0, "train_seed": seed}
         row |= {"status": "finished", "seconds": 0.1, "loss/train": 0.01, "loss/test": 0.3}
         row |= {"gap/accuracy": gap, "gap/loss": 2 * gap, "accuracy/train": 1.0}
         row |= {"capacity/pacbayes_flatness": gap, "capacity/params": -gap}

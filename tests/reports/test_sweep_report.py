@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from scipy import stats
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_ledger import leave_run
 
 from gaplab.figures.sweeps import Against, Line, Point, draw_against
 from gaplab.report import main
@@ -15,6 +14,7 @@ from gaplab.reports.ledger import read_ledger
 from gaplab.reports.sweep_figures import by_value, lines_against
 from gaplab.tensorboard.event_files import write_events
 from gaplab.tensorboard.read_curves import read_history
+from left_runs import leave_run
 
 GAPS = {100: (0.5, 0.7), 1_000: (0.1, 0.2)}
 STEPS = (10, 20)

@@ -10,7 +10,7 @@ import torch._inductor
 from torch import Tensor
 
 from gaplab.process.malloc import keep_freed_memory
-from gaplab.stacked.compile import Kernel, has_compiler, small_bmm, small_gather
+from gaplab.stacked.compile import CompiledFunction, has_compiler, small_bmm, small_gather
 
 needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 
@@ -50,17 +50,17 @@ def double(table: dict[str, Tensor], more: Tensor) -> dict[str, Tensor]:
 
 @needs_compiler
 def test_kernel_gives_what_the_function_gives_for_every_layout() -> None:
-    kernel = Kernel(double, compile=True)
+    compiled = CompiledFunction(double, compile=True)
     wide, tall = torch.arange(6.0).view(2, 3), torch.arange(6.0).view(3, 2)
     for x in (wide, tall, tall.T, wide):
         more = torch.ones(x.shape)
-        found = kernel({"x": x}, more)
+        found = compiled({"x": x}, more)
         assert found.keys() == {"sum", "twice"}
         assert torch.equal(found["sum"], x + 1)
         assert torch.equal(found["twice"], 2 * x.T)
         assert found["twice"].is_contiguous(), "the next step would be another layout"
-    assert kernel.compile
-    assert len(kernel.compiled) == 3
+    assert compiled.compile
+    assert len(compiled.compiled) == 3
 
 
 def test_kernel_without_a_working_compiler_runs_eagerly(
@@ -70,10 +70,10 @@ def test_kernel_without_a_working_compiler_runs_eagerly(
         raise RuntimeError("no compiler here\nand a long story")
 
     monkeypatch.setattr(torch._inductor, "standalone_compile", broken)
-    kernel = Kernel(double, compile=True)
+    compiled = CompiledFunction(double, compile=True)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            found = kernel({"x": torch.ones(2, 3)}, torch.ones(2, 3))
+            found = compiled({"x": torch.ones(2, 3)}, torch.ones(2, 3))
     assert torch.equal(found["sum"], torch.full((2, 3), 2.0))
     assert [record.getMessage() for record in caplog.records] == [
         "Running without the compiler, which failed: no compiler here"

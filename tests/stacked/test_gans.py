@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_ensemble_runs import assert_same_run
 
 from gaplab.builders.load_run import load_run
 from gaplab.config.compose import Composed, compose_config
@@ -20,13 +19,14 @@ from gaplab.errors import DivergedError
 from gaplab.evaluate import evaluate
 from gaplab.runs.resume import Plan, plan_new, plan_resumption
 from gaplab.stacked.compile import has_compiler
-from gaplab.stacked.stacked_runs import Chunk
+from gaplab.stacked.stacked_runs import StackedRuns
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one, run_planned
 from running import points
+from same_runs import assert_same_run
 
 QUICK = (
-    "task=generation",
+    "task=gan",
     "data=ring",
     "data.num_points=120",
     "data.num_val_points=100",
@@ -48,7 +48,12 @@ MIXED = (
     ("seed=1",),
     ("seed=2", "optimizer.lr=0.003", "optimizer.schedule=cosine", "task.r1=0.5", "task.ema=0.9"),
     ("seed=3", "data.num_points=101", "optimizer.beta1=0.5", "task.penalty_final_factor=0.01"),
-    ("data_seed=4", "optimizer.weight_decay=0.01", "optimizer.decay_biases=false", "data.scaling=wgan_gp"),
+    (
+        "data_seed=4",
+        "optimizer.weight_decay=0.01",
+        "optimizer.weight_decay_on_bias=false",
+        "data.scaling=wgan_gp",
+    ),
     ("init_seed=5", "task.r2=2", "optimizer.warmup_steps=5", "task.generator.gain=2", "data.std=0.1"),
 )
 
@@ -60,8 +65,8 @@ def all_are_stacked(sentence: str) -> None:
 def run_stacked(plans: Sequence[Plan], **options: Any) -> list[float]:
     """Train plans as one chunk if it is a single one, which ``run_many`` would not stack."""
     if len(plans) > 1:
-        return run_many(plans, **options, say=all_are_stacked)
-    (result,) = Chunk(plans, width=1).train()
+        return run_many(plans, **options, log=all_are_stacked)
+    (result,) = StackedRuns(plans, width=1).train()
     return [math.nan if result is None else result.objective]
 
 
@@ -95,7 +100,7 @@ def test_a_mixed_grid_after_200_steps(tmp_path: Path) -> None:
         ("task.loss=wasserstein", "task.gradient_penalty=1", "task.r1=0", "task.r2=0", "task.pack=2"),
         ("task.loss=hinge", "task.clip_weights=0.2", "task.latent=uniform", "task.latent_size=3"),
         (
-            *("task.loss=non_saturating", "task.r2=0", "optimizer.clip_norm=0.05", "task.ema=0"),
+            *("task.loss=non_saturating", "task.r2=0", "optimizer.max_grad_norm=0.05", "task.ema=0"),
             *("optimizer@task.discriminator_optimizer=sgd", "task.discriminator_optimizer.momentum=0.5"),
         ),
         ("task.loss=minimax", "data.batch_size=null", "optimizer=adamw", "data=spirals"),
@@ -187,7 +192,7 @@ def test_a_member_is_loaded_evaluated_and_prolonged_alone_and_in_a_chunk(tmp_pat
     longer = ["trainer.max_steps=18", "trainer.eval_every_n_steps=6"]
     run_planned(plan_resumption(path, longer))
     stacked = [plan_resumption(tmp_path / "alone", longer), plan_resumption(tmp_path / "sweep" / "0", longer)]
-    run_many(stacked, say=all_are_stacked)
+    run_many(stacked, log=all_are_stacked)
     run_one(compose(*jobs[1], *longer), tmp_path / "whole")
     assert_same_run(path, tmp_path / "whole")
     assert_same_run(tmp_path / "alone", tmp_path / "whole")

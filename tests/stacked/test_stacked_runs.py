@@ -18,6 +18,7 @@ from gaplab.runs.resume import Plan, plan_new, plan_resumption
 from gaplab.stacked.compile import has_compiler
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one, run_planned
+from same_runs import assert_close, assert_same_run
 
 QUICK = (
     "data.num_points=60",
@@ -38,7 +39,7 @@ MIXED = (
     ("seed=1",),
     ("seed=2", "optimizer.lr=0.05", "optimizer.schedule=cosine", "optimizer.warmup_steps=5"),
     ("seed=3", "data.num_points=37", "data.label_noise=0.3"),
-    ("seed=1", "optimizer.weight_decay=0.1", "optimizer.decay_biases=false", "data.noise=0.1"),
+    ("seed=1", "optimizer.weight_decay=0.1", "optimizer.weight_decay_on_bias=false", "data.noise=0.1"),
     ("data_seed=4", "optimizer.beta1=0.5", "optimizer.beta2=0.9", "network.gain=2"),
 )
 
@@ -62,41 +63,6 @@ def train_both(
     return objectives
 
 
-def assert_same_run(together: Path, alone: Path) -> None:
-    ours, theirs = (json.loads((path / "result.json").read_text()) for path in (together, alone))
-    assert ours.keys() == theirs.keys()
-    assert_close(ours, theirs)
-    for name in ("last", "best"):
-        left, right = (
-            torch.load(path / "checkpoints" / f"{name}.ckpt", weights_only=True) for path in (together, alone)
-        )
-        assert left["global_step"] == right["global_step"]
-        assert_close(left["state_dict"], right["state_dict"])
-        if name == "last":
-            assert_close(left["optimizer_states"], right["optimizer_states"])
-            assert_close(left["lr_schedulers"], right["lr_schedulers"])
-            assert_close(left["callbacks"]["GapCurves"], right["callbacks"]["GapCurves"])
-
-
-def assert_close(ours: Any, theirs: Any) -> None:
-    """Equal structure, and numbers equal to 1e-8."""
-    assert isinstance(ours, dict) == isinstance(theirs, dict)
-    if isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key in ours:
-            assert_close(ours[key], theirs[key])
-    elif isinstance(ours, list):
-        assert len(ours) == len(theirs)
-        for left, right in zip(ours, theirs, strict=True):
-            assert_close(left, right)
-    elif isinstance(ours, torch.Tensor):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
-    elif isinstance(ours, float):
-        assert ours == pytest.approx(theirs, rel=0, abs=1e-8, nan_ok=True)
-    else:
-        assert ours == theirs
-
-
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_mixed_grid_of_adam_after_200_steps(
     tmp_path: Path, compiled: bool, caplog: pytest.LogCaptureFixture
@@ -111,11 +77,11 @@ def test_a_mixed_grid_of_adam_after_200_steps(
 @pytest.mark.parametrize(
     "job",
     [
-        ("optimizer=sgd", "optimizer.momentum=0.9", "optimizer.clip_norm=0.5"),
+        ("optimizer=sgd", "optimizer.momentum=0.9", "optimizer.max_grad_norm=0.5"),
         ("optimizer=sgd", "optimizer.momentum=0.5", "optimizer.nesterov=true", "network.dropout=0.3"),
         ("optimizer=adamw", "network.dropout=0.5", "network.widths=[6,5]", "task.label_smoothing=0.2"),
-        ("data.batch_size=null", "task.objective=hinge", "network.block=highway"),
-        ("network=perceptron", "task.objective=perceptron", "optimizer=sgd", "data.batch_size=1"),
+        ("data.batch_size=null", "task.loss=hinge", "network.block=highway"),
+        ("network=perceptron", "task.loss=perceptron", "optimizer=sgd", "data.batch_size=1"),
     ],
 )
 def test_other_optimisers_objectives_and_networks(tmp_path: Path, job: tuple[str, ...]) -> None:
@@ -157,8 +123,8 @@ def test_a_stopped_model_keeps_its_weights(tmp_path: Path) -> None:
 
 
 def test_a_diverged_model_leaves_the_others_alone(tmp_path: Path) -> None:
-    wild = ("seed=1", "optimizer=sgd", "optimizer.lr=1e30", "task.objective=squared_error")
-    tame = ("seed=2", "optimizer=sgd", "optimizer.lr=1e-3", "task.objective=squared_error")
+    wild = ("seed=1", "optimizer=sgd", "optimizer.lr=1e30", "task.loss=squared_error")
+    tame = ("seed=2", "optimizer=sgd", "optimizer.lr=1e-3", "task.loss=squared_error")
     objectives = train_both(tmp_path, [wild, tame], [1])
     assert math.isnan(objectives[0])
     record = json.loads((tmp_path / "together" / "0" / "run.json").read_text())
@@ -194,20 +160,20 @@ def assert_same_weights(left: Path, right: Path) -> None:
 def test_a_killed_sweep_continues_from_its_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gaplab.stacked.stacked_runs import Chunk
+    from gaplab.stacked.stacked_runs import StackedRuns
 
     jobs = [("seed=1", "trainer.checkpoint_every_n_seconds=1e-9"), ("seed=2", "optimizer.lr=0.1")]
     composed = [compose(*job) for job in jobs]
     plans = [plan_new(one, tmp_path / "cut" / str(i)) for i, one in enumerate(composed)]
-    settle = Chunk.settle
+    settle = StackedRuns.settle
 
-    def interrupt(chunk: Chunk, trainer: Any) -> None:
+    def interrupt(chunk: StackedRuns, trainer: Any) -> None:
         if trainer.global_step == 16:
             raise KeyboardInterrupt
         settle(chunk, trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Chunk, "settle", interrupt)
+        patch.setattr(StackedRuns, "settle", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_many(plans)
     record = json.loads((tmp_path / "cut" / "1" / "run.json").read_text())
@@ -224,7 +190,7 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(tmp_path: Path) -> None:
     said: list[str] = []
     jobs = [("seed=1",), ("seed=1", "optimizer=lbfgs", "data.batch_size=null", "trainer.max_steps=3")]
     plans = [plan_new(compose(*job), tmp_path / str(i)) for i, job in enumerate(jobs)]
-    objectives = run_many(plans, say=said.append)
+    objectives = run_many(plans, log=said.append)
     assert all(math.isfinite(value) for value in objectives)
     assert len(said) == 2
     assert said[0].startswith("Group 1 of 1: 1 models in chunks of 1, about ")
@@ -234,7 +200,7 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(tmp_path: Path) -> None:
 def test_too_little_memory_for_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gaplab.errors import ConfigError
 
-    monkeypatch.setattr("gaplab.sweeps.cost_model.free_memory", lambda device: 1_000)
+    monkeypatch.setattr("gaplab.sweeps.schedule.free_memory", lambda device: 1_000)
     with pytest.raises(ConfigError, match="one model needs"):
         run_many([plan_new(compose("seed=1"), tmp_path / "run")])
 

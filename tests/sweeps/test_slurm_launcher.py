@@ -45,7 +45,7 @@ def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
     words = [
         ["data.batch_size=30"],
         ["data.batch_size=30", "optimizer=sgd", "optimizer.lr=0.03"],
-        ["data.batch_size=30", "seed=3", "optimizer.schedule=cosine", "optimizer.clip_norm=1"],
+        ["data.batch_size=30", "seed=3", "optimizer.schedule=cosine", "optimizer.max_grad_norm=1"],
         ["data.batch_size=null", "network.widths=[3,4]", "trainer.precision=64-true"],
     ]
     jobs = [Job(quick(*more), tmp_path / str(number)) for number, more in enumerate(words)]

@@ -50,8 +50,8 @@ def test_other_groups_and_lists_are_composed_anew() -> None:
 
 
 def test_enumerations_and_null_keep_their_types() -> None:
-    jobs = [["optimizer.schedule=cosine"], ["optimizer.schedule=linear"], ["optimizer.clip_norm=1"]]
-    jobs += [["optimizer.clip_norm=null"]]
+    jobs = [["optimizer.schedule=cosine"], ["optimizer.schedule=linear"], ["optimizer.max_grad_norm=1"]]
+    jobs += [["optimizer.max_grad_norm=null"]]
     for words, job in zip(jobs, compose_jobs(load, jobs), strict=True):
         assert job.config == compose_config(words).config
         assert job.resolved == compose_config(words).resolved

@@ -13,13 +13,13 @@ import pytest
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.process.devices import cpu_shares
-from gaplab.process.signals import signals_noted
+from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.sweeps.cost_model import worthwhile_processes
 from gaplab.sweeps.schedule import cut_groups, sort_plans
 from gaplab.sweeps.start_workers import started_workers
 from gaplab.sweeps.train_work import run_many
-from gaplab.sweeps.worker_pool import Crew
+from gaplab.sweeps.worker_pool import WorkerPool
 from quick_runs import QUICK
 from running import TRAIN, children, finished, points, running
 
@@ -144,12 +144,12 @@ def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path
 
 
 def test_memory_is_shared_by_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gaplab.sweeps.cost_model.model_bytes", lambda config: 2**20)
-    monkeypatch.setattr("gaplab.sweeps.cost_model.free_memory", lambda device: 12 * 2**20)
+    monkeypatch.setattr("gaplab.sweeps.schedule.model_bytes", lambda config: 2**20)
+    monkeypatch.setattr("gaplab.sweeps.schedule.free_memory", lambda device: 12 * 2**20)
     groups, _ = sort_plans(plans(tmp_path, *[(f"seed={seed}",) for seed in range(12)]), [0.0] * 12)
 
     def sizes(processes: int) -> list[int]:
-        portions = cut_groups(groups, compile=False, processes=processes, say=said.append)
+        portions = cut_groups(groups, compile=False, processes=processes, log=said.append)
         return [len(portion.jobs) for portion in portions]
 
     said: list[str] = []
@@ -163,11 +163,11 @@ def test_memory_is_shared_by_the_processes(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_worker_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     groups, _ = sort_plans(plans(tmp_path, ("seed=0",)), [0.0])
-    queue = deque(cut_groups(groups, say=lambda text: None))
+    queue = deque(cut_groups(groups, log=lambda text: None))
     match = "ended with exit code 1 before it could begin"
-    with signals_noted(), started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
+    with stop_signals_caught(), started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
         with pytest.raises(RuntimeError, match=match):
-            list(Crew(workers, None, print).answers(queue))
+            list(WorkerPool(workers, None, print).answers(queue))
         assert not workers
 
 

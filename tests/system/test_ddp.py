@@ -27,7 +27,7 @@ ODD = (
     "optimizer=sgd",
     "optimizer.momentum=0.9",
     "optimizer.weight_decay=1e-3",
-    "optimizer.clip_norm=1",
+    "optimizer.max_grad_norm=1",
     "trainer.max_steps=200",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
@@ -145,17 +145,17 @@ TWO = """
 import sys, torch
 from gaplab.config.checks import ConfigError
 from gaplab.config.trainer import TrainerConfig
-from gaplab.distributed.process_group import agree, check_equal_parameters, join_group
+from gaplab.distributed.process_group import broadcast_from_rank0, check_equal_parameters, join_group
 from gaplab.errors import RanksDisagreeError
-from gaplab.distributed.ranks import Placement
+from gaplab.distributed.ranks import Ranks
 rank, port = int(sys.argv[1]), int(sys.argv[2])
-placement = Placement(rank=rank, local_rank=rank, processes_per_node=2, port=port)
-join_group(placement, TrainerConfig(accelerator="cpu", rendezvous_seconds=30))
-assert agree(placement, lambda: f"from {rank}") == "from 0"
+ranks = Ranks(rank=rank, local_rank=rank, processes_per_node=2, port=port)
+join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=30))
+assert broadcast_from_rank0(ranks, lambda: f"from {rank}") == "from 0"
 def refuse():
     raise ConfigError("no")
 try:
-    agree(placement, refuse)
+    broadcast_from_rank0(ranks, refuse)
 except ConfigError as error:
     assert str(error) == "no"
 else:

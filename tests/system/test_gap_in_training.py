@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.runs.checkpoints import load_weights, read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.tasks.task import Task
@@ -21,7 +21,7 @@ WORDS = [
     "data.label_noise=0.2",
     "task.label_smoothing=0.1",
     "optimizer.weight_decay=0.01",
-    "optimizer.decay_biases=false",
+    "optimizer.weight_decay_on_bias=false",
     "optimizer.lr=0.02",
 ]
 
@@ -59,7 +59,7 @@ def test_reported_numbers_are_those_of_whole_splits_at_equal_weights_in_eval_mod
     composed = quick(*WORDS)
     path = tmp_path / "run"
     result = run_one(composed, path)
-    data, task = build_run(composed.config)
+    data, task = build_data_and_task(composed.config)
     splits = {
         name: (split.points.double().numpy(), split.labels.numpy()) for name, split in data.splits.items()
     }

@@ -16,7 +16,7 @@ from gaplab.callbacks.checkpoints import Checkpoints, keep_previous
 from gaplab.callbacks.curves import GapCurves
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import ConfigError, Preempted
-from gaplab.process.signals import NOTED, STOP_SIGNALS, signals_noted
+from gaplab.process.signals import STOP_SIGNAL, STOP_SIGNALS, stop_signals_caught
 from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.storage.locking import lock, unlock
 from gaplab.train import run_one, run_planned
@@ -182,9 +182,9 @@ def test_directory_of_a_live_run_is_refused_with_its_owner(tmp_path: Path, quick
 
 
 def test_second_ctrl_c_does_not_wait() -> None:
-    with signals_noted():
+    with stop_signals_caught():
         signal.raise_signal(signal.SIGINT)
-        assert NOTED.number == signal.SIGINT
+        assert STOP_SIGNAL.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.config.compose import compose_config
 from gaplab.config.registry import PROJECT_ROOT
 
@@ -52,7 +52,7 @@ def test_command(command: str, folder: Path) -> None:
 def test_the_extension_of_the_readme_is_a_choice() -> None:
     source = next(block for block in blocks("python") if "register(" in block)
     exec(compile(source, "my_points.py", "exec"), {"__name__": "my_points"})
-    data, task = build_run(
+    data, task = build_data_and_task(
         compose_config(["data=moons", "data.noise=0.2", "data.num_points=50", "data.batch_size=10"]).config
     )
     assert data.splits["train"].points.shape == (50, 2)

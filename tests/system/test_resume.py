@@ -1,21 +1,16 @@
 """A run that was stopped and continued ends with the numbers of one that was not."""
 
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
-from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError, Preempted
-from gaplab.process.signals import NOTED
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.results import Result
@@ -23,22 +18,6 @@ from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.storage.atomic import write_json
 from gaplab.train import run_one, run_planned
 from quick_runs import Compose
-
-
-@pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Let a run be interrupted at a step, as by a signal: it saves and raises ``Preempted``."""
-    original = Checkpoints.on_train_batch_start
-
-    def arm(step: int | None) -> None:
-        def hook(self: Checkpoints, trainer: Trainer, *arguments: Any) -> None:
-            NOTED.number = signal.SIGTERM if step is not None and trainer.global_step >= step else 0
-            original(self, trainer, *arguments)
-
-        monkeypatch.setattr(Checkpoints, "on_train_batch_start", hook)
-
-    yield arm
-    NOTED.number = 0
 
 
 def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, dict[str, float]]]:
@@ -51,7 +30,7 @@ def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int
 CASES = {
     "plain": [],
     "dropout": ["network.dropout=0.3", "optimizer.schedule=cosine", "optimizer.warmup_steps=4"],
-    "momentum": ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.decay_biases=false"],
+    "momentum": ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.weight_decay_on_bias=false"],
     "lbfgs": ["optimizer=lbfgs", "data.batch_size=null"],
     "long blocks": ["trainer.max_steps=130", "trainer.eval_every_n_steps=60"],
 }

@@ -12,7 +12,7 @@ import gaplab.stacked.stacked_runs
 from gaplab.config.compose import Composed, compose_config
 from gaplab.errors import ConfigError
 from gaplab.runs.resume import plan_new
-from gaplab.stacked.stacked_runs import Chunk
+from gaplab.stacked.stacked_runs import StackedRuns
 from gaplab.storage.locking import unlock
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one
@@ -99,7 +99,7 @@ def test_leaving_out_what_is_over_changes_nothing(
 
 def test_a_chunk_computes_only_what_still_trains(tmp_path: Path) -> None:
     plans = [plan_new(compose(*job), tmp_path / str(i)) for i, job in enumerate(JOBS)]
-    chunk = Chunk(plans, width=len(plans))
+    chunk = StackedRuns(plans, width=len(plans))
     results = chunk.train()
     assert all(results)
     assert [result.step for result in results if result] == [

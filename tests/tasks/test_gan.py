@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import stop_at  # noqa: F401
 from torch import Tensor, nn
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.config.compose import Composed, compose_config
 from gaplab.config.registry import register
 from gaplab.data.loader import Batch
@@ -23,46 +22,29 @@ from gaplab.metrics.generative.ceilings import coverage_ceiling, high_quality_ce
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_new
-from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan import GAN
 from gaplab.tasks.gan_losses import penalty_factor
 from gaplab.train import run_one, run_planned
-
-QUICK = (
-    "task=generation",
-    "data=ring",
-    "data.num_points=480",
-    "data.num_val_points=120",
-    "data.num_test_points=160",
-    "data.batch_size=48",
-    "task.generator.widths=[8]",
-    "task.discriminator.widths=[8]",
-    "task.num_samples=100",
-    "optimizer.lr=0.001",
-    "trainer.max_steps=12",
-    "trainer.eval_every_n_steps=6",
-    "trainer.accelerator=cpu",
-    "trainer.progress_bar=false",
-    "logging.pictures=false",
-)
+from quick_runs import QUICK_GAN
 
 
 def compose(folder: Path, *words: str) -> Composed:
-    return compose_config([*QUICK, f"run.root={folder}", *words])
+    return compose_config([*QUICK_GAN, f"run.root={folder}", *words])
 
 
-def built(*words: str) -> tuple[AdversarialTask, Batch]:
+def built(*words: str) -> tuple[GAN, Batch]:
     """A task in double precision and its first batch."""
-    data, task = build_run(compose_config([*QUICK, *words]).config)
-    assert isinstance(task, AdversarialTask)
+    data, task = build_data_and_task(compose_config([*QUICK_GAN, *words]).config)
+    assert isinstance(task, GAN)
     points = data.splits["train"].points[:48].double()
     return task.double(), Batch(points, data.splits["train"].labels[:48], 0, 48, 3)
 
 
-def latents(task: AdversarialTask, batch: Batch) -> Tensor:
+def latents(task: GAN, batch: Batch) -> Tensor:
     from gaplab.randomness import make_generator
 
-    draws = make_generator(task.order_seed, "latent", batch.step)
-    return torch.randn(batch.whole_size, task.config.latent_size, generator=draws).double()
+    draws = make_generator(task.train_seed, "latent", batch.step)
+    return torch.randn(batch.global_batch_size, task.config.latent_size, generator=draws).double()
 
 
 def gradients(loss: Tensor, module: nn.Module) -> list[Tensor]:
@@ -124,7 +106,7 @@ def test_packs_and_labels_reach_the_discriminator() -> None:
 
 
 def test_penalties_end_at_their_final_factor() -> None:
-    config = compose_config([*QUICK, "task.penalty_final_factor=0.01"]).config.task
+    config = compose_config([*QUICK_GAN, "task.penalty_final_factor=0.01"]).config.task
     factors = [penalty_factor(config, step, 10) for step in (0, 5, 10, 11)]  # type: ignore[arg-type]
     assert factors == pytest.approx([1.0, 0.1, 0.01, 0.01])
 
@@ -138,7 +120,7 @@ def final(path: Path) -> tuple[dict[str, Tensor], Any, Any]:
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp("gan")
-    words = ("optimizer.schedule=cosine", "optimizer.final_factor=0.1", "task.discriminator_steps=2")
+    words = ("optimizer.schedule=cosine", "optimizer.min_lr_ratio=0.1", "task.discriminator_steps=2")
     run_one(compose(folder, *words), folder / "whole")
     return folder, words
 
@@ -167,7 +149,7 @@ def test_ceilings_are_those_of_a_perfect_sampler(whole_run: Any) -> None:
     assert table["ceiling/distance/copying_ratio"] == pytest.approx(1, abs=0.4)
 
 
-def test_stopped_and_continued_equals_uninterrupted(whole_run: Any, stop_at: Any) -> None:  # noqa: F811
+def test_stopped_and_continued_equals_uninterrupted(whole_run: Any, stop_at: Any) -> None:
     folder, words = whole_run
     composed = compose(folder, *words)
     stop_at(6)
@@ -188,8 +170,8 @@ def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
     words += ("task.clip_weights=0.3", "task.ema=0.9", "optimizer.lr=0.01", "trainer.precision=64-true")
     composed = compose(tmp_path, *words)
     run_one(composed, tmp_path / "run")
-    data, task = build_run(composed.config)
-    assert isinstance(task, AdversarialTask)
+    data, task = build_data_and_task(composed.config)
+    assert isinstance(task, GAN)
     task.double()
     g, d, mean = task.generator.network, task.discriminator.network, copy.deepcopy(task.generator.network)
     optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net in (d, g)]
@@ -202,7 +184,7 @@ def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
         batch_size=48,
         num_steps=12,
         steps_between_evaluations=6,
-        order_seed=0,
+        train_seed=0,
     )
     for step in range(12):
         batch = loader.batch(step)
@@ -240,7 +222,7 @@ def test_a_network_without_one_score_a_point_is_refused(tmp_path: Path) -> None:
         pass
 
     register("network", "two_scores", TwoScoresConfig, lambda config, i, o, generator: nn.Linear(i, 2))
-    words = [word for word in QUICK if "discriminator.widths" not in word]
+    words = [word for word in QUICK_GAN if "discriminator.widths" not in word]
     composed = compose_config([*words, f"run.root={tmp_path}", "network@task.discriminator=two_scores"])
     with pytest.raises(ValueError, match="one score per point.*got .96, 2."):
         run_one(composed, tmp_path / "run")
@@ -277,7 +259,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
     tables = []
     for devices in (1, 2):
-        command = [sys.executable, str(root / "train.py"), *QUICK, *words]
+        command = [sys.executable, str(root / "train.py"), *QUICK_GAN, *words]
         command += [f"run.root={tmp_path}", "run.name=n", f"run.id={devices}", f"trainer.devices={devices}"]
         subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
         tables.append(json.loads((tmp_path / "n" / str(devices) / "result.json").read_text())["last"])

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LinearLR, LRScheduler
 
-from gaplab.builders import build_run, build_trainer
+from gaplab.builders import build_data_and_task, build_trainer
 from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, OptimizerConfig, Schedule, SGDConfig
 from gaplab.errors import DivergedError
 from gaplab.networks import draw_dropout_masks
@@ -19,9 +19,9 @@ from gaplab.randomness import epoch_order, make_generator
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
-    impose_settings,
     l2_penalty,
     make_closure,
+    reapply_hparams,
     schedule_factor,
 )
 from gaplab.train import run_one
@@ -46,7 +46,7 @@ def rates(optimizer: Optimizer, schedule: LRScheduler | None) -> list[float]:
     [
         (SGDConfig(lr=0.3, schedule=Schedule.cosine), lambda opt: CosineAnnealingLR(opt, T_max=STEPS)),
         (SGDConfig(lr=0.3, schedule=Schedule.linear), lambda opt: LinearLR(opt, 1.0, 0.0, STEPS)),
-        (SGDConfig(lr=0.3, schedule=Schedule.exponential, decay=0.9), lambda opt: ExponentialLR(opt, 0.9)),
+        (SGDConfig(lr=0.3, schedule=Schedule.exponential, lr_gamma=0.9), lambda opt: ExponentialLR(opt, 0.9)),
         (SGDConfig(lr=0.3), lambda opt: None),
     ],
 )
@@ -87,7 +87,7 @@ def test_biases_decay_unless_they_are_spared() -> None:
         layer = nn.Linear(2, 3)
         nn.init.ones_(layer.weight)
         nn.init.ones_(layer.bias)
-        config = SGDConfig(lr=0.1, weight_decay=0.5, decay_biases=not spare)
+        config = SGDConfig(lr=0.1, weight_decay=0.5, weight_decay_on_bias=not spare)
         for parameter in layer.parameters():
             parameter.grad = torch.zeros_like(parameter)
         penalty = 0.5 * 0.5 * (6 if spare else 9)
@@ -98,17 +98,17 @@ def test_biases_decay_unless_they_are_spared() -> None:
     assert l2_penalty(AdamWConfig(weight_decay=0.5), layer) == 0.0, "decoupled decay is no penalty"
 
 
-@pytest.mark.parametrize("clip_norm", [None, 0.5, 100.0])
-def test_clipping_bounds_the_norm_of_the_whole_gradient(clip_norm: float | None) -> None:
+@pytest.mark.parametrize("max_grad_norm", [None, 0.5, 100.0])
+def test_clipping_bounds_the_norm_of_the_whole_gradient(max_grad_norm: float | None) -> None:
     weights = [nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([4.0]))]
 
     def half_square() -> torch.Tensor:
         return 0.5 * sum(weight.square().sum() for weight in weights)
 
-    closure = make_closure(half_square, SGD(weights), weights, clip_norm=clip_norm, world_size=1)
+    closure = make_closure(half_square, SGD(weights), weights, max_grad_norm=max_grad_norm, world_size=1)
     assert float(closure()) == 12.5
     gradient = torch.cat([weight.grad for weight in weights if weight.grad is not None])
-    norm = 5.0 if clip_norm is None else min(clip_norm, 5.0)
+    norm = 5.0 if max_grad_norm is None else min(max_grad_norm, 5.0)
     assert float(gradient.norm()) == pytest.approx(norm, rel=1e-5)
     assert float(gradient[0] / gradient[1]) == pytest.approx(0.75)
 
@@ -119,7 +119,11 @@ def test_lbfgs_solves_a_least_squares_problem() -> None:
     weight = nn.Parameter(torch.zeros(4))
     optimizer = build_optimizer(LBFGSConfig(), [weight])
     closure = make_closure(
-        lambda: (matrix @ weight - target).square().mean(), optimizer, [weight], clip_norm=None, world_size=1
+        lambda: (matrix @ weight - target).square().mean(),
+        optimizer,
+        [weight],
+        max_grad_norm=None,
+        world_size=1,
     )
     for _ in range(3):
         optimizer.step(closure)
@@ -135,7 +139,7 @@ def test_restored_hyperparameters_give_way_to_the_configured_ones() -> None:
     optimizer.step()
     for _ in range(5):
         schedule.step()
-    impose_settings(new, optimizer, schedule)
+    reapply_hparams(new, optimizer, schedule)
     group = optimizer.param_groups[0]
     assert group["lr"] == pytest.approx(0.005)
     assert (group["weight_decay"], group["betas"]) == (0.5, (0.5, 0.999))
@@ -146,7 +150,7 @@ def test_restored_hyperparameters_give_way_to_the_configured_ones() -> None:
 CASES = {
     "minibatches": [],
     "full batch": ["data.batch_size=null", "optimizer=sgd", "optimizer.momentum=0.9"],
-    "clipped": ["optimizer.clip_norm=0.1", "optimizer=adamw"],
+    "clipped": ["optimizer.max_grad_norm=0.1", "optimizer=adamw"],
     "scheduled": ["optimizer.schedule=cosine", "optimizer.warmup_steps=3", "optimizer.lr=0.05"],
     "dropout": ["network.widths=[8,8]", "network.dropout=0.5"],
     "smoothed": ["task.label_smoothing=0.2"],
@@ -156,10 +160,10 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_equals_a_bare_loop_bit_for_bit(case: str, quick: Compose) -> None:
     config = quick(*CASES[case]).config
-    data, task = build_run(config)
+    data, task = build_data_and_task(config)
     build_trainer(config, data, callbacks=[], loggers=[]).fit(task, datamodule=data)
 
-    _, other = build_run(config)
+    _, other = build_data_and_task(config)
     network = other.network
     assert isinstance(network, nn.Module)
     network.train()
@@ -171,12 +175,12 @@ def test_a_run_equals_a_bare_loop_bit_for_bit(case: str, quick: Compose) -> None
     size = config.data.batch_size or len(labels)
     step = 0
     for epoch in range(100):
-        order = epoch_order(len(labels), config.order_seed, epoch) if size < 60 else torch.arange(60)
+        order = epoch_order(len(labels), config.train_seed, epoch) if size < 60 else torch.arange(60)
         for chosen in order.split(size):
             if step == config.num_steps:
                 break
             if case == "dropout":
-                draw_dropout_masks(network, len(chosen), make_generator(config.order_seed, "dropout", step))
+                draw_dropout_masks(network, len(chosen), make_generator(config.train_seed, "dropout", step))
             if case == "scheduled":
                 for group in optimizer.param_groups:
                     rise = (step + 1) / 3
@@ -204,7 +208,7 @@ def test_a_loss_that_is_not_finite_names_its_step(quick: Compose, tmp_path: Path
     with pytest.raises(DivergedError, match="the loss is not finite at step") as caught:
         run_one(composed, tmp_path / "run")
     # The first step whose loss is not finite in a bare loop over the same batches.
-    data, task = build_run(composed.config)
+    data, task = build_data_and_task(composed.config)
     data.trainer = types.SimpleNamespace(global_rank=0, world_size=1, global_step=0)  # type: ignore[assignment]
     network = task.network
     assert isinstance(network, nn.Module)

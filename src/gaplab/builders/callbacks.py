@@ -5,27 +5,27 @@ from collections.abc import Sequence
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 
-from gaplab.builders.tasks import build_run
+from gaplab.builders.tasks import build_data_and_task
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import GapCurves, SubRunCurves
 from gaplab.callbacks.diagnostics import LayerDiagnostics
-from gaplab.callbacks.hparams_row import Session
+from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.callbacks.pictures import Pictures
 from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
 from gaplab.callbacks.projector import Projector
-from gaplab.callbacks.run_card import Card
+from gaplab.callbacks.run_card import RunCard
 from gaplab.callbacks.samples import SamplePictures
 from gaplab.callbacks.stopping import StopAtTrainLevel
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.hparams import flat_settings, shown_settings
 from gaplab.config.logging import Diagnostics, SubRuns
 from gaplab.config.schema import Config
 from gaplab.reports.render import to_markdown
 from gaplab.reports.run_card import card_of
 from gaplab.runs.directory import RunDirectory
-from gaplab.tasks.classifier_figures import classifier_gallery
+from gaplab.tasks.classifier_figures import classifier_figures
 
 
 def build_callbacks(
@@ -41,14 +41,16 @@ def build_callbacks(
     """
     trainer, logging = config.trainer, config.logging
     subruns = logging.tensorboard and logging.subruns is not SubRuns.never
-    generates = isinstance(config.task, GenerationConfig)
-    monitor = config.task.criterion.format(split="val")
+    generates = isinstance(config.task, GANConfig)
+    monitor = config.task.monitor.format(split="val")
     callbacks: list[Callback] = [GapCurves(subruns, config.measures)]
     if subruns:
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:
-        callbacks.append(Session(run.path, flat_settings(config), shown_settings(config, overrides, varied)))
-        callbacks.append(Card(lambda: to_markdown(card_of(run.path, config, overrides))))
+        callbacks.append(
+            HParamsRow(run.path, flat_settings(config), shown_settings(config, overrides, varied))
+        )
+        callbacks.append(RunCard(lambda: to_markdown(card_of(run.path, config, overrides))))
     full = logging.diagnostics is Diagnostics.full
     if logging.diagnostics is not Diagnostics.none:
         callbacks.append(LayerDiagnostics(histograms=full))
@@ -56,14 +58,14 @@ def build_callbacks(
         callbacks.append(SamplePictures(run.figures))
     elif logging.pictures:
         callbacks.append(
-            Pictures(run.figures, classifier_gallery, logging.pictures_every_n_evaluations, all_along=full)
+            Pictures(run.figures, classifier_figures, logging.pictures_every_n_evaluations, all_along=full)
         )
     if logging.projector and not generates:
         callbacks.append(Projector())
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
     if not generates:
-        callbacks.append(FinalMeasures(config.measures, lambda: build_run(config)[1]))
+        callbacks.append(FinalMeasures(config.measures, lambda: build_data_and_task(config)[1]))
     callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, monitor))
     if trainer.early_stopping_patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=trainer.early_stopping_patience))

@@ -9,8 +9,8 @@ from torch import Tensor
 from gaplab.config import data as data_config
 from gaplab.config import mixtures
 from gaplab.config.registry import registered_builder
-from gaplab.config.schema import Config, Stream
-from gaplab.data.datamodule import Draw, PointDataModule
+from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule, SampleFn
 from gaplab.data.mixtures import (
     GRID_SCALINGS,
     RING_SCALINGS,
@@ -32,9 +32,9 @@ Streams = Callable[[str], torch.Generator]
 
 
 def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
-    """Draw the point set of a run.
+    """SampleFn the point set of a run.
 
-    ``init_stream`` draws the initial weights later; with ``stream=single`` the training points come first
+    ``init_stream`` draws the initial weights later; with ``shared_rng=true`` the training points come first
     from the same stream.
     """
     build = registered_builder(config.data) or DATA[type(config.data)]
@@ -44,7 +44,7 @@ def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
         draw,
         num_classes=num_classes,
         data_seed=config.data_seed,
-        order_seed=config.order_seed,
+        train_seed=config.train_seed,
         num_steps=config.num_steps,
         steps_between_evaluations=config.steps_between_evaluations,
     )
@@ -52,14 +52,14 @@ def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
 
 def _split_streams(config: Config, init_stream: torch.Generator) -> Callable[[str], torch.Generator]:
     def stream(split: str) -> torch.Generator:
-        if split == "train" and config.stream is Stream.single:
+        if split == "train" and config.shared_rng:
             return init_stream
         return make_generator(config.data_seed, "points", split)
 
     return stream
 
 
-def build_spirals(config: data_config.SpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+def build_spirals(config: data_config.SpiralsConfig, stream: Streams) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         return sample_spirals(
             num_points,
@@ -74,7 +74,9 @@ def build_spirals(config: data_config.SpiralsConfig, stream: Streams) -> tuple[D
     return draw, config.num_arms
 
 
-def build_notebook_spirals(config: data_config.NotebookSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+def build_notebook_spirals(
+    config: data_config.NotebookSpiralsConfig, stream: Streams
+) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         return sample_notebook_spirals(
             num_points, num_arms=config.num_arms, noise=config.noise, generator=stream(split)
@@ -83,7 +85,7 @@ def build_notebook_spirals(config: data_config.NotebookSpiralsConfig, stream: St
     return draw, config.num_arms
 
 
-def build_cs231n_spirals(config: data_config.CS231nSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+def build_cs231n_spirals(config: data_config.CS231nSpiralsConfig, stream: Streams) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         random_state = np.random.RandomState(stream(split).initial_seed() % 2**32)
         return published_cs231n_spirals(
@@ -95,31 +97,31 @@ def build_cs231n_spirals(config: data_config.CS231nSpiralsConfig, stream: Stream
 
 def build_playground_spirals(
     config: data_config.PlaygroundSpiralsConfig, stream: Streams
-) -> tuple[Draw, int]:
+) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         return sample_playground_spirals(num_points, noise=config.noise, generator=stream(split))
 
     return draw, 2
 
 
-def build_two_spirals(config: data_config.TwoSpiralsConfig, stream: Streams) -> tuple[Draw, int]:
+def build_two_spirals(config: data_config.TwoSpiralsConfig, stream: Streams) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         return sample_two_spirals(num_points, between=split == "test", generator=stream(split))
 
     return draw, 2
 
 
-def build_ring(config: mixtures.RingConfig, stream: Streams) -> tuple[Draw, int]:
+def build_ring(config: mixtures.RingConfig, stream: Streams) -> tuple[SampleFn, int]:
     centers, std = ring_law(config)
     return _mixture(centers, std, stream), config.num_modes
 
 
-def build_grid(config: mixtures.GridConfig, stream: Streams) -> tuple[Draw, int]:
+def build_grid(config: mixtures.GridConfig, stream: Streams) -> tuple[SampleFn, int]:
     centers, std = grid_law(config)
-    return _mixture(centers, std, stream), config.side**2
+    return _mixture(centers, std, stream), config.grid_side**2
 
 
-def _mixture(centers: Tensor, std: float, stream: Streams) -> Draw:
+def _mixture(centers: Tensor, std: float, stream: Streams) -> SampleFn:
     return lambda split, num_points: sample_mixture(num_points, centers, std, generator=stream(split))
 
 
@@ -132,17 +134,17 @@ def ring_law(config: mixtures.RingConfig) -> tuple[Tensor, float]:
 def grid_law(config: mixtures.GridConfig) -> tuple[Tensor, float]:
     """Return the centres [K, 2] and the standard deviation of a grid's modes."""
     published = GRID_SCALINGS[config.scaling]
-    return grid_centers(config.side, published["spacing"]), config.std or published["std"]
+    return grid_centers(config.grid_side, published["spacing"]), config.std or published["std"]
 
 
-def build_swiss_roll(config: mixtures.SwissRollConfig, stream: Streams) -> tuple[Draw, int]:
+def build_swiss_roll(config: mixtures.SwissRollConfig, stream: Streams) -> tuple[SampleFn, int]:
     def draw(split: str, num_points: int) -> tuple[Tensor, Tensor]:
         return sample_swiss_roll(num_points, noise=config.noise, generator=stream(split))
 
     return draw, 1
 
 
-DATA: dict[type, Callable[..., tuple[Draw, int]]] = {
+DATA: dict[type, Callable[..., tuple[SampleFn, int]]] = {
     data_config.SpiralsConfig: build_spirals,
     data_config.NotebookSpiralsConfig: build_notebook_spirals,
     data_config.CS231nSpiralsConfig: build_cs231n_spirals,

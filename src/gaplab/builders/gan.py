@@ -5,26 +5,24 @@ import torch
 from gaplab.builders.data import grid_law, ring_law
 from gaplab.builders.networks import build_network
 from gaplab.config.data import DataConfig, NotebookSpiralsConfig, SpiralsConfig
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.mixtures import GridConfig, RingConfig
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import ConfigError
-from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan import GAN
 from gaplab.tasks.gan_losses import Discriminator, Generator
 from gaplab.tasks.gan_scores import LawScores, mixture_scores, spiral_scores
 
 
-def build_adversarial_task(
-    config: Config, data: PointDataModule, init_stream: torch.Generator
-) -> AdversarialTask:
+def build_gan(config: Config, data: PointDataModule, init_stream: torch.Generator) -> GAN:
     """Build both networks and the task; ``init_stream`` draws the generator's weights first.
 
     Raises:
         ConfigError: If the training points have no spread, so that nothing can be scaled by it.
     """
     task = config.task
-    assert isinstance(task, GenerationConfig), "the table of builders chose by this type"
+    assert isinstance(task, GANConfig), "the table of builders chose by this type"
     scale = float(data.splits["train"].points.std())
     if not scale > 0:
         raise ConfigError("data: expected points with some spread, but all training coordinates are equal.")
@@ -41,14 +39,14 @@ def build_adversarial_task(
         pack,
         embedding(),
     )
-    return AdversarialTask(
+    return GAN(
         generator,
         discriminator,
         config=task,
         optimizer=config.optimizer,
         scale=scale,
         num_steps=config.num_steps,
-        order_seed=config.order_seed,
+        train_seed=config.train_seed,
         law_scores=known_law_scores(config.data),
     )
 

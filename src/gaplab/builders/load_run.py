@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.config.resumption import with_overrides
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
@@ -44,7 +44,7 @@ def load_run(
     """
     path = Path(path)
     config = with_overrides(read_config(path), overrides, str(path / "config.yaml")).config
-    data, task = build_run(config)
+    data, task = build_data_and_task(config)
     run = RunDirectory(path)
     checkpoint = run.best if weights == Which.best and run.best.is_file() else run.last
     if not checkpoint.is_file():

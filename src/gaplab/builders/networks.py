@@ -33,13 +33,13 @@ def build_mlp(
             activation=config.activation,
             block=config.block,
             dropout=config.dropout,
-            shortcuts=config.shortcuts,
+            dense_skip=config.dense_skip,
             initialization=config.initialization,
             gain=config.gain,
             generator=generator,
         )
 
-    for widths in config.drawn_before:
+    for widths in config.rng_skip_widths:
         build(widths)
     return build(config.widths)
 

@@ -17,5 +17,5 @@ def prepare_process(config: Config) -> None:
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see runs/placement.py
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see distributed/ranks.py
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import torch
 
 from gaplab.builders.data import build_data
-from gaplab.builders.gan import build_adversarial_task
+from gaplab.builders.gan import build_gan
 from gaplab.builders.networks import build_network
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.registry import registered_builder
-from gaplab.config.schema import Config, Stream
+from gaplab.config.schema import Config
 from gaplab.config.task import ClassificationConfig
 from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import ConfigError
@@ -32,24 +32,24 @@ def build_classifier(config: Config, data: PointDataModule, init_stream: torch.G
     if data.num_classes < 2:
         raise ConfigError(
             "task: expected at least two classes to tell apart, but this point set has one. "
-            "Learn its law with task=generation."
+            "Learn its law with task=gan."
         )
-    score = objective = LOSSES[config.task.objective]
+    score = loss_fn = LOSSES[config.task.loss]
     if config.task.label_smoothing:
-        objective = functools.partial(cross_entropy, label_smoothing=config.task.label_smoothing)
+        loss_fn = functools.partial(cross_entropy, label_smoothing=config.task.label_smoothing)
     return Classifier(
         build_network(config.network, data.in_features, data.num_classes, init_stream),
-        objective,
+        loss_fn,
         score,
         optimizer=config.optimizer,
         num_steps=config.num_steps,
-        order_seed=config.order_seed,
+        train_seed=config.train_seed,
     )
 
 
 TASKS: dict[type, Callable[..., Task]] = {
     ClassificationConfig: build_classifier,
-    GenerationConfig: build_adversarial_task,
+    GANConfig: build_gan,
 }
 
 
@@ -57,18 +57,16 @@ SharedDraws = dict[tuple[str, int], PointDataModule]
 """Point sets by settings and seed: runs beside each other that draw the same points can share them."""
 
 
-def build_run(config: Config, draws: SharedDraws | None = None) -> tuple[PointDataModule, Task]:
+def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tuple[PointDataModule, Task]:
     """Build data and task of a run, in the order in which they draw random numbers.
 
     With ``draws`` a point set is drawn once for all runs that ask for the same one; its order and number of
     steps are then those of the first run.
     """
     init_stream = (
-        make_generator(config.data_seed)
-        if config.stream is Stream.single
-        else make_generator(config.init_seed, "weights")
+        make_generator(config.data_seed) if config.shared_rng else make_generator(config.init_seed, "weights")
     )
-    if draws is None or config.stream is Stream.single:
+    if draws is None or config.shared_rng:
         data = build_data(config, init_stream)
     else:
         key = repr(config.data), config.data_seed

@@ -9,8 +9,8 @@ from lightning.pytorch.strategies import DDPStrategy
 from gaplab.callbacks.stopping import StopAtLastStep
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.distributed.cluster_environment import PlacedEnvironment
-from gaplab.distributed.ranks import ALONE, Placement
+from gaplab.distributed.cluster_environment import RanksEnvironment
+from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import AtomicCheckpointIO
 
@@ -20,7 +20,7 @@ def build_trainer(
     data: PointDataModule,
     callbacks: list[Callback],
     loggers: list[Logger],
-    placement: Placement = ALONE,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Build Lightning's Trainer, which stops at the last step of ``data`` (see data/loader.py).
 
@@ -31,9 +31,9 @@ def build_trainer(
     try:
         return Trainer(
             accelerator=section.accelerator,
-            devices=placement.processes_per_node,
-            num_nodes=placement.num_nodes,
-            strategy="auto" if placement.world_size == 1 else SummedGradients(),
+            devices=ranks.processes_per_node,
+            num_nodes=ranks.num_nodes,
+            strategy="auto" if ranks.world_size == 1 else SummedGradients(),
             precision=section.precision,  # type: ignore[arg-type]
             deterministic=section.deterministic,
             max_epochs=-1,
@@ -47,7 +47,7 @@ def build_trainer(
             enable_progress_bar=section.progress_bar,
             logger=loggers,
             callbacks=[*callbacks, StopAtLastStep(data.num_steps)],
-            plugins=[AtomicCheckpointIO(), PlacedEnvironment(placement)],
+            plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.errors import Preempted
-from gaplab.process.signals import NOTED
+from gaplab.process.signals import STOP_SIGNAL
 from gaplab.tensorboard.event_files import event_sizes
 
 
@@ -48,7 +48,7 @@ class Checkpoints(Callback):
         self.best_loss, self.best_step = state_dict["best_loss"], state_dict["best_step"]
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        NOTED.install()
+        STOP_SIGNAL.install()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = trainer.callback_metrics.get(self.monitor)
@@ -57,14 +57,14 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self.best, weights_only=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        NOTED.install()
+        STOP_SIGNAL.install()
         if trainer.ckpt_path is not None:
             self.saved_step = trainer.global_step
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        due, number = time.monotonic() - self.saved_at >= self.every_n_seconds, NOTED.number
+        due, number = time.monotonic() - self.saved_at >= self.every_n_seconds, STOP_SIGNAL.number
         if trainer.world_size > 1:
             votes = torch.tensor([due and trainer.is_global_zero, number], device=pl_module.device)
             torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)

@@ -40,7 +40,7 @@ class EventFile(Protocol):
     def close(self) -> None: ...
 
 
-class Session(Callback):
+class HParamsRow(Callback):
     """Writes the row of one run to an event file of its own.
 
     TensorBoard takes the first settings and the first status that it finds in a run. A run that is

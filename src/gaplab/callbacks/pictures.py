@@ -10,23 +10,23 @@ from torch import Tensor
 
 from gaplab.tensorboard.loggers import event_writer
 
-Gallery = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
+Figures = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
 """Task, data module and step to the pictures by name; the first one is drawn during training."""
 
 
 class Pictures(Callback):
-    """Draws the first picture of a gallery at every n-th measurement, and all of them at the end.
+    """Draws the first picture of a figures at every n-th measurement, and all of them at the end.
 
     Args:
         folder: Where ``<name>.png`` shows the end of the run.
-        gallery: What there is to draw.
+        figures: What there is to draw.
         every_n_evaluations: Measurements between two drawings.
         all_along: Draw all of them every time.
     """
 
-    def __init__(self, folder: Path, gallery: Gallery, every_n_evaluations: int, all_along: bool) -> None:
+    def __init__(self, folder: Path, figures: Figures, every_n_evaluations: int, all_along: bool) -> None:
         self.folder = folder
-        self.gallery = gallery
+        self.figures = figures
         self.every_n_evaluations = every_n_evaluations
         self.all_along = all_along
         self.num_evaluations = 0
@@ -56,7 +56,7 @@ class Pictures(Callback):
         # Pillow is needed from here on only.
         from gaplab.figures.canvas import encode_png, save_bytes
 
-        pictures = self.gallery(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
+        pictures = self.figures(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
         if not (final or self.all_along):
             pictures = dict([next(iter(pictures.items()))])
         writer = event_writer(trainer)

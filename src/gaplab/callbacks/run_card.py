@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from gaplab.tensorboard.loggers import event_writer
 
 
-class Card(Callback):
+class RunCard(Callback):
     """Writes ``run/card`` at the start and, when told to, at the end.
 
     Args:

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gaplab.data.datamodule import PointDataModule
-from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan import GAN
 from gaplab.tensorboard.loggers import event_writer
 
 SHOWN_POINTS = 1_000
@@ -32,7 +32,7 @@ class SamplePictures(Callback):
         """Which of the pictures is the latest."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, AdversarialTask)
+        assert isinstance(pl_module, GAN)
         self.drawn = trainer.global_step * NUM_FRAMES // pl_module.num_steps
         if trainer.global_step == 0:
             self._draw(trainer, pl_module)
@@ -40,7 +40,7 @@ class SamplePictures(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, AdversarialTask)
+        assert isinstance(pl_module, GAN)
         due = trainer.global_step * NUM_FRAMES // pl_module.num_steps
         if due > self.drawn:
             self.drawn = due
@@ -50,7 +50,7 @@ class SamplePictures(Callback):
         if not trainer.is_global_zero:
             return
         from gaplab.figures.canvas import save_bytes
-        from gaplab.figures.generation import encode_animation
+        from gaplab.figures.samples import encode_animation
 
         frames = sorted((self.folder / "samples").glob("*.png"))
         shown = [frame.read_bytes() for frame in frames if int(frame.stem) <= trainer.global_step]
@@ -58,12 +58,12 @@ class SamplePictures(Callback):
             save_bytes(shown[-1], self.folder / "samples.png")
             save_bytes(encode_animation(shown), self.folder / "samples.gif")
 
-    def _draw(self, trainer: Trainer, task: AdversarialTask) -> None:
+    def _draw(self, trainer: Trainer, task: GAN) -> None:
         if not trainer.is_global_zero:
             return
         # Pillow is needed from here on only.
         from gaplab.figures.canvas import encode_png, save_bytes
-        from gaplab.figures.generation import draw_samples
+        from gaplab.figures.samples import draw_samples
 
         step = trainer.global_step
         pixels = draw_samples(**scene(task, trainer.datamodule), title=f"step {step:,}")  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ class SamplePictures(Callback):
             writer._get_file_writer().add_summary(summary, step)
 
 
-def scene(task: AdversarialTask, data: PointDataModule) -> dict[str, Any]:
+def scene(task: GAN, data: PointDataModule) -> dict[str, Any]:
     """Return what a picture shows: points, their labels for a conditional GAN, and the field."""
     test = data.splits["test"]
     real = test[slice(None, None, -(-len(test) // SHOWN_POINTS))]
@@ -94,7 +94,7 @@ def scene(task: AdversarialTask, data: PointDataModule) -> dict[str, Any]:
     }
 
 
-def mean_field(task: AdversarialTask, classes: list[int]) -> Callable[[Tensor], Tensor]:
+def mean_field(task: GAN, classes: list[int]) -> Callable[[Tensor], Tensor]:
     """Return the discriminator's score of points, a mean over the classes that it may be told."""
 
     def field(points: Tensor) -> Tensor:

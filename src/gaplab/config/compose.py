@@ -18,6 +18,7 @@ from gaplab.config.errors import explain
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
+from gaplab.config.renamed import new_key
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
@@ -128,6 +129,8 @@ def refuse_unknown_keys(tree: DictConfig, schema: type, path: str) -> None:
     names = [field.name for field in fields(schema)]
     for key in map(str, tree):
         if key not in names:
+            if (new := new_key(f"{path}{key}")) is not None:
+                raise ConfigError(f"{path}{key}: this key is called {new} now.")
             raise ConfigError(
                 f"{path}{key}: expected a key of {schema.__name__}, but there is no such key."
                 f"{nearest(key, names)} The keys are: {', '.join(names)}."

@@ -14,7 +14,7 @@ class Sampling(StrEnum):
     """Positions drawn at random: what every bound on the gap assumes."""
 
 
-class Splits(StrEnum):
+class SplitMode(StrEnum):
     separate = "separate"
     """Train, val and test come from three independent draws."""
     shared = "shared"
@@ -38,7 +38,7 @@ class DataConfig:
     """Validation points; 0 for none."""
     num_test_points: int = 100_000
     """Test points; many, because they are cheap and make the error bar of the gap small."""
-    splits: Splits = Splits.separate
+    split_mode: SplitMode = SplitMode.separate
     num_folds: int = 0
     """k of k-fold cross-validation over the training points; 0 for none."""
     fold: int = 0
@@ -184,10 +184,10 @@ class TwoSpiralsConfig(DataConfig):
     def __post_init__(self) -> None:
         DataConfig.__post_init__(self)
         published = (self.num_points, self.num_val_points, self.num_test_points) == (194, 0, 192)
-        if not published or self.splits is not Splits.separate:
+        if not published or self.split_mode is not SplitMode.separate:
             raise ConfigError(
                 "data=two_spirals: the benchmark is 194 training and 192 intermediate test points, without "
-                "validation; leave num_points, num_val_points, num_test_points and splits as they are, or "
+                "validation; leave num_points, num_val_points, num_test_points and split_mode as they are, or "
                 "use data=spirals data.num_arms=2."
             )
 
@@ -197,7 +197,7 @@ def _check_every_arm(config: DataConfig, num_arms: int) -> None:
     check_at_least("data.num_arms", num_arms, 2)
     for key in ("num_points", "num_val_points", "num_test_points"):
         size = getattr(config, key)
-        if key == "num_points" or (size > 0 and config.splits is Splits.separate):
+        if key == "num_points" or (size > 0 and config.split_mode is SplitMode.separate):
             check_at_least(f"data.{key}", size, num_arms, "Every arm needs a point.")
 
 

@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import nearest
 from gaplab.config.registry import PROJECT_ROOT, SHIPPED
+from gaplab.config.renamed import VALUES, new_choice, new_key
 from gaplab.errors import ConfigError
 
 
@@ -41,6 +42,8 @@ def _missing_option(message: str) -> str | None:
     match = re.search(r"Could not find '([^']+)'\n+Available options in '([^']+)':\n(.*)", message, re.DOTALL)
     if match:
         group, name = match[2], match[1].removeprefix(match[2] + "/")
+        if (new := new_choice(group, name)) is not None:
+            return f"{group}: {group}={name} is called {group}={new} now."
         options = match[3].split("Config search path")[0].split() + _options_below(group)
         same = [f" Did you mean '{option}'?" for option in options if option.endswith(f"/{name}")]
         hint = "".join(same) or nearest(name, options)
@@ -66,6 +69,8 @@ def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
         return None
     override = re.search(r"Could not override '([^']+)'", message)
     full = override[1] if override else (str(inner.full_key) if inner.full_key else match[1])
+    if (new := new_key(full)) is not None:
+        return f"{full}: this key is called {new} now."
     schema = inner.object_type
     names = [f.name for f in fields(schema)] if isinstance(schema, type) and is_dataclass(schema) else []
     known = f" The keys are: {', '.join(names)}." if names else ""
@@ -92,7 +97,8 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     choice = re.search(r"Invalid value '([^']*)', expected one of \[([^\]]*)\]", text)
     if choice:
         options = choice[2].split(", ")
-        hint = nearest(choice[1], options)
+        new = VALUES.get(key, {}).get(choice[1])
+        hint = nearest(choice[1], options) if new is None else f" It is called {new!r} now."
         return f"{key}: expected one of {', '.join(options)}, but got {choice[1]!r}.{hint}"
     wrong = re.search(
         r"Value '([^']*)' of type '(\w+)' (?:could not be converted to|is not a subclass of) (\w+)", text

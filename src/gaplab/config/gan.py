@@ -39,14 +39,14 @@ class DeepMLPConfig(MLPConfig):
 
 
 @dataclass(kw_only=True, slots=True)
-class GenerationConfig(TaskConfig):
+class GANConfig(TaskConfig):
     """Learn to draw new points: a generator against a discriminator.
 
     Every batch is one step of the discriminator, and one step on the x axis of all curves; the generator
     steps on every ``discriminator_steps``-th batch.
     """
 
-    criterion: ClassVar[str] = "distance/sliced_w2_{split}"
+    monitor: ClassVar[str] = "distance/sliced_w2_{split}"
 
     defaults: list[Any] = field(
         default_factory=lambda: [

@@ -8,7 +8,7 @@ from gaplab.config.compose import CONFIG_DIR
 from gaplab.config.registry import SHIPPED, register_all
 
 MOST_USED = {
-    "seed": "default of data_seed, init_seed and order_seed",
+    "seed": "default of data_seed, init_seed and train_seed",
     "data.num_points": "training points",
     "data.noise": "spread of the points around their arm",
     "data.label_noise": "share of wrong labels",

@@ -13,7 +13,7 @@ Setting = bool | int | float | str
 SECTIONS = ("data", "network", "task", "optimizer", "trainer")
 SHOWN = 5
 """Columns of settings that TensorBoard's HPARAMS page shows without a click."""
-SEEDS = ("seed", "data_seed", "init_seed", "order_seed")
+SEEDS = ("seed", "data_seed", "init_seed", "train_seed")
 LEFT_OUT = (
     "trainer.max_steps",  # num_steps says it
     "trainer.max_epochs",

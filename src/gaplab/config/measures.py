@@ -7,7 +7,7 @@ from gaplab.config.data import DataConfig, LabelNoise, SpiralsConfig
 
 class Measures(StrEnum):
     none = "none"
-    counting = "counting"
+    bounds = "bounds"
     """Bounds that cost nothing: Hoeffding for the test set, finite precision for the gap."""
     capacity = "capacity"
     """Also the capacity measures of a classifier that need neither Hessian nor sampling: a tenth of a second."""

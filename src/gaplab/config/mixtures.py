@@ -46,7 +46,7 @@ class RingConfig(GenerativeDataConfig):
 class GridConfig(GenerativeDataConfig):
     """Equally likely normal modes on a square grid; the label is the mode."""
 
-    side: int = 5
+    grid_side: int = 5
     """Modes on each side."""
     scaling: Scaling = Scaling.pacgan
     std: float | None = None
@@ -54,7 +54,7 @@ class GridConfig(GenerativeDataConfig):
 
     def __post_init__(self) -> None:
         DataConfig.__post_init__(self)
-        check_at_least("data.side", self.side, 2)
+        check_at_least("data.grid_side", self.grid_side, 2)
         if self.std is not None:
             check_positive("data.std", self.std)
 

@@ -59,14 +59,14 @@ class MLPConfig(NetworkConfig):
     activation: Activation = Activation.relu
     block: Block = Block.plain
     """What stands between two widths: a plain layer, or a residual, gated or branching one."""
-    shortcuts: bool = False
+    dense_skip: bool = False
     """Let every layer see the input and all layers before it (Lang and Witbrock)."""
     dropout: float = 0.0
     """Share of hidden units dropped in training."""
     initialization: Initialization = Initialization.default
     gain: float = 1.0
     """Factor on the initial weights."""
-    drawn_before: list[list[int]] = field(default_factory=list)
+    rng_skip_widths: list[list[int]] = field(default_factory=list)
     """Hidden widths of networks drawn from the same random stream earlier: repeats published scripts."""
 
     def __post_init__(self) -> None:
@@ -75,8 +75,8 @@ class MLPConfig(NetworkConfig):
         check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
         check_positive("network.gain", self.gain)
         check(
-            not (self.shortcuts and self.block is not Block.plain),
-            "network.shortcuts",
+            not (self.dense_skip and self.block is not Block.plain),
+            "network.dense_skip",
             "network.block=plain beside it",
             self.block.value,
         )
@@ -97,7 +97,7 @@ class LinearConfig(NetworkConfig):
 class PerceptronConfig(NetworkConfig):
     """Rosenblatt's perceptron: a linear threshold unit a class, all weights zero at the start.
 
-    Use it with ``task.objective=perceptron optimizer=sgd optimizer.lr=1 data.batch_size=1``, which is
+    Use it with ``task.loss=perceptron optimizer=sgd optimizer.lr=1 data.batch_size=1``, which is
     his learning rule.
     """
 

@@ -9,11 +9,11 @@ from gaplab.config.checks import check, check_at_least, check_not_negative, chec
 class Schedule(StrEnum):
     constant = "constant"
     cosine = "cosine"
-    """Half a cosine from lr to lr * final_factor over all steps."""
+    """Half a cosine from lr to lr * min_lr_ratio over all steps."""
     linear = "linear"
-    """A straight line from lr to lr * final_factor over all steps."""
+    """A straight line from lr to lr * min_lr_ratio over all steps."""
     exponential = "exponential"
-    """lr times ``decay`` to the power of the step."""
+    """lr times ``lr_gamma`` to the power of the step."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,26 +23,26 @@ class OptimizerConfig:
     lr: float = 1e-3
     """Learning rate."""
     weight_decay: float = 0.0
-    decay_biases: bool = True
+    weight_decay_on_bias: bool = True
     """Whether weight decay also shrinks the biases."""
     schedule: Schedule = Schedule.constant
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0, before the schedule takes over."""
-    decay: float = 1.0
+    lr_gamma: float = 1.0
     """Factor a step of the exponential schedule."""
-    final_factor: float = 0.0
+    min_lr_ratio: float = 0.0
     """What the cosine and linear schedules end at, as a share of lr."""
-    clip_norm: float | None = None
+    max_grad_norm: float | None = None
     """Largest norm of the whole gradient; null for no clipping."""
 
     def __post_init__(self) -> None:
         check_positive("optimizer.lr", self.lr)
         check_not_negative("optimizer.weight_decay", self.weight_decay)
         check_not_negative("optimizer.warmup_steps", self.warmup_steps)
-        check(0 < self.decay <= 1, "optimizer.decay", "a factor in (0, 1]", self.decay)
-        check_share("optimizer.final_factor", self.final_factor)
-        if self.clip_norm is not None:
-            check_positive("optimizer.clip_norm", self.clip_norm, "Use null for no clipping.")
+        check(0 < self.lr_gamma <= 1, "optimizer.lr_gamma", "a factor in (0, 1]", self.lr_gamma)
+        check_share("optimizer.min_lr_ratio", self.min_lr_ratio)
+        if self.max_grad_norm is not None:
+            check_positive("optimizer.max_grad_norm", self.max_grad_norm, "Use null for no clipping.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,5 +94,10 @@ class LBFGSConfig(OptimizerConfig):
         OptimizerConfig.__post_init__(self)
         check_at_least("optimizer.max_iter", self.max_iter, 1)
         check_at_least("optimizer.history_size", self.history_size, 1)
-        check(self.clip_norm is None, "optimizer.clip_norm", "null with optimizer=lbfgs", self.clip_norm)
+        check(
+            self.max_grad_norm is None,
+            "optimizer.max_grad_norm",
+            "null with optimizer=lbfgs",
+            self.max_grad_norm,
+        )
         check(self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay)

@@ -16,8 +16,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from gaplab.config import data, mixtures, network, optimizer, schema, task, trainer
-from gaplab.config import gan as generation
+from gaplab.config import data, gan, mixtures, network, optimizer, schema, task, trainer
 from gaplab.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -35,12 +34,12 @@ SHIPPED: dict[str, dict[str, type]] = {
     },
     "network": {
         "mlp": network.MLPConfig,
-        "deep_mlp": generation.DeepMLPConfig,
+        "deep_mlp": gan.DeepMLPConfig,
         "linear": network.LinearConfig,
         "perceptron": network.PerceptronConfig,
         "cs231n": network.CS231nConfig,
     },
-    "task": {"classification": task.ClassificationConfig, "generation": generation.GenerationConfig},
+    "task": {"classification": task.ClassificationConfig, "gan": gan.GANConfig},
     "optimizer": {
         "sgd": optimizer.SGDConfig,
         "adam": optimizer.AdamConfig,

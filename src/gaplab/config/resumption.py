@@ -29,7 +29,7 @@ class Change:
         section = self.key.split(".")[0]
         if section == "network" or self.key.startswith(("task.generator.", "task.discriminator.")):
             return "refused: the checkpoint holds another network"
-        if self.key in ("init_seed", "stream"):
+        if self.key in ("init_seed", "shared_rng"):
             return "no effect: the weights come from the checkpoint"
         if section == "seed":
             return "no effect of its own: see the seeds derived from it"

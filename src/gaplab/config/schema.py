@@ -60,13 +60,6 @@ class RunConfig:
             )
 
 
-class Stream(StrEnum):
-    separate = "separate"
-    """Data, initialisation and order each have a stream of their own."""
-    single = "single"
-    """The initial weights continue the random stream that drew the data, as short scripts do."""
-
-
 @dataclass(kw_only=True, slots=True)
 class Config:
     """Everything that determines a run."""
@@ -77,9 +70,11 @@ class Config:
     """Seed of the points and labels."""
     init_seed: int = II("seed")
     """Seed of the initial weights."""
-    order_seed: int = II("seed")
+    train_seed: int = II("seed")
     """Seed of the order of the points, and of dropout and latent noise."""
-    stream: Stream = Stream.separate
+    shared_rng: bool = False
+    """Let the initial weights continue the random stream that drew the data, as short scripts do; otherwise data,
+    weights and training each have a stream of their own."""
     resume: str | None = None
     """A run directory to continue, or ``auto`` to continue this run's own if it exists."""
     tags: list[str] = field(default_factory=list)
@@ -91,7 +86,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
-    measures: Measures = Measures.counting
+    measures: Measures = Measures.bounds
     """What is measured at the last weights beside losses and gaps."""
     phenomenon: PhenomenonConfig = field(default_factory=PhenomenonConfig)
     """A statement to test instead of training one network; set by ``experiment=phenomena/...``."""
@@ -99,7 +94,7 @@ class Config:
     """Numbers that the end of the run is compared with."""
 
     def __post_init__(self) -> None:
-        for key in ("seed", "data_seed", "init_seed", "order_seed"):
+        for key in ("seed", "data_seed", "init_seed", "train_seed"):
             check(0 <= getattr(self, key) < 2**63, key, "a whole number in [0, 2^63)", getattr(self, key))
         if self.trainer.early_stopping_patience is not None and not self.has_validation:
             raise ConfigError(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gaplab.config.schema import Config
 
 
-class Objective(StrEnum):
+class ClassificationLoss(StrEnum):
     cross_entropy = "cross_entropy"
     squared_error = "squared_error"
     hinge = "hinge"
@@ -21,7 +21,7 @@ class Objective(StrEnum):
 class TaskConfig:
     """Any task; a user's own config derives from this class."""
 
-    criterion: ClassVar[str] = "loss/{split}"
+    monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
 
     def check_fits(self, config: "Config") -> None:
@@ -32,7 +32,7 @@ class TaskConfig:
 class ClassificationConfig(TaskConfig):
     """Learn the label of a point."""
 
-    objective: Objective = Objective.cross_entropy
+    loss: ClassificationLoss = ClassificationLoss.cross_entropy
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes; used in training, never in the scores."""
 
@@ -44,8 +44,8 @@ class ClassificationConfig(TaskConfig):
             self.label_smoothing,
         )
         check(
-            self.label_smoothing == 0 or self.objective is Objective.cross_entropy,
+            self.label_smoothing == 0 or self.loss is ClassificationLoss.cross_entropy,
             "task.label_smoothing",
-            "0 unless task.objective=cross_entropy",
+            "0 unless task.loss=cross_entropy",
             self.label_smoothing,
         )

@@ -7,12 +7,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from gaplab.config.data import DataConfig, LabelNoise, Splits
+from gaplab.config.data import DataConfig, LabelNoise, SplitMode
 from gaplab.data.corruption import append_noise_dimensions, flip_labels
 from gaplab.data.loader import STEPS_PER_BLOCK, SplitLoader, TrainLoader
 from gaplab.randomness import make_generator
 
-Draw = Callable[[str, int], tuple[Tensor, Tensor]]
+SampleFn = Callable[[str, int], tuple[Tensor, Tensor]]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class PointDataModule(LightningDataModule):
             split selects the random stream.
         num_classes: Number of labels of the law.
         data_seed: Seed of label noise, extra dimensions and the shuffle of shared splits.
-        order_seed: Seed of the order in which batches are drawn.
+        train_seed: Seed of the order in which batches are drawn.
         num_steps: Optimiser steps of the run.
         steps_between_evaluations: Steps between two evaluations of all splits.
     """
@@ -46,11 +46,11 @@ class PointDataModule(LightningDataModule):
     def __init__(
         self,
         config: DataConfig,
-        draw: Draw,
+        draw: SampleFn,
         *,
         num_classes: int,
         data_seed: int,
-        order_seed: int,
+        train_seed: int,
         num_steps: int,
         steps_between_evaluations: int,
     ) -> None:
@@ -59,7 +59,7 @@ class PointDataModule(LightningDataModule):
         self.draw = draw
         self.num_classes = num_classes
         self.in_features = 2 + config.noise_dimensions
-        self.order_seed = order_seed
+        self.train_seed = train_seed
         self.num_steps = num_steps
         self.steps_between_evaluations = steps_between_evaluations
         self.splits = _make_splits(config, draw, num_classes, data_seed)
@@ -88,7 +88,7 @@ class PointDataModule(LightningDataModule):
             batch_size=self.config.points_per_step,
             num_steps=self.num_steps,
             steps_between_evaluations=self.steps_between_evaluations,
-            order_seed=self.order_seed,
+            train_seed=self.train_seed,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             first_step=lambda: trainer.global_step,
@@ -105,11 +105,11 @@ class PointDataModule(LightningDataModule):
         ]
 
 
-def _make_splits(config: DataConfig, draw: Draw, num_classes: int, data_seed: int) -> dict[str, Split]:
-    """Draw and cut the splits, in the order train, val, test; an empty val split is left out."""
+def _make_splits(config: DataConfig, draw: SampleFn, num_classes: int, data_seed: int) -> dict[str, Split]:
+    """SampleFn and cut the splits, in the order train, val, test; an empty val split is left out."""
     sizes = {"train": config.num_points, "val": config.num_val_points, "test": config.num_test_points}
     sizes = {name: size for name, size in sizes.items() if size > 0}
-    if config.splits is Splits.shared:
+    if config.split_mode is SplitMode.shared:
         whole = Split(*draw("train", sum(sizes.values())))
         order = torch.randperm(len(whole), generator=make_generator(data_seed, "split"))
         parts = torch.split(order, list(sizes.values()))

@@ -3,7 +3,7 @@
 A step of a small network takes less time than Lightning's bookkeeping around one call of
 ``training_step``. The training loader therefore hands out *blocks*, lists of the batches of many
 optimiser steps, and ``training_step`` loops over them. It is stateless: the batch of a step follows from
-the step's number and ``order_seed``, so a resumed run needs to know nothing but the step.
+the step's number and ``train_seed``, so a resumed run needs to know nothing but the step.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,9 +26,9 @@ class Batch(NamedTuple):
     """float [B, D]; B is this process's part of the batch."""
     labels: Tensor
     """int64 [B]."""
-    first: int
+    offset: int
     """Position of the first of these points in the whole batch."""
-    whole_size: int
+    global_batch_size: int
     """Points of the whole batch over all processes: what a mean over the batch divides by."""
     step: int
     """Number of the optimiser step, from 0."""
@@ -53,7 +53,7 @@ class TrainLoader:
         batch_size: int,
         num_steps: int,
         steps_between_evaluations: int,
-        order_seed: int,
+        train_seed: int,
         rank: int = 0,
         world_size: int = 1,
         first_step: Callable[[], int] = lambda: 0,
@@ -61,7 +61,7 @@ class TrainLoader:
         self.points, self.labels = points, labels
         self.batch_size = batch_size
         self.num_steps = num_steps
-        self.order_seed = order_seed
+        self.train_seed = train_seed
         self.rank, self.world_size = rank, world_size
         self.first_step = first_step
         blocks = -(-steps_between_evaluations // STEPS_PER_BLOCK)
@@ -96,7 +96,7 @@ class TrainLoader:
         if steps_per_epoch == 1 and self.world_size == 1:
             return Batch(self.points, self.labels, 0, num_points, step)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(num_points, self.order_seed, epoch).to(self.points.device)
+            self._order = epoch, epoch_order(num_points, self.train_seed, epoch).to(self.points.device)
         whole = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
         part = shard(len(whole), self.rank, self.world_size)
         chosen = whole[part]

@@ -15,8 +15,8 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed.rendezvous import rendezvous
 
 from gaplab.config.trainer import Accelerator, TrainerConfig
-from gaplab.distributed.ranks import Placement
-from gaplab.errors import ConfigError, MeetingError, OtherProcessFailedError, RanksDisagreeError
+from gaplab.distributed.ranks import Ranks
+from gaplab.errors import ConfigError, OtherProcessFailedError, RanksDisagreeError, RendezvousError
 
 Decision = TypeVar("Decision")
 
@@ -32,64 +32,64 @@ def backend(config: TrainerConfig) -> str:
     return "nccl" if on_gpu else "gloo"
 
 
-def join_group(placement: Placement, config: TrainerConfig, listener: socket.socket | None = None) -> None:
+def join_group(ranks: Ranks, config: TrainerConfig, listener: socket.socket | None = None) -> None:
     """Enter the process group of a run, if there is more than one process and no group yet.
 
     Args:
-        placement: The place of this process.
+        ranks: The place of this process.
         config: Tells the backend and how long to wait for the others.
-        listener: The socket at the address of the placement, where it is open already.
+        listener: The socket at the address of the ranks, where it is open already.
 
     Raises:
-        MeetingError: If the other processes cannot be reached in time, or no network interface fits.
+        RendezvousError: If the other processes cannot be reached in time, or no network interface fits.
     """
-    if placement.world_size == 1 or dist.is_initialized():
+    if ranks.world_size == 1 or dist.is_initialized():
         return
     global _store
     try:
-        patience = timedelta(seconds=config.rendezvous_seconds)
-        _store = _meet(placement, patience, listener)
+        timeout = timedelta(seconds=config.rendezvous_seconds)
+        _store = _meet(ranks, timeout, listener)
         # The group itself would wait for those that are missing as long as for a collective call.
-        _store.set(f"here/{placement.rank}", "")
-        _store.wait([f"here/{rank}" for rank in range(placement.world_size)], patience)
+        _store.set(f"here/{ranks.rank}", "")
+        _store.wait([f"here/{rank}" for rank in range(ranks.world_size)], timeout)
         dist.init_process_group(
             backend(config),
             store=_store,
-            rank=placement.rank,
-            world_size=placement.world_size,
-            device_id=_device(placement) if backend(config) == "nccl" else None,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            device_id=_device(ranks) if backend(config) == "nccl" else None,
         )
         # A group that the interpreter's end tears down may abort the process.
         atexit.register(leave_group)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise MeetingError(
-            f"process {placement.rank} of {placement.world_size}: expected to meet the others at "
-            f"{placement.address}:{placement.port}, but: {reason}. Check that this address can be reached "
+        raise RendezvousError(
+            f"process {ranks.rank} of {ranks.world_size}: expected to meet the others at "
+            f"{ranks.address}:{ranks.port}, but: {reason}. Check that this address can be reached "
             "and its port is free (MASTER_ADDR, MASTER_PORT), that all processes were started, and the "
             "network interface (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)."
         ) from error
 
 
-def _meet(placement: Placement, patience: timedelta, listener: socket.socket | None) -> Store:
-    if placement.starter == "torchrun":
-        store: Store = next(rendezvous("env://", placement.rank, placement.world_size, timeout=patience))[0]
+def _meet(ranks: Ranks, timeout: timedelta, listener: socket.socket | None) -> Store:
+    if ranks.starter == "torchrun":
+        store: Store = next(rendezvous("env://", ranks.rank, ranks.world_size, timeout=timeout))[0]
         # Its agent keeps the store over restarts, with the addresses of workers that are gone.
         return PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     return TCPStore(
-        placement.address,
-        placement.port,
-        placement.world_size,
-        is_master=placement.rank == 0,
-        timeout=patience,
+        ranks.address,
+        ranks.port,
+        ranks.world_size,
+        is_master=ranks.rank == 0,
+        timeout=timeout,
         wait_for_workers=False,
         master_listen_fd=None if listener is None else listener.detach(),
     )
 
 
-def _device(placement: Placement) -> torch.device:
-    torch.cuda.set_device(placement.local_rank)
-    return torch.device("cuda", placement.local_rank)
+def _device(ranks: Ranks) -> torch.device:
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device("cuda", ranks.local_rank)
 
 
 def leave_group() -> None:
@@ -100,12 +100,12 @@ def leave_group() -> None:
     _store = None
 
 
-def agree(placement: Placement, decide: Callable[[], Decision]) -> Decision:
+def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Decision]) -> Decision:
     """Return what rank 0 decides; a ``ConfigError`` of rank 0's is raised on all ranks."""
-    if placement.world_size == 1:
+    if ranks.world_size == 1:
         return decide()
     message: list[Any] = [None]
-    if placement.rank == 0:
+    if ranks.rank == 0:
         try:
             message = [decide()]
         except ConfigError as error:
@@ -137,12 +137,12 @@ def check_equal_parameters(module: torch.nn.Module) -> None:
         raise RanksDisagreeError(
             f"the parameters of process {', '.join(map(str, others))} differ from those of process 0 at the "
             "end of the run; its numbers cannot be trusted. A task must draw and sum the same on all "
-            "processes (tasks/optimization.py)."
+            "processes (tasks/optimizers.py)."
         )
 
 
 @contextlib.contextmanager
-def reported_failures(placement: Placement) -> Iterator[None]:
+def reported_failures(ranks: Ranks) -> Iterator[None]:
     """Let the first failing process of a run speak; the others fail for lack of it, with worse messages.
 
     Raises:
@@ -153,7 +153,7 @@ def reported_failures(placement: Placement) -> Iterator[None]:
     except Exception as error:
         if _store is None:
             raise
-        mine = f"process {placement.rank}: {type(error).__name__}: {error}"
+        mine = f"process {ranks.rank}: {type(error).__name__}: {error}"
         with contextlib.suppress(RuntimeError):  # the store ends with rank 0
             first = _store.compare_set(FAILURE, "", mine).decode()
             if first != mine:

@@ -10,7 +10,7 @@ from gaplab.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Ranks:
     """One process of a run; the defaults describe a run of a single process."""
 
     rank: int = 0
@@ -29,7 +29,7 @@ class Placement:
         return self.num_nodes * self.processes_per_node
 
 
-ALONE = Placement()
+ALONE = Ranks()
 
 OPTIONS = {
     "torchrun": {"devices": "--nproc-per-node", "num_nodes": "--nnodes"},
@@ -38,7 +38,7 @@ OPTIONS = {
 """Options of those who start processes, by the key of the section ``trainer`` that they must agree with."""
 
 
-def find_placement(environment: Mapping[str, str] = os.environ) -> Placement | None:
+def find_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
     """Return what torchrun or srun decided about this process, or None where neither started it.
 
     A job step of one task counts as started by nobody, so that it may start processes of its own.
@@ -48,7 +48,7 @@ def find_placement(environment: Mapping[str, str] = os.environ) -> Placement | N
             different numbers of tasks.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
-        return Placement(
+        return Ranks(
             rank=int(environment["RANK"]),
             local_rank=int(environment["LOCAL_RANK"]),
             node_rank=int(environment["GROUP_RANK"]),
@@ -67,7 +67,7 @@ def find_placement(environment: Mapping[str, str] = os.environ) -> Placement | N
     if num_tasks == 1:
         return None
     per_node = _tasks_per_node(environment)
-    return Placement(
+    return Ranks(
         rank=int(environment["SLURM_PROCID"]),
         local_rank=int(environment["SLURM_LOCALID"]),
         node_rank=int(environment["SLURM_NODEID"]),
@@ -94,22 +94,22 @@ def is_interactive(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("SLURM_JOB_NAME") in ("interactive", "bash", "sh", "zsh")
 
 
-def check_placement(placement: Placement, config: Config) -> None:
+def check_ranks(ranks: Ranks, config: Config) -> None:
     """Compare the processes that exist with those that the configuration asks for.
 
     Raises:
         ConfigError: If they differ, or if a batch has fewer points than there are processes.
     """
-    there = {"devices": placement.processes_per_node, "num_nodes": placement.num_nodes}
+    there = {"devices": ranks.processes_per_node, "num_nodes": ranks.num_nodes}
     for key, number in there.items():
         wanted = getattr(config.trainer, key)
         if wanted not in ("auto", number):
-            option = OPTIONS[placement.starter][key]
+            option = OPTIONS[ranks.starter][key]
             raise ConfigError(
-                f"trainer.{key}: expected the {number} that {placement.starter} started, but got {wanted}. "
-                f"Set trainer.{key}={number} (or auto), or give {placement.starter} {option}={wanted}."
+                f"trainer.{key}: expected the {number} that {ranks.starter} started, but got {wanted}. "
+                f"Set trainer.{key}={number} (or auto), or give {ranks.starter} {option}={wanted}."
             )
-    config.check_num_processes(placement.world_size)
+    config.check_num_processes(ranks.world_size)
 
 
 def first_host(nodes: str) -> str:

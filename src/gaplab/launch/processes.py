@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator, TrainerConfig
-from gaplab.distributed.ranks import ALONE, Placement, check_placement, find_placement
+from gaplab.distributed.ranks import ALONE, Ranks, check_ranks, find_ranks
 from gaplab.errors import ConfigError
 from gaplab.process.fast_imports import quick_imports
-from gaplab.process.signals import signals_noted
+from gaplab.process.signals import stop_signals_caught
 
 if TYPE_CHECKING:
     from gaplab.runs.resume import Plan
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 """How long rank 0 may take to notice by itself that a worker has failed, or workers to end at the end."""
 
 
@@ -44,16 +44,16 @@ def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> floa
             cannot meet.
         OtherProcessFailedError: If a worker failed first; carries its message.
     """
-    with signals_noted():
-        placement = find_placement()
-        if placement is not None:
-            check_placement(placement, config)
-            return _run_as(placement, decide, config.trainer)
+    with stop_signals_caught():
+        ranks = find_ranks()
+        if ranks is not None:
+            check_ranks(ranks, config)
+            return _run_as(ranks, decide, config.trainer)
         count = num_local_processes(config.trainer)
         if count == 1:
             return _run_as(ALONE, decide, config.trainer)
-        with started_workers(count, config) as (placement, listener):
-            return _run_as(placement, decide, config.trainer, listener)
+        with started_workers(count, config) as (ranks, listener):
+            return _run_as(ranks, decide, config.trainer, listener)
 
 
 def num_local_processes(config: TrainerConfig) -> int:
@@ -77,48 +77,48 @@ def num_local_processes(config: TrainerConfig) -> int:
 
 
 def _run_as(
-    placement: Placement,
+    ranks: Ranks,
     decide: Callable[[], "Plan"],
     config: TrainerConfig,
     listener: socket.socket | None = None,
 ) -> float:
     # Torch is imported only here, while the workers start, which takes them as long.
     with quick_imports():
-        from gaplab.distributed.process_group import agree, join_group
+        from gaplab.distributed.process_group import broadcast_from_rank0, join_group
         from gaplab.train import run_planned
 
-    join_group(placement, config, listener)
-    return run_planned(agree(placement, decide), placement)
+    join_group(ranks, config, listener)
+    return run_planned(broadcast_from_rank0(ranks, decide), ranks)
 
 
 @contextlib.contextmanager
-def started_workers(count: int, config: Config) -> Iterator[tuple[Placement, socket.socket]]:
+def started_workers(count: int, config: Config) -> Iterator[tuple[Ranks, socket.socket]]:
     """Start ``count - 1`` workers; yield the place of this process and the socket where they will meet it.
 
     The workers end with the block, and with this process however it ends.
     """
     # The socket listens before the workers start: nobody else can take its port.
     listener = socket.create_server(("127.0.0.1", 0))
-    placement = Placement(processes_per_node=count, port=listener.getsockname()[1])
-    check_placement(placement, config)
+    ranks = Ranks(processes_per_node=count, port=listener.getsockname()[1])
+    check_ranks(ranks, config)
     workers: dict[int, subprocess.Popen[bytes]] = {}
     ended = threading.Event()
     with loopback_for_gloo():
         try:
             for rank in range(1, count):
                 workers[rank] = _start_worker(
-                    dataclasses.replace(placement, rank=rank, local_rank=rank), config.trainer
+                    dataclasses.replace(ranks, rank=rank, local_rank=rank), config.trainer
                 )
             threading.Thread(target=_watch, args=(workers, ended), daemon=True).start()
             try:
-                yield placement, listener
+                yield ranks, listener
             except RuntimeError as error:
                 _blame_killed_worker(workers, error)
                 raise
             ended.set()
             for worker in workers.values():
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.wait(PATIENCE_SECONDS)
+                    worker.wait(TIMEOUT_SECONDS)
         finally:
             ended.set()
             for worker in workers.values():
@@ -127,14 +127,14 @@ def started_workers(count: int, config: Config) -> Iterator[tuple[Placement, soc
             _leave_group()
 
 
-def _start_worker(placement: Placement, config: TrainerConfig) -> subprocess.Popen[bytes]:
-    errand = {
-        "placement": dataclasses.asdict(placement),
+def _start_worker(ranks: Ranks, config: TrainerConfig) -> subprocess.Popen[bytes]:
+    spec = {
+        "ranks": dataclasses.asdict(ranks),
         "trainer": {"accelerator": config.accelerator, "rendezvous_seconds": config.rendezvous_seconds},
     }
     # The worker reads its standard input until it closes, which it does when this process ends.
     return subprocess.Popen(
-        [sys.executable, "-m", "gaplab.launch.rank_main", json.dumps(errand)], stdin=subprocess.PIPE
+        [sys.executable, "-m", "gaplab.launch.rank_main", json.dumps(spec)], stdin=subprocess.PIPE
     )
 
 
@@ -155,7 +155,7 @@ def _watch(workers: dict[int, subprocess.Popen[bytes]], ended: threading.Event) 
     """End this process if a worker has failed and a collective call hides it from the main thread."""
     while not ended.wait(0.5):
         failed = [rank for rank, worker in workers.items() if worker.poll() not in (None, 0)]
-        if failed and not ended.wait(PATIENCE_SECONDS):
+        if failed and not ended.wait(TIMEOUT_SECONDS):
             print(f"Process {failed[0]} of the run has failed; giving up.", file=sys.stderr, flush=True)
             os._exit(1)
 

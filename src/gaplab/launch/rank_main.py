@@ -6,33 +6,38 @@ from typing import NoReturn
 
 from gaplab.config.registry import load_extensions
 from gaplab.config.trainer import TrainerConfig
-from gaplab.distributed.ranks import Placement
+from gaplab.distributed.ranks import Ranks
 from gaplab.errors import Preempted
 from gaplab.launch.processes import end_with_parent
 from gaplab.process.exits import EXIT_FAILED, refuse
 from gaplab.process.fast_imports import quick_imports
-from gaplab.process.signals import NOTED
+from gaplab.process.signals import STOP_SIGNAL
 
 
-def main(errand: str) -> None:
+def main(spec: str) -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
-    NOTED.install()  # a signal to all processes of the run must not end this one before the others agree
+    STOP_SIGNAL.install()  # a signal to all processes of the run must not end this one before the others agree
     end_with_parent()
-    content = json.loads(errand)
-    placement = Placement(**content["placement"])
+    content = json.loads(spec)
+    ranks = Ranks(**content["ranks"])
     load_extensions()
     with quick_imports():
-        from gaplab.distributed.process_group import agree, join_group, leave_group, reported_failures
-        from gaplab.errors import MeetingError
+        from gaplab.distributed.process_group import (
+            broadcast_from_rank0,
+            join_group,
+            leave_group,
+            reported_failures,
+        )
+        from gaplab.errors import RendezvousError
         from gaplab.train import run_planned
 
     try:
-        join_group(placement, TrainerConfig(**content["trainer"]))
-    except MeetingError as error:
+        join_group(ranks, TrainerConfig(**content["trainer"]))
+    except RendezvousError as error:
         refuse(error)
     try:
-        with reported_failures(placement):
-            run_planned(agree(placement, _decided_elsewhere), placement)
+        with reported_failures(ranks):
+            run_planned(broadcast_from_rank0(ranks, _decided_elsewhere), ranks)
     except (Exception, Preempted, KeyboardInterrupt):  # rank 0 has the message, or the same exception itself
         sys.exit(EXIT_FAILED)
     leave_group()

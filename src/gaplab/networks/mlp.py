@@ -29,7 +29,7 @@ class MLP(nn.Module):
         block: a name of `blocks.BLOCKS`.
         dropout: share of features zeroed after each hidden block in training mode. Draw the masks before
             each step with `draw_dropout_masks`.
-        shortcuts: each block and the output layer see the input and *all* earlier blocks, concatenated in
+        dense_skip: each block and the output layer see the input and *all* earlier blocks, concatenated in
             this order, as in Lang & Witbrock 1988.
         initialization: a name of `initialization.INITIALIZATIONS`.
         gain: factor on the initial weights.
@@ -45,7 +45,7 @@ class MLP(nn.Module):
         activation: str = "relu",
         block: str = "plain",
         dropout: float = 0.0,
-        shortcuts: bool = False,
+        dense_skip: bool = False,
         initialization: str = "default",
         gain: float = 1.0,
         generator: torch.Generator,
@@ -54,13 +54,13 @@ class MLP(nn.Module):
         if any(width < 1 for width in widths):
             raise ValueError(f"widths must be positive, but got {widths}.")
         build_block = choose(BLOCKS, block, "block")
-        self.shortcuts = shortcuts
+        self.dense_skip = dense_skip
         self.hidden = nn.ModuleList()
         features = in_features
         for width in widths:
             layer = build_block(features, width, activation)
             self.hidden.append(nn.Sequential(layer, Dropout(width, dropout)) if dropout > 0 else layer)
-            features = features + width if shortcuts else width
+            features = features + width if dense_skip else width
         self.output = empty_linear(features, out_features)
         initialize(self, initialization, gain=gain, generator=generator)
         for module in self.modules():
@@ -71,7 +71,7 @@ class MLP(nn.Module):
         """Logits [P, C] of points [P, D]."""
         x = points
         for layer in self.hidden:
-            x = torch.cat((x, layer(x)), dim=-1) if self.shortcuts else layer(x)
+            x = torch.cat((x, layer(x)), dim=-1) if self.dense_skip else layer(x)
         return self.output(x)
 
 

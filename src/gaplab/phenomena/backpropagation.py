@@ -84,7 +84,7 @@ def measure(seed: int, quick: bool) -> tuple[dict[str, float], list[float]]:
     if not quick:
         errors |= {name: error(network(activation=name)) for name in SMOOTH}
         errors |= {f"{name} blocks, tanh": error(network(activation="tanh", block=name)) for name in BLOCKS}
-        errors["shortcuts, tanh"] = error(network(activation="tanh", shortcuts=True))
+        errors["dense_skip, tanh"] = error(network(activation="tanh", dense_skip=True))
         errors["squared error"] = error(network(activation="tanh"), LOSSES["squared_error"])
     errors["by hand, against numerical"] = relative_error(
         by_hand, numerical_gradient(small, LOSSES["cross_entropy"], points, labels)

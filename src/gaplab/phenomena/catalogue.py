@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from gaplab.config.phenomenon import PhenomenonName
-from gaplab.distributed.ranks import ALONE, Placement
+from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.phenomena.pages import outcome_of, print_verdict, write_page
 from gaplab.phenomena.verdict import Phenomenon
 from gaplab.runs.directory import RunDirectory, Status, read_json
@@ -24,7 +24,7 @@ def seeds_from(first: int, count: int) -> Sequence[int]:
     return range(first, first + count)
 
 
-def run_phenomenon(plan: Plan, placement: Placement = ALONE) -> float:
+def run_phenomenon(plan: Plan, ranks: Ranks = ALONE) -> float:
     """Test the phenomenon that the configuration names; leave verdict, page and figures in the run directory.
 
     Only the first process of a run works; there is nothing to share.
@@ -35,7 +35,7 @@ def run_phenomenon(plan: Plan, placement: Placement = ALONE) -> float:
     config, path = plan.composed.config, plan.path
     section = config.phenomenon
     assert section.name is not None, "the caller looked"
-    if placement.rank > 0:
+    if ranks.rank > 0:
         return 0.0
     if plan.finished:
         print(f"Already finished: {path}")

@@ -14,7 +14,7 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 
 
-class NotedSignal:
+class StopSignal:
     """The signal that this process has received, 0 for none."""
 
     def __init__(self) -> None:
@@ -32,17 +32,17 @@ class NotedSignal:
         self.number = number
 
 
-NOTED = NotedSignal()
+STOP_SIGNAL = StopSignal()
 """A process has one set of signal handlers, hence one of these."""
 
 
 @contextlib.contextmanager
-def signals_noted() -> Iterator[None]:
+def stop_signals_caught() -> Iterator[None]:
     """Note stop signals instead of obeying them; blocks may be nested."""
     previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    if NOTED._note not in previous.values():
-        NOTED.number = 0
-    NOTED.install()
+    if STOP_SIGNAL._note not in previous.values():
+        STOP_SIGNAL.number = 0
+    STOP_SIGNAL.install()
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ import yaml
 from gaplab.errors import ConfigError
 from gaplab.storage.atomic import replacing
 
-SEEDS = ("seed", "data_seed", "init_seed", "order_seed")
+SEEDS = ("seed", "data_seed", "init_seed", "train_seed", "order_seed")
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C library reads the files of ten thousand runs in seconds."""
 QUANTITIES = ("loss/train", "loss/val", "loss/test", "accuracy/train", "accuracy/val", "accuracy/test")

@@ -16,7 +16,7 @@ from gaplab.runs.directory import read_config
 from gaplab.storage.atomic import replacing
 
 NOT_AXES = {
-    *("run", "status", "seconds", "experiment", "data_seed", "init_seed", "order_seed"),
+    *("run", "status", "seconds", "experiment", "data_seed", "init_seed", "train_seed", "order_seed"),
     *("stop_at_train_loss", "num_test_points"),
 }
 KEPT = ("run", "status", "loss/train", "accuracy/train", "gap/loss", "gap/accuracy")

@@ -11,7 +11,7 @@ from gaplab.reports.gan_table import gan_tables, print_gan_tables
 from gaplab.reports.ledger import Row, group_by_setting, read_ledger, summarize, write_ledger
 from gaplab.reports.render import Report, to_html, to_markdown
 from gaplab.reports.sweep_figures import draw_sweep
-from gaplab.reports.sweep_tables import best_value, criterion, number, ranked, shown_quantities, sweep_tables
+from gaplab.reports.sweep_tables import best_value, monitor, number, ranked, shown_quantities, sweep_tables
 from gaplab.reports.tensorboard_summary import write_summary
 from gaplab.tensorboard.links import look_at_sweep
 
@@ -73,7 +73,7 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
     console.print(table)
     if len(groups) > MOST_SHOWN:
         console.print(f"{len(groups) - MOST_SHOWN} more settings are in the report.", highlight=False)
-    best_runs, tag = ranked(rows), criterion(rows)
+    best_runs, tag = ranked(rows), monitor(rows)
     if best_runs and tag is not None:
         best_run = best_runs[0]
         text = f"Best by {tag}: {best_run.name} ({number(best_run.final[tag])})"

@@ -26,7 +26,7 @@ SHOWN = (
     "gap/distance_sliced_w2",
 )
 """The quantities of classifiers and of GANs that a sweep is judged by."""
-CRITERIA = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_w2_test")
+MONITORS = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_w2_test")
 """What makes a run the best: the first of these that the sweep has. Smaller is better."""
 HIGHER_IS_BETTER = ("accuracy/", "modes/captured", "modes/balanced", "modes/high_quality", "coverage/")
 MOST_BEST, MOST_LOST = 10, 50
@@ -39,14 +39,14 @@ def shown_quantities(rows: Sequence[Row]) -> list[str]:
     return known or list(present)[:6]
 
 
-def criterion(rows: Sequence[Row]) -> str | None:
+def monitor(rows: Sequence[Row]) -> str | None:
     """Return the quantity that makes a run the best, if the sweep has one."""
-    return next((tag for tag in CRITERIA if any(tag in row.final for row in rows)), None)
+    return next((tag for tag in MONITORS if any(tag in row.final for row in rows)), None)
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Return the runs that have the criterion, the best first."""
-    tag = criterion(rows)
+    """Return the runs that have the monitor, the best first."""
+    tag = monitor(rows)
     having = [row for row in rows if tag is not None and math.isfinite(row.final.get(tag, math.nan))]
     return sorted(having, key=lambda row: row.final[str(tag)])
 
@@ -91,7 +91,7 @@ def _facts(sweep: Path, rows: Sequence[Row]) -> dict[str, str]:
 def _best_runs(rows: Sequence[Row]) -> Table:
     order, shown = ranked(rows)[:MOST_BEST], shown_quantities(rows)
     cells = [(row.name, *(number(row.final.get(tag)) for tag in shown)) for row in order]
-    return Table(f"Best runs by {criterion(rows)} of the last weights", ("run", *shown), cells)
+    return Table(f"Best runs by {monitor(rows)} of the last weights", ("run", *shown), cells)
 
 
 def _by_setting(quantity: str, groups: Mapping[str, Sequence[Row]]) -> Table:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from gaplab.config.compose import Composed
+from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError, DivergedError, Preempted
 from gaplab.runs.provenance import provenance
 from gaplab.storage.atomic import write_json, write_yaml
@@ -79,7 +80,7 @@ class RunDirectory:
                 "seeds": {
                     "data": config.data_seed,
                     "init": config.init_seed,
-                    "order": config.order_seed,
+                    "train": config.train_seed,
                 },
                 "started": _now(),
                 "host": socket.gethostname(),
@@ -163,7 +164,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: expected the mapping that a run writes, but got {content!r}.")
-    return content
+    return with_new_names(content)
 
 
 def _now() -> str:

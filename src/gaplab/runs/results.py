@@ -41,7 +41,7 @@ class Result:
     best: dict[str, float] | None = None
     """Scorecard of the weights with the smallest validation loss."""
     best_step: int | None = None
-    criterion: str = "loss/{split}"
+    monitor: str = "loss/{split}"
     """Tag of what selected the best weights."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
@@ -52,10 +52,10 @@ class Result:
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the criterion on val at the best weights, or on test without validation."""
+        """What a sweep minimises: the monitor on val at the best weights, or on test without validation."""
         if self.best is None:
-            return self.last[self.criterion.format(split="test")]
-        return self.best[self.criterion.format(split="val")]
+            return self.last[self.monitor.format(split="test")]
+        return self.best[self.monitor.format(split="val")]
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""

@@ -63,7 +63,7 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
 
 
 def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
-    lock(path, patience_seconds())
+    lock(path, lock_timeout_seconds())
     finished = read_json(path / "run.json").get("status") == Status.finished
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
@@ -123,7 +123,7 @@ def clear(path: Path) -> None:
     shutil.rmtree(path / "figures", ignore_errors=True)
 
 
-def patience_seconds(environment: Mapping[str, str] = os.environ) -> float:
+def lock_timeout_seconds(environment: Mapping[str, str] = os.environ) -> float:
     """How long to wait for a directory: a restarted job may begin before its former self has ended."""
     restarts = [environment.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
     return 60.0 if any(count not in ("", "0") for count in restarts) else 0.0

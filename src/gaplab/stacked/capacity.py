@@ -11,7 +11,7 @@ from gaplab.config.measures import Measures
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.metrics.capacity.table import stacked_capacity_measures
-from gaplab.stacked.classifiers import ClassifierEnsemble
+from gaplab.stacked.classifiers import StackedClassifiers
 from gaplab.stacked.stacking import unstack
 from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
@@ -22,7 +22,7 @@ Weights = dict[str, Tensor]
 
 
 def measure_models(
-    ensemble: ClassifierEnsemble,
+    ensemble: StackedClassifiers,
     built: Sequence[tuple[PointDataModule, Task]],
     indices: Sequence[int],
     rebuild: Callable[[Config], Task],
@@ -41,9 +41,9 @@ def measure_models(
         data, task = built[index]
         assert isinstance(task, Classifier), "checked when it was built"
         task.to(ensemble.device)
-        task.network.load_state_dict(unstack(ensemble.phases[0].params, index))
+        task.network.load_state_dict(unstack(ensemble.stacked_optimizers[0].params, index))
         config = ensemble.members[index].config
-        level = Measures.counting if index in capacities else config.measures
+        level = Measures.bounds if index in capacities else config.measures
         found[index] = FinalMeasures(level, lambda config=config: rebuild(config))  # type: ignore[misc]
         found[index].measure(task, data)
         found[index].capacity |= capacities.get(index, {})
@@ -51,7 +51,7 @@ def measure_models(
 
 
 def _capacities(
-    ensemble: ClassifierEnsemble, built: Sequence[tuple[PointDataModule, Task]], indices: Sequence[int]
+    ensemble: StackedClassifiers, built: Sequence[tuple[PointDataModule, Task]], indices: Sequence[int]
 ) -> dict[int, dict[str, float]]:
     """The capacity measures of the models that ask for no more than these."""
     chosen = [i for i in indices if ensemble.members[i].config.measures is Measures.capacity]
@@ -59,8 +59,8 @@ def _capacities(
         return {}
     task = built[chosen[0]][1]
     assert isinstance(task, Classifier), "checked when it was built"
-    weights = [unstack(ensemble.phases[0].params, index) for index in chosen]
-    initial = [_on(ensemble.device, ensemble.problem.params[index]) for index in chosen]
+    weights = [unstack(ensemble.stacked_optimizers[0].params, index) for index in chosen]
+    initial = [_on(ensemble.device, ensemble.functions.params[index]) for index in chosen]
     train = [ensemble.splits[index]["train"] for index in chosen]
     return dict(zip(chosen, measure_stacked(task.network, weights, initial, train), strict=True))
 

@@ -11,7 +11,7 @@ from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.stacked.run_progress import Member
 
 
-class KeptChunk(Protocol):
+class KeptRuns(Protocol):
     """What is saved: the runs of a chunk."""
 
     members: Sequence[Member]
@@ -19,16 +19,16 @@ class KeptChunk(Protocol):
 
     def save_all(self, trainer: Trainer) -> None: ...
 
-    def settle(self, trainer: Trainer) -> None: ...
+    def finalize_finished(self, trainer: Trainer) -> None: ...
 
 
-class Keeper(Checkpoints):
+class StackedCheckpoints(Checkpoints):
     """Saves all runs of a chunk at intervals, writes those that are over, and reports the progress.
 
     What Ctrl-C and SIGTERM do is inherited.
     """
 
-    def __init__(self, chunk: KeptChunk, last: Path, every_n_seconds: float) -> None:
+    def __init__(self, chunk: KeptRuns, last: Path, every_n_seconds: float) -> None:
         super().__init__(last, last, every_n_seconds)
         self.chunk = chunk
         self.known_diverged = 0
@@ -49,12 +49,12 @@ class Keeper(Checkpoints):
             trainer.should_stop = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.chunk.settle(trainer)
+        self.chunk.finalize_finished(trainer)
         if not any(member.active for member in self.chunk.members):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.chunk.settle(trainer)
+        self.chunk.finalize_finished(trainer)
 
     def save(self, trainer: Trainer) -> None:
         if trainer.global_step != self.saved_step:

@@ -1,4 +1,4 @@
-"""Classifiers as a stacked problem: the loss and the scores of `tasks.classification` as pure functions."""
+"""Classifiers as pure functions of stacked weights: the loss and the scores of `tasks.classifier`."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -24,21 +24,21 @@ Score = Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(slots=True)
-class Problem:
+class ClassifierFunctions:
     """K classifiers as pure functions. Each dictionary in `params` belongs to one model."""
 
     params: list[Params]
     loss: Loss
     score: Score
-    knobs: dict[str, Tensor]
+    loss_coefficients: dict[str, Tensor]
     """Numbers [K] that the loss reads."""
     draw: DrawBuffers | None
 
 
-def classification_problem(
+def classifier_functions(
     configs: Sequence[Config], tasks: Sequence[Classifier], dtype: torch.dtype
-) -> Problem:
-    """Return the classifiers of one group as a problem. They keep their networks, which draw the masks.
+) -> ClassifierFunctions:
+    """Return the classifiers of one group as pure functions. They keep their networks, which draw the masks.
 
     Raises:
         ValueError: If a network has a state besides its parameters, which a pure function cannot update.
@@ -50,11 +50,11 @@ def classification_problem(
     if extra:
         raise ValueError(f"the network keeps {', '.join(sorted(extra))} besides its parameters")
     smoothing = [_smoothing(config) for config in configs]
-    return Problem(
+    return ClassifierFunctions(
         params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
         loss=_training_loss(copy.deepcopy(first.network).train(), first.score, any(smoothing)),
         score=_scoring(copy.deepcopy(first.network).eval(), first.score),
-        knobs={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
+        loss_coefficients={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
         draw=_mask_drawing(configs, tasks) if first.uses_dropout else None,
     )
 
@@ -65,29 +65,32 @@ def _smoothing(config: Config) -> float:
 
 
 def _training_loss(
-    network: nn.Module, objective: Callable[[Tensor, Tensor], Tensor], smooths: bool
+    network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], smooths: bool
 ) -> Callable[..., Tensor]:
     def loss(
-        params: Params, buffers: Params, batch: tuple[Tensor, Tensor, Tensor, Tensor], knobs: Params
+        params: Params,
+        buffers: Params,
+        batch: tuple[Tensor, Tensor, Tensor, Tensor],
+        loss_coefficients: Params,
     ) -> Tensor:
         points, labels, mask, size = batch
         logits: Any = functional_call(network, (params, buffers), (points,))
-        losses = objective(logits, labels)
+        losses = loss_fn(logits, labels)
         if smooths:
             # A smoothing of its own for every model: the mixture of the two targets, by linearity.
             even = cross_entropy(logits, labels, label_smoothing=1.0)
-            losses = torch.lerp(losses, even, knobs["label_smoothing"])
+            losses = torch.lerp(losses, even, loss_coefficients["label_smoothing"])
         return (losses * mask).sum() / size
 
     return loss
 
 
 def _scoring(
-    network: nn.Module, objective: Callable[[Tensor, Tensor], Tensor]
+    network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]:
     def score(params: Params, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits: Any = functional_call(network, params, (points,))
-        return objective(logits, labels), is_first_maximum(logits, labels)
+        return loss_fn(logits, labels), is_first_maximum(logits, labels)
 
     return score
 
@@ -108,7 +111,7 @@ def _mask_drawing(
 
     def draw(model: int, step: int, num_points: int) -> Params:
         """The masks of one step; models of equal seed and rate have equal ones, which are drawn once."""
-        seed = configs[model].order_seed
+        seed = configs[model].train_seed
         key = seed, rates[model], step, num_points
         if drawn and next(iter(drawn))[2] != step:
             drawn.clear()

@@ -10,12 +10,12 @@ from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.stacked.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
-from gaplab.stacked.classification_fn import classification_problem
-from gaplab.stacked.compile import Kernel
-from gaplab.stacked.ensemble import Ensemble, Kernels, Noted
+from gaplab.stacked.classification_fn import classifier_functions
+from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.run_progress import Member
 from gaplab.stacked.scoring import score_splits, split_score, summed
-from gaplab.stacked.stacked_optimizer import Phase
+from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, unstack
 from gaplab.stacked.step import make_step
 from gaplab.tasks.classifier import Classifier
@@ -24,7 +24,7 @@ TRAIN_PIECE = 128
 """Points of one model scored at once where only training points are, which may be few."""
 
 
-class ClassifierEnsemble(Ensemble):
+class StackedClassifiers(Ensemble):
     """Classifiers of one group; see ``Ensemble``.
 
     Args:
@@ -35,7 +35,7 @@ class ClassifierEnsemble(Ensemble):
         width: Number of models that are computed; those beyond the runs only fill up, so that the compiled
             step has one shape.
         compile: Whether to compile the step and the scoring.
-        kernels: Those of an earlier ensemble of the same group and width, to compile only once.
+        compiled: Those of an earlier ensemble of the same group and width, to compile only once.
     """
 
     quantities = {"loss/train_batch": "the loss"}  # noqa: RUF012
@@ -49,26 +49,28 @@ class ClassifierEnsemble(Ensemble):
         dtype: torch.dtype,
         width: int,
         compile: bool,
-        kernels: Kernels | None = None,
+        compiled: CompiledFunctions | None = None,
     ) -> None:
         configs = [member.config for member in members]
-        problem = classification_problem(configs, tasks, dtype)
+        functions = classifier_functions(configs, tasks, dtype)
         optimizers, num_steps = [config.optimizer for config in configs], configs[0].num_steps
-        phase = Phase("network.", problem.params, optimizers, width=width, num_steps=num_steps)
-        step = make_step(problem.loss, phase.update, clips=phase.clips)
-        kernels = kernels or {
-            "step": Kernel(step, compile=compile),
-            "score": Kernel(summed(problem.score), compile=compile),
+        opt = StackedOptimizer("network.", functions.params, optimizers, width=width, num_steps=num_steps)
+        step = make_step(functions.loss, opt.update, clips=opt.clips)
+        compiled = compiled or {
+            "step": CompiledFunction(step, compile=compile),
+            "score": CompiledFunction(summed(functions.score), compile=compile),
         }
-        super().__init__(members, [one.splits for one in data], [phase], {}, kernels)
-        self.problem = problem
-        self.knobs = {name: fill(values, width) for name, values in problem.knobs.items()}
+        super().__init__(members, [one.splits for one in data], [opt], {}, compiled)
+        self.functions = functions
+        self.loss_coefficients = {
+            name: fill(values, width) for name, values in functions.loss_coefficients.items()
+        }
 
     def on_fit_start(self) -> None:
         """Stack the points on the device."""
         super().on_fit_start()
         data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
-        at_once = SCORED_AT_ONCE if self.kernels["score"].compile else SCORED_EAGERLY
+        at_once = SCORED_AT_ONCE if self.compiled["score"].compile else SCORED_EAGERLY
         piece = min(at_once, max(data.num_test_points, data.num_val_points, 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
@@ -76,24 +78,24 @@ class ClassifierEnsemble(Ensemble):
             for name in self.splits[0]
             if name == "train" or not only_train
         }
-        self.batches = self.stacked_batches(self.problem.draw)
-        self.knobs = moved(self.knobs, self.device)
+        self.batches = self.stacked_batches(self.functions.draw)
+        self.loss_coefficients = moved(self.loss_coefficients, self.device)
 
-    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
+    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every model for each batch."""
-        (phase,) = self.phases
-        all_train = all(flags) and not self.kernels["step"].compile
+        (opt,) = self.stacked_optimizers
+        all_train = all(flags) and not self.compiled["step"].compile
         batches, buffers = self.batches.gather(steps, flags)
         noted = []
-        for step, batch, drawn, lr in zip(steps, batches, buffers, phase.rates(steps), strict=True):
-            phase.params, phase.state, losses = self.kernels["step"](
-                phase.params,
-                phase.state,
+        for step, batch, drawn, lr in zip(steps, batches, buffers, opt.rates(steps), strict=True):
+            opt.params, opt.state, losses = self.compiled["step"](
+                opt.params,
+                opt.state,
                 None if all_train else active,
                 drawn,
                 batch,
-                self.knobs,
-                phase.hyper | {"lr": lr},
+                self.loss_coefficients,
+                opt.hyper | {"lr": lr},
             )
             noted.append(("loss/train_batch", step, losses))
         return noted
@@ -106,7 +108,7 @@ class ClassifierEnsemble(Ensemble):
         split = self.stacked_splits[name]
         sums = torch.zeros(3, self.width, dtype=torch.float64, device=self.device)
         for points, labels, mask in split.pieces():
-            sums += self.kernels["score"](self.phases[0].params, points, labels, mask)
+            sums += self.compiled["score"](self.stacked_optimizers[0].params, points, labels, mask)
         for index, (total, squares, correct) in enumerate(sums.T.tolist()[: len(self.members)]):
             self.scores[index][name] = split_score(total, squares, int(correct), split.counts[index])
 
@@ -123,26 +125,26 @@ class ClassifierEnsemble(Ensemble):
         if member.config.trainer.test_only_at_end:
             if not member.ends_at(step, scores["train"].loss, scores["train"].accuracy):
                 return False
-            weights = unstack(self.phases[0].params, index)
-            scores |= score_splits(self.problem.score, weights, self.splits[index])
-        table = scorecard(scores, self.phases[0].num_parameters, self.penalties[index])
-        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
+            weights = unstack(self.stacked_optimizers[0].params, index)
+            scores |= score_splits(self.functions.score, weights, self.splits[index])
+        table = scorecard(scores, self.stacked_optimizers[0].num_parameters, self.penalties[index])
+        extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
-        self.problem.params = [self.problem.params[index] for index in kept]
-        self.knobs = rows_of(self.knobs, rows)
+        self.functions.params = [self.functions.params[index] for index in kept]
+        self.loss_coefficients = rows_of(self.loss_coefficients, rows)
         self.batches.keep(kept, rows)
         for split in self.stacked_splits.values():
             split.keep(kept, rows)
 
     def _penalties(self) -> list[float]:
-        """The L2 penalty of each model, as `tasks.optimization.l2_penalty` defines it."""
-        (phase,) = self.phases
-        if phase.rule == "adamw":
+        """The L2 penalty of each model, as `tasks.optimizers.l2_penalty` defines it."""
+        (opt,) = self.stacked_optimizers
+        if opt.rule == "adamw":
             return [0.0] * len(self.members)
         weights = torch.zeros(2, self.width, dtype=torch.float64, device=self.device)
-        for p in phase.params.values():
+        for p in opt.params.values():
             weights[int(p.dim() <= 2)] += p.double().square().flatten(1).sum(1)
-        decays = torch.stack([phase.hyper["weight_decay"], phase.hyper["bias_decay"]])
+        decays = torch.stack([opt.hyper["weight_decay"], opt.hyper["bias_decay"]])
         return (0.5 * decays * weights).sum(0).tolist()

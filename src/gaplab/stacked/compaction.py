@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gaplab.stacked.ensemble import Ensemble
-from gaplab.stacked.stacked_optimizer import Phase
+from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import rows_of
 
 SHARE = 0.75
@@ -15,7 +15,7 @@ SHARE = 0.75
 
 def worthwhile(ensemble: Ensemble, num_active: int) -> bool:
     """Whether to leave out the models that are over; not where a step is compiled, which has one shape."""
-    compiled = any(kernel.compile for kernel in ensemble.kernels.values())
+    compiled = any(one.compile for one in ensemble.compiled.values())
     return not compiled and 0 < num_active <= SHARE * len(ensemble.members)
 
 
@@ -27,8 +27,8 @@ def compact(ensemble: Ensemble, kept: Sequence[int]) -> None:
     """
     with torch.inference_mode(False), torch.no_grad():
         rows = torch.tensor(list(kept), device=ensemble.device)
-        for phase in ensemble.phases:
-            _compact_phase(phase, kept, rows)
+        for opt in ensemble.stacked_optimizers:
+            _compact_phase(opt, kept, rows)
         ensemble.kept, ensemble.best = rows_of(ensemble.kept, rows), rows_of(ensemble.best, rows)
         ensemble.keep(kept, rows)
     ensemble.members = [ensemble.members[index] for index in kept]
@@ -37,9 +37,12 @@ def compact(ensemble: Ensemble, kept: Sequence[int]) -> None:
     ensemble.width = len(kept)
 
 
-def _compact_phase(phase: Phase, kept: Sequence[int], rows: Tensor) -> None:
-    phase.params, phase.hyper = rows_of(phase.params, rows), rows_of(phase.hyper, rows)
-    buffers = {name: rows_of(buffer, rows) for name, buffer in phase.state.buffers.items()}
-    phase.state = phase.state._replace(steps=phase.state.steps[rows], buffers=buffers)
-    phase.configs = [phase.configs[index] for index in kept]
-    phase.width = len(kept)
+def _compact_phase(opt: StackedOptimizer, kept: Sequence[int], rows: Tensor) -> None:
+    opt.params, opt.hyper = (
+        rows_of(opt.params, rows),
+        rows_of(opt.hyper, rows),
+    )
+    buffers = {name: rows_of(buffer, rows) for name, buffer in opt.state.buffers.items()}
+    opt.state = opt.state._replace(steps=opt.state.steps[rows], buffers=buffers)
+    opt.configs = [opt.configs[index] for index in kept]
+    opt.width = len(kept)

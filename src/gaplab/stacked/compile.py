@@ -81,7 +81,7 @@ def pays(model_steps: int, scored_points: int) -> bool:
     return EAGER_STEP * model_steps + EAGER_POINT * scored_points > COMPILE_SECONDS
 
 
-class Kernel:
+class CompiledFunction:
     """A function of tensors that runs compiled, once for each set of shapes and strides, or eagerly.
 
     Where the compiler fails, one sentence says so and the function runs eagerly from then on.

@@ -34,7 +34,7 @@ class EnsembleData(LightningDataModule):
             batch_size=self.config.data.points_per_step,
             num_steps=self.num_steps,
             steps_between_evaluations=self.config.steps_between_evaluations,
-            order_seed=0,
+            train_seed=0,
             first_step=lambda: trainer.global_step,
         )
 

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from gaplab.data.datamodule import Split
 from gaplab.stacked.batches import StackedBatches
-from gaplab.stacked.compile import Kernel
+from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.run_progress import Member
-from gaplab.stacked.stacked_optimizer import DrawBuffers, Phase
+from gaplab.stacked.stacked_optimizer import DrawBuffers, StackedOptimizer
 from gaplab.stacked.stacking import moved, stack
 from gaplab.stacked.update_rules import Params, select
 from gaplab.tasks.optimizers import count_steps
 
 GATHERED = 20
 """Steps whose batches are gathered at once; more would leave the cache."""
-Kernels = dict[str, Kernel]
+CompiledFunctions = dict[str, CompiledFunction]
 """The functions that take the time, by name."""
-Noted = tuple[str, int, Tensor]
+StepLosses = tuple[str, int, Tensor]
 """A tag, a step and the losses [K] of all models."""
 
 
@@ -33,9 +33,9 @@ class Ensemble(LightningModule):
     Args:
         members: The runs, all at the same step.
         splits: The points of each run.
-        phases: One for each optimiser of a run.
+        stacked_optimizers: One for each optimiser of a run.
         kept: Stacked tensors of the state dict that no optimiser moves, by their whole names.
-        kernels: The compiled functions.
+        compiled: The compiled functions.
     """
 
     quantities: dict[str, str]
@@ -45,26 +45,26 @@ class Ensemble(LightningModule):
         self,
         members: Sequence[Member],
         splits: Sequence[dict[str, Split]],
-        phases: Sequence[Phase],
+        stacked_optimizers: Sequence[StackedOptimizer],
         kept: Params,
-        kernels: Kernels,
+        compiled: CompiledFunctions,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.members, self.splits, self.phases, self.kept, self.kernels = (
+        self.members, self.splits, self.stacked_optimizers, self.kept, self.compiled = (
             members,
             splits,
-            phases,
+            stacked_optimizers,
             kept,
-            kernels,
+            compiled,
         )
-        self.width = phases[0].width
+        self.width = stacked_optimizers[0].width
         self.best = {name: p.clone() for name, p in self.weights().items()}
         self.block_losses: list[dict[str, float]] = [{} for _ in members]
         """Mean losses of the latest block of steps, by tag, of each run."""
 
     @abstractmethod
-    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
+    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take some steps with the models that are ``active`` (bool [K]; ``flags`` are those of the runs)."""
 
     @abstractmethod
@@ -77,15 +77,17 @@ class Ensemble(LightningModule):
 
     def weights(self) -> Params:
         """Return the state dicts of all runs' tasks, stacked."""
-        moving = {f"{phase.prefix}{name}": p for phase in self.phases for name, p in phase.params.items()}
+        moving = {
+            f"{opt.prefix}{name}": p for opt in self.stacked_optimizers for name, p in opt.params.items()
+        }
         return moving | self.kept
 
     def restore(self, weights: Sequence[Params], best: Sequence[Params], states: Sequence[list[Any]]) -> None:
         """Continue from the state dicts of each run, its best ones, and the states of its optimisers."""
-        for number, phase in enumerate(self.phases):
-            own = [{name: one[phase.prefix + name] for name in phase.params} for one in weights]
-            phase.params = stack(own, self.width)
-            phase.restore([one[number] for one in states])
+        for number, opt in enumerate(self.stacked_optimizers):
+            own = [{name: one[opt.prefix + name] for name in opt.params} for one in weights]
+            opt.params = stack(own, self.width)
+            opt.restore([one[number] for one in states])
         self.kept = stack([{name: one[name] for name in self.kept} for one in weights], self.width)
         self.best = stack([{name: one[name] for name in self.best} for one in best], self.width)
 
@@ -93,7 +95,7 @@ class Ensemble(LightningModule):
         """Return the batches of all runs, from the points on their device."""
         return StackedBatches(
             [splits["train"] for splits in self.splits],
-            [member.config.order_seed for member in self.members],
+            [member.config.train_seed for member in self.members],
             self.members[0].config.data.points_per_step,
             self.width,
             draw,
@@ -101,13 +103,13 @@ class Ensemble(LightningModule):
 
     def on_fit_start(self) -> None:
         """Move points and weights to the device."""
-        dtype = next(iter(self.phases[0].params.values())).dtype
+        dtype = next(iter(self.stacked_optimizers[0].params.values())).dtype
         for splits in self.splits:
             for split in splits.values():
                 split.points = split.points.to(self.device, dtype)
                 split.labels = split.labels.to(self.device)
-        for phase in self.phases:
-            phase.to(self.device)
+        for opt in self.stacked_optimizers:
+            opt.to(self.device)
         self.kept, self.best = moved(self.kept, self.device), moved(self.best, self.device)
 
     def configure_optimizers(self) -> None:

@@ -1,4 +1,4 @@
-"""One step of K GANs: both phases of `tasks.generation_phases` with their updates, as one pure function."""
+"""One step of K GANs: both phases of `tasks.gan_losses` with their updates, as one pure function."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vjp, vmap
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.networks.conditioning import pack_samples
-from gaplab.stacked.stacked_optimizer import Phase
+from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.step import clip_gradients
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, per_model, select, update_active
 from gaplab.tasks.gan_losses import (
@@ -37,47 +37,49 @@ GameStep = Callable[..., tuple[Players, tuple[Tensor, ...]]]
 
 
 def make_game_step(
-    config: GenerationConfig,
+    config: GANConfig,
     networks: tuple[Discriminator, Generator],
-    phases: Sequence[Phase],
+    stacked_optimizers: Sequence[StackedOptimizer],
     *,
     both: bool,
 ) -> GameStep:
-    """Return `step(players, active, batch, knobs, hypers)` for K stacked GANs.
+    """Return `step(players, active, batch, loss_coefficients, hypers)` for K stacked GANs.
 
     It returns the players after the step, and the losses [K] of the discriminator and, with `both`, of the
     generator, each before its update.
 
     `batch` holds points [K, B, D] over the scale, labels [K, B], latents [K, B, L], the weights [K, Q] of the
-    packs, and `mixing` [K, Q, 1] where there is a gradient penalty. `knobs` hold the weights of the
+    packs, and `mixing` [K, Q, 1] where there is a gradient penalty. `loss_coefficients` hold the weights of the
     penalties, their factor, the weight of the present in the moving average, and the limit of the weights, [K] each.
 
     The generator runs forward once: its samples serve both phases, because the discriminator's update does
     not change them.
     """
-    judge, maker = networks
-    of_discriminator, of_generator = phases
+    discriminator, generator = networks
+    of_discriminator, of_generator = stacked_optimizers
 
     def generate(params: Params, latents: Tensor, labels: Tensor) -> Tensor:
-        points: Tensor = functional_call(maker, params, (latents, labels))
+        points: Tensor = functional_call(generator, params, (latents, labels))
         return points
 
     def discriminating(params: Params, labels: Tensor) -> Discriminate:
         def scores(packs: Tensor) -> Tensor:
             repeats = len(packs) * config.pack // len(labels)
-            result: Tensor = functional_call(judge, params, (packs, labels.repeat(repeats)))
+            result: Tensor = functional_call(discriminator, params, (packs, labels.repeat(repeats)))
             return result
 
         return scores
 
-    def loss_of_discriminator(params: Params, fake: Tensor, batch: Params, knobs: Params) -> Tensor:
+    def loss_of_discriminator(
+        params: Params, fake: Tensor, batch: Params, loss_coefficients: Params
+    ) -> Tensor:
         return discriminator_loss(
             config,
             discriminating(params, batch["labels"]),
             pack_samples(batch["points"], config.pack),
             pack_samples(fake, config.pack),
             mixing=batch.get("mixing"),
-            penalties=Penalties(**{name: knobs[name] for name in Penalties._fields}),
+            penalties=Penalties(**{name: loss_coefficients[name] for name in Penalties._fields}),
             weights=batch["weights"],
         )
 
@@ -91,7 +93,7 @@ def make_game_step(
         )
 
     def step(
-        players: Players, active: Tensor, batch: Params, knobs: Params, hypers: Sequence[Hyper]
+        players: Players, active: Tensor, batch: Params, loss_coefficients: Params, hypers: Sequence[Hyper]
     ) -> tuple[Players, tuple[Tensor, ...]]:
         d, d_state, g, g_state, average = players
         generated = vmap(generate)
@@ -101,21 +103,24 @@ def make_game_step(
             fake, pull, *_ = vjp(lambda p: generated(p, batch["latents"], batch["labels"]), g)
         else:
             fake = generated(g, batch["latents"], batch["labels"])
-        grads, d_losses = vmap(grad_and_value(loss_of_discriminator))(d, fake, batch, knobs)
+        grads, d_losses = vmap(grad_and_value(loss_of_discriminator))(d, fake, batch, loss_coefficients)
         if of_discriminator.clips:
-            grads = clip_gradients(grads, hypers[0]["clip_norm"])
+            grads = clip_gradients(grads, hypers[0]["max_grad_norm"])
         d, d_state = update_active(of_discriminator.update, d, grads, d_state, hypers[0], active)
         if config.clip_weights is not None:
-            limits = {key: per_model(knobs["clip_weights"], p) for key, p in d.items()}
+            limits = {key: per_model(loss_coefficients["clip_weights"], p) for key, p in d.items()}
             d = select(active, {key: torch.clamp(p, -limits[key], limits[key]) for key, p in d.items()}, d)
         if not both:
             return Players(d, d_state, g, g_state, average), (d_losses,)
         slopes, g_losses = vmap(grad_and_value(loss_of_generator))(fake, d, batch)
         (grads,) = pull(slopes)
         if of_generator.clips:
-            grads = clip_gradients(grads, hypers[1]["clip_norm"])
+            grads = clip_gradients(grads, hypers[1]["max_grad_norm"])
         g, g_state = update_active(of_generator.update, g, grads, g_state, hypers[1], active)
-        moved = {key: torch.lerp(average[key], p, per_model(knobs["present"], p)) for key, p in g.items()}
+        moved = {
+            key: torch.lerp(average[key], p, per_model(loss_coefficients["present"], p))
+            for key, p in g.items()
+        }
         average = select(active, moved, average)
         return Players(d, d_state, g, g_state, average), (d_losses, g_losses)
 

@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import DivergedError
 from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
-from gaplab.stacked.compile import Kernel
-from gaplab.stacked.ensemble import Ensemble, Kernels, Noted
+from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.gan_step import Players, make_game_step
 from gaplab.stacked.run_progress import Member
-from gaplab.stacked.stacked_optimizer import Phase
+from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.stacked.update_rules import Params
-from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan import GAN
 from gaplab.tasks.gan_losses import draw_latents, penalty_factor, weight_of_past
 
 AVERAGE = "average."
 
 
-class GeneratorEnsemble(Ensemble):
+class StackedGANs(Ensemble):
     """GANs of one group; see ``Ensemble``.
 
     Their samples are judged one model after another by the task of each: most of that work is on thousands of
@@ -37,7 +37,7 @@ class GeneratorEnsemble(Ensemble):
         dtype: Precision of weights and points.
         width: Number of models that are computed.
         compile: Whether to compile the step.
-        kernels: Those of an earlier ensemble of the same group and width.
+        compiled: Those of an earlier ensemble of the same group and width.
     """
 
     quantities = {  # noqa: RUF012
@@ -48,20 +48,20 @@ class GeneratorEnsemble(Ensemble):
     def __init__(
         self,
         members: Sequence[Member],
-        tasks: Sequence[AdversarialTask],
+        tasks: Sequence[GAN],
         data: Sequence[PointDataModule],
         *,
         dtype: torch.dtype,
         width: int,
         compile: bool,
-        kernels: Kernels | None = None,
+        compiled: CompiledFunctions | None = None,
     ) -> None:
         for task in tasks:
             task.to(dtype)
         first, num_steps = tasks[0], members[0].config.num_steps
         every = first.config.discriminator_steps
-        phases = [
-            Phase(
+        stacked_optimizers = [
+            StackedOptimizer(
                 f"{name}.",
                 [_parameters(getattr(task, name)) for task in tasks],
                 [task.optimizer_configs[number] for task in tasks],
@@ -73,36 +73,49 @@ class GeneratorEnsemble(Ensemble):
         ]
         kept = [{f"{AVERAGE}{k}": p for k, p in _parameters(task.average).items()} for task in tasks]
         kept = [one | {"scale": task.scale} for one, task in zip(kept, tasks, strict=True)]
-        if kernels is None:
+        if compiled is None:
             networks = copy.deepcopy((first.discriminator, first.generator))
-            steps = [make_game_step(first.config, networks, phases, both=both) for both in (False, True)]
+            steps = [
+                make_game_step(first.config, networks, stacked_optimizers, both=both)
+                for both in (False, True)
+            ]
             names = ("discriminator", "both")
-            kernels = {name: Kernel(step, compile=compile) for name, step in zip(names, steps, strict=True)}
-        super().__init__(members, [one.splits for one in data], phases, stack(kept, width), kernels)
+            compiled = {
+                name: CompiledFunction(step, compile=compile) for name, step in zip(names, steps, strict=True)
+            }
+        super().__init__(
+            members, [one.splits for one in data], stacked_optimizers, stack(kept, width), compiled
+        )
         self.tasks, self.data, self.dtype_of_points = tasks, data, dtype
-        self.config: GenerationConfig = first.config
-        self.knobs = {name: fill(values, width) for name, values in _knobs(tasks, dtype).items()}
+        self.config: GANConfig = first.config
+        self.loss_coefficients = {
+            name: fill(values, width) for name, values in _loss_coefficients(tasks, dtype).items()
+        }
 
     def on_fit_start(self) -> None:
         """Stack the points on the device, over each run's scale."""
         super().on_fit_start()
         for task in self.tasks:
             task.to(self.device)
-        self.knobs = moved(self.knobs, self.device)
+        self.loss_coefficients = moved(self.loss_coefficients, self.device)
         self.batches = self.stacked_batches(_drawing(self.tasks))
         self.batches.points /= self.kept["scale"][: len(self.members), :, None]
 
-    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[Noted]:
+    def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every discriminator for each batch, and the generators' when due."""
         batches, drawn = self.batches.gather(steps, flags)
-        rates = [phase.rates(steps) for phase in self.phases]
-        noted: list[Noted] = []
+        rates = [opt.rates(steps) for opt in self.stacked_optimizers]
+        noted: list[StepLosses] = []
         for row, step in enumerate(steps):
-            hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.phases, rates, strict=True)]
+            hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.stacked_optimizers, rates, strict=True)]
             both = (step + 1) % self.config.discriminator_steps == 0
             batch = self._batch(batches[row], drawn[row])
-            players, losses = self.kernels["both" if both else "discriminator"](
-                self._players(), active, batch, self.knobs | self._knobs_at(step), hypers
+            players, losses = self.compiled["both" if both else "discriminator"](
+                self._players(),
+                active,
+                batch,
+                self.loss_coefficients | self._loss_coefficients_at(step),
+                hypers,
             )
             self._put(players)
             noted += [(tag, step, loss) for tag, loss in zip(self.quantities, losses, strict=False)]
@@ -119,7 +132,7 @@ class GeneratorEnsemble(Ensemble):
             result["mixing"] = drawn["mixing"][:, : packs.shape[1]].to(points.dtype)
         return result
 
-    def _knobs_at(self, step: int) -> Params:
+    def _loss_coefficients_at(self, step: int) -> Params:
         """The numbers of every model that change from step to step."""
         number = step // self.config.discriminator_steps
         values = {
@@ -132,19 +145,19 @@ class GeneratorEnsemble(Ensemble):
         }
 
     def _players(self) -> Players:
-        d, g = self.phases
+        d, g = self.stacked_optimizers
         average = {name: self.kept[AVERAGE + name] for name in g.params}
         return Players(d.params, d.state, g.params, g.state, average)
 
     def _put(self, players: Players) -> None:
-        d, g = self.phases
+        d, g = self.stacked_optimizers
         d.params, d.state, g.params, g.state, average = players
         self.kept = {f"{AVERAGE}{name}": p for name, p in average.items()} | {"scale": self.kept["scale"]}
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         self.tasks = [self.tasks[index] for index in kept]
         self.data = [self.data[index] for index in kept]
-        self.knobs = rows_of(self.knobs, rows)
+        self.loss_coefficients = rows_of(self.loss_coefficients, rows)
         self.batches.keep(kept, rows)
 
     def on_validation_epoch_start(self) -> None:
@@ -155,11 +168,11 @@ class GeneratorEnsemble(Ensemble):
         member, task = self.members[index], self.tasks[index]
         task.load_state_dict(unstack(self.snapshot, index))
         try:
-            table = task.measure(self.data[index], step, thorough=False)
+            table = task.measure(self.data[index], step, full=False)
         except DivergedError as error:
             member.diverge(error.quantity, step)
             return False
-        extras = band_edges(table) | {"optimizer/lr": self.phases[0].rate(index, step)}
+        extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
 
@@ -176,7 +189,7 @@ def _parameters(network: nn.Module) -> Params:
     return params
 
 
-def _knobs(tasks: Sequence[AdversarialTask], dtype: torch.dtype) -> Params:
+def _loss_coefficients(tasks: Sequence[GAN], dtype: torch.dtype) -> Params:
     """The numbers [K] that a step reads."""
     names = ["r1", "r2", "gradient_penalty"]
     if tasks[0].config.clip_weights is not None:
@@ -184,9 +197,9 @@ def _knobs(tasks: Sequence[AdversarialTask], dtype: torch.dtype) -> Params:
     return {name: torch.tensor([getattr(task.config, name) for task in tasks], dtype=dtype) for name in names}
 
 
-def _drawing(tasks: Sequence[AdversarialTask]) -> Callable[[int, int, int], Params]:
+def _drawing(tasks: Sequence[GAN]) -> Callable[[int, int, int], Params]:
     def draw(model: int, step: int, num_points: int) -> Params:
-        config, seed = tasks[model].config, tasks[model].order_seed
+        config, seed = tasks[model].config, tasks[model].train_seed
         drawn = {"latents": draw_latents(config, num_points, make_generator(seed, "latent", step))}
         if config.gradient_penalty:
             mixing = make_generator(seed, "mixing", step)

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from tensorboard.plugins.hparams import api_pb2
 from torch import Tensor
 
-from gaplab.callbacks.hparams_row import Session, best_measurement
+from gaplab.callbacks.hparams_row import HParamsRow, best_measurement
 from gaplab.config.compose import Composed
 from gaplab.config.hparams import flat_settings, shown_settings
 from gaplab.stacked.ensemble import Ensemble
@@ -49,7 +49,7 @@ def progress_of(trainer: Trainer) -> Progress:
 def member_checkpoint(progress: Progress, ensemble: Ensemble, index: int, run: Path) -> dict[str, Any]:
     """Return the content of one run's ``last.ckpt``, from which the run alone or a chunk can continue."""
     member = ensemble.members[index]
-    states = [phase.torch_states(index, member.step) for phase in ensemble.phases]
+    states = [opt.torch_states(index, member.step) for opt in ensemble.stacked_optimizers]
     return {
         **_head(member.step),
         "state_dict": _on_cpu(unstack(ensemble.weights(), index)),
@@ -79,7 +79,7 @@ def _callback_states(member: Member, run: Path) -> dict[str, Any]:
     }
     patience = member.config.trainer.early_stopping_patience
     if patience is not None:
-        monitor = member.config.task.criterion.format(split="val")
+        monitor = member.config.task.monitor.format(split="val")
         states[EarlyStopping(monitor, patience=patience).state_key] = {
             "wait_count": member.stale,
             "stopped_epoch": 0,
@@ -104,10 +104,10 @@ def write_session(
     if not composed.config.logging.tensorboard:
         return
     config = composed.config
-    session = Session(
+    session = HParamsRow(
         folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
     )
-    session.open(partial(WholeEventFile, folder, Session.SUFFIX))
+    session.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
     if final is not None:
         session.conclude(final, max(history))
     else:

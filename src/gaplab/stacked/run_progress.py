@@ -43,7 +43,7 @@ class Member:
         self.step = step
         self.history[step], self.extras[step] = table, extras
         self._stop_by_level(table)
-        tag = self.config.task.criterion.format(split="val")
+        tag = self.config.task.monitor.format(split="val")
         if tag not in table:
             return False
         # Lightning hands callbacks single-precision numbers: ties must be the same here.

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from gaplab.builders import build_run
+from gaplab.builders import build_data_and_task
 from gaplab.callbacks.measures import FinalMeasures, bound_lines
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.runs.results import Result
 from gaplab.stacked.capacity import measure_models
-from gaplab.stacked.classifiers import ClassifierEnsemble
+from gaplab.stacked.classifiers import StackedClassifiers
 from gaplab.stacked.ensemble import Ensemble
-from gaplab.stacked.gans import GeneratorEnsemble
+from gaplab.stacked.gans import StackedGANs
 from gaplab.stacked.stacking import unstack
 from gaplab.tasks.classifier import Classifier
-from gaplab.tasks.gan import AdversarialTask
+from gaplab.tasks.gan import GAN
 from gaplab.tasks.task import Task
 
 Built = Sequence[tuple[PointDataModule, Any]]
@@ -37,7 +37,7 @@ def bounds_of_classifier(config: Config, data: PointDataModule, task: Classifier
     return bound_lines(config.measures, data, task.network)
 
 
-def no_lines(config: Config, data: PointDataModule, task: AdversarialTask) -> dict[str, float]:
+def no_lines(config: Config, data: PointDataModule, task: GAN) -> dict[str, float]:
     """Return nothing: no score of a GAN is known before it trains."""
     return {}
 
@@ -52,10 +52,10 @@ def conclude_classifier(
 
 
 def measure_classifiers(
-    ensemble: ClassifierEnsemble, built: Built, indices: Sequence[int]
+    ensemble: StackedClassifiers, built: Built, indices: Sequence[int]
 ) -> dict[int, FinalMeasures]:
     """Return bounds and capacity measures of some runs, as far as each asks for them."""
-    return measure_models(ensemble, built, indices, lambda config: build_run(config)[1])
+    return measure_models(ensemble, built, indices, lambda config: build_data_and_task(config)[1])
 
 
 def measure_nothing(ensemble: Ensemble, built: Built, indices: Sequence[int]) -> dict[int, FinalMeasures]:
@@ -64,7 +64,7 @@ def measure_nothing(ensemble: Ensemble, built: Built, indices: Sequence[int]) ->
 
 
 def conclude_generator(
-    result: Result, ensemble: Ensemble, index: int, data: PointDataModule, task: AdversarialTask
+    result: Result, ensemble: Ensemble, index: int, data: PointDataModule, task: GAN
 ) -> None:
     """Judge the last and the best weights thoroughly.
 
@@ -72,15 +72,15 @@ def conclude_generator(
         DivergedError: If the generator draws anything but finite points.
     """
     task.load_state_dict(unstack(ensemble.weights(), index))
-    result.last = task.measure(data, result.step, thorough=True)
+    result.last = task.measure(data, result.step, full=True)
     if result.best_step:
         task.load_state_dict(unstack(ensemble.best, index))
-        result.best = task.measure(data, result.step, thorough=True)
+        result.best = task.measure(data, result.step, full=True)
 
 
 KINDS: dict[type[Task], Kind] = {
-    Classifier: Kind(ClassifierEnsemble, bounds_of_classifier, conclude_classifier, measure_classifiers),
-    AdversarialTask: Kind(GeneratorEnsemble, no_lines, conclude_generator, measure_nothing),
+    Classifier: Kind(StackedClassifiers, bounds_of_classifier, conclude_classifier, measure_classifiers),
+    GAN: Kind(StackedGANs, no_lines, conclude_generator, measure_nothing),
 }
 
 

@@ -12,7 +12,7 @@ from gaplab.stacked.update_rules import RULES, Params, Update, initial_state, st
 from gaplab.tasks.optimizers import build_optimizer, build_schedule, schedule_factor
 
 
-class Phase:
+class StackedOptimizer:
     """Parameters of one network of K runs, and how they are updated.
 
     Args:
@@ -37,11 +37,11 @@ class Phase:
         self.prefix, self.configs, self.width = prefix, configs, width
         self.num_steps, self.every = num_steps // every, every
         self.rule = rule_of(configs[0])
-        self.clips = configs[0].clip_norm is not None
+        self.clips = configs[0].max_grad_norm is not None
         self.params = stack(params, width)
         self.state = initial_state(self.rule, self.params)
         hyper = stack_hyperparameters(self.rule, len(configs), settings_of(configs))
-        hyper["clip_norm"] = norm_limits(configs)
+        hyper["max_grad_norm"] = norm_limits(configs)
         self.hyper = {name: fill(values, width) for name, values in hyper.items()}
 
     @property
@@ -119,18 +119,18 @@ def settings_of(configs: Sequence[OptimizerConfig]) -> dict[str, list[float]]:
     """Return one list of K values per hyperparameter of the runs' common update rule."""
     names = ["momentum"] if isinstance(configs[0], SGDConfig) else ["beta1", "beta2", "eps"]
     settings = {name: [float(getattr(c, name)) for c in configs] for name in ("lr", "weight_decay", *names)}
-    settings["bias_decay"] = [c.weight_decay if c.decay_biases else 0.0 for c in configs]
+    settings["bias_decay"] = [c.weight_decay if c.weight_decay_on_bias else 0.0 for c in configs]
     return settings
 
 
 def norm_limits(configs: Sequence[OptimizerConfig]) -> Tensor:
     """Return the largest gradient norm of each model, float64 [K]."""
     return torch.tensor(
-        [float("inf") if c.clip_norm is None else c.clip_norm for c in configs], dtype=torch.float64
+        [float("inf") if c.max_grad_norm is None else c.max_grad_norm for c in configs], dtype=torch.float64
     )
 
 
 def optimizer_names(config: OptimizerConfig, params: Params) -> list[str]:
     """Return the parameters in the order in which the torch optimiser of one run numbers them."""
-    spared = [name for name, p in params.items() if not config.decay_biases and p.ndim <= 1]
+    spared = [name for name, p in params.items() if not config.weight_decay_on_bias and p.ndim <= 1]
     return [name for name in params if name not in spared] + spared

@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from gaplab.builders import SharedDraws, build_run, build_trainer
+from gaplab.builders import SharedDraws, build_data_and_task, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.errors import DivergedError, Preempted
 from gaplab.process.malloc import keep_freed_memory
-from gaplab.process.signals import signals_noted
+from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan
-from gaplab.stacked.checkpoints import Keeper
+from gaplab.stacked.checkpoints import StackedCheckpoints
 from gaplab.stacked.compaction import compact, worthwhile
 from gaplab.stacked.datamodule import EnsembleData
-from gaplab.stacked.ensemble import Kernels
+from gaplab.stacked.ensemble import CompiledFunctions
 from gaplab.stacked.run_files import (
     Progress,
     member_checkpoint,
@@ -45,14 +45,14 @@ Report = Callable[[int, int], None]
 """`report(model_steps, diverged)`: model-steps taken and runs diverged since the last call."""
 
 
-class Chunk:
-    """The runs of some plans, which must agree in `ensembles.grouping.group_key` and in their step.
+class StackedRuns:
+    """The runs of some plans, which must agree in `sweeps.grouping.group_key` and in their step.
 
     Args:
         plans: What to train; none of them finished.
         width: Number of models to compute with; at least the number of plans.
         compile: Whether to compile the step and the scoring.
-        kernels: Those of an earlier chunk of the same group and width.
+        compiled: Those of an earlier chunk of the same group and width.
         report: Told about the progress after every block of steps.
     """
 
@@ -62,7 +62,7 @@ class Chunk:
         *,
         width: int,
         compile: bool = False,
-        kernels: Kernels | None = None,
+        compiled: CompiledFunctions | None = None,
         report: Report | None = None,
     ) -> None:
         self.plans = list(plans)
@@ -78,7 +78,7 @@ class Chunk:
         self.members: Sequence[Member] = [Member(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
         draws: SharedDraws = {}
-        self.built = [build_run(member.config, draws) for member in self.members]
+        self.built = [build_data_and_task(member.config, draws) for member in self.members]
         self.kind = kind_of([task for _, task in self.built])
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
@@ -89,7 +89,7 @@ class Chunk:
             dtype=self.dtype,
             width=width if compile else len(self.members),
             compile=compile,
-            kernels=kernels,
+            compiled=compiled,
         )
         if self.plans[0].checkpoint is not None:
             self._restore()
@@ -112,14 +112,16 @@ class Chunk:
                 run.open(plan.composed)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
-        keeper = Keeper(self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds)
+        keeper = StackedCheckpoints(
+            self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
+        )
         trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])  # type: ignore[arg-type]
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .None.*")
-                with signals_noted():
+                with stop_signals_caught():
                     trainer.fit(self.ensemble, datamodule=data)
         except Preempted as error:
             self._mark_rest(Status.preempted, str(error))
@@ -140,7 +142,7 @@ class Chunk:
             if "ended" not in run.record and self.members[index].divergence is None:
                 run.mark(status, error=error, seconds=self._seconds())
 
-    def settle(self, trainer: Trainer) -> None:
+    def finalize_finished(self, trainer: Trainer) -> None:
         """Write the runs that are over and have not been written yet."""
         over = trainer.global_step >= self.config.num_steps
         left = [index for index, run in enumerate(self.directories) if "ended" not in run.record]
@@ -186,11 +188,11 @@ class Chunk:
         result = Result(
             step=member.step,
             epochs=member.step / member.config.data.steps_per_epoch,
-            num_parameters=sum(phase.num_parameters for phase in self.ensemble.phases),
+            num_parameters=sum(opt.num_parameters for opt in self.ensemble.stacked_optimizers),
             num_train_points=len(data.splits["train"]),
             last={},
             best_step=member.best_step or None,
-            criterion=task.criterion,
+            monitor=task.monitor,
             history=member.history,
         )
         self.kind.conclude(result, self.ensemble, index, data, task)

@@ -10,17 +10,17 @@ from torch.func import grad_and_value, vmap
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, Update, per_model, update_active
 
 Loss = Callable[[Params, Params, Any, Params], Tensor]
-"""`loss(params, buffers, batch, knobs)` of one model, a scalar. The ensemble maps it over all four."""
+"""`loss(params, buffers, batch, loss_coefficients)` of one model, a scalar. The ensemble maps it over all four."""
 Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
 
 
 def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
-    """Return `step(params, state, active, buffers, batch, knobs, hyper)` for K stacked models.
+    """Return `step(params, state, active, buffers, batch, loss_coefficients, hyper)` for K stacked models.
 
     `active` None means that all models train.
 
     It returns the new parameters and optimiser state and the losses [K] before the update. With `clips` the
-    whole gradient of a model is limited to the norm `hyper["clip_norm"]`.
+    whole gradient of a model is limited to the norm `hyper["max_grad_norm"]`.
     """
     gradients = vmap(grad_and_value(loss))
 
@@ -30,12 +30,12 @@ def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
         active: Tensor | None,
         buffers: Params,
         batch: Any,
-        knobs: Params,
+        loss_coefficients: Params,
         hyper: Hyper,
     ) -> tuple[Params, OptimizerState, Tensor]:
-        grads, losses = gradients(params, buffers, batch, knobs)
+        grads, losses = gradients(params, buffers, batch, loss_coefficients)
         if clips:
-            grads = clip_gradients(grads, hyper["clip_norm"])
+            grads = clip_gradients(grads, hyper["max_grad_norm"])
         params, state = update_active(rule, params, grads, state, hyper, active)
         return params, state, losses
 

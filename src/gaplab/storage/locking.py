@@ -15,7 +15,7 @@ LOCK = ".lock"
 _held: dict[Path, TextIO] = {}
 
 
-def lock(path: Path, patience_seconds: float = 0.0) -> None:
+def lock(path: Path, timeout_seconds: float = 0.0) -> None:
     """Claim a run directory for this process; does nothing if it holds it already.
 
     The lock is the file system's (``flock``), so that ``kill -9`` or the loss of a node cannot leave it
@@ -23,7 +23,7 @@ def lock(path: Path, patience_seconds: float = 0.0) -> None:
 
     Args:
         path: An existing directory.
-        patience_seconds: How long to wait for another process to let go: a requeued job may start while its
+        timeout_seconds: How long to wait for another process to let go: a requeued job may start while its
             former self still ends.
 
     Raises:
@@ -33,7 +33,7 @@ def lock(path: Path, patience_seconds: float = 0.0) -> None:
     if path in _held:
         return
     file = (path / LOCK).open("a+")
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.schema import Config
 from gaplab.sweeps.grouping import obstacle
 
@@ -33,7 +33,7 @@ def worthwhile_processes(configs: Sequence[Config], cpus: int) -> int:
 def estimated_seconds(config: Config) -> float:
     """Return roughly how long one core has to do with a run that is stacked with others."""
     data, steps = config.data, config.num_steps
-    if isinstance(config.task, GenerationConfig):
+    if isinstance(config.task, GANConfig):
         return RUN_SECONDS + GAN_STEP_SECONDS * steps
     widths = [2, *getattr(config.network, "widths", [100]), 3]
     size = max(1.0, sum(a * b for a, b in pairwise(widths)) / SMALL_NETWORK)
@@ -56,7 +56,7 @@ def model_bytes(config: Config) -> int:
     num_points = data.num_points + data.num_val_points + data.num_test_points
     points = 2 * num_points * (scalar * (2 + data.noise_dimensions) + 9)
     task, networks, at_once = config.task, [config.network], max(data.points_per_step, 2_048)
-    if isinstance(task, GenerationConfig):
+    if isinstance(task, GANConfig):
         # A step keeps the activations of real and generated points, their gradients, and those of gradients.
         networks, at_once = [task.generator, task.discriminator], 4 * data.points_per_step
     total = points

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from gaplab.config.compose import Composed, merge_saved, restore, to_config
 from gaplab.errors import ConfigError
 from gaplab.sweeps.compose_jobs import is_single, vary
-from gaplab.sweeps.job import Job
+from gaplab.sweeps.job import SweepJob
 
 
-def freeze(jobs: Sequence[Job], file: Path) -> None:
+def freeze(jobs: Sequence[SweepJob], file: Path) -> None:
     """Write jobs, at least one, to a JSON file."""
     base = jobs[0].composed.resolved
     flat = _flat(base)
@@ -29,7 +29,7 @@ def freeze(jobs: Sequence[Job], file: Path) -> None:
     file.write_text(json.dumps(content))
 
 
-def thaw(file: Path) -> list[Job]:
+def thaw(file: Path) -> list[SweepJob]:
     """Read frozen jobs.
 
     Raises:
@@ -42,13 +42,13 @@ def thaw(file: Path) -> list[Job]:
         raise ConfigError(f"{file}: expected jobs that a launcher has frozen, but: {error!r}.") from error
     tree = merge_saved(base, str(file))
     first = Composed(to_config(tree), base, [])
-    jobs = [Job(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
+    jobs = [SweepJob(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
     for job in jobs:
         job.composed.varied = content.get("varied", [])
     return jobs
 
 
-def _difference(job: Job, base: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(job: SweepJob, base: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"path": str(job.path.resolve()), "overrides": job.composed.overrides}
     own = _flat(job.composed.resolved)
     if own.keys() != base.keys():

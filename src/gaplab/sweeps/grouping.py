@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.schema import Config
@@ -12,16 +12,24 @@ from gaplab.config.task import ClassificationConfig
 
 FREE = {
     "data": {
-        *("num_points", "splits", "num_folds", "fold", "batch_size", "label_noise", "label_noise_in"),
+        *("num_points", "split_mode", "num_folds", "fold", "batch_size", "label_noise", "label_noise_in"),
         *("noise_scale", "noise", "turns", "sampling", "min_radius", "scaling", "std"),
     },
-    "network": {"initialization", "gain", "drawn_before"},
+    "network": {"initialization", "gain", "rng_skip_widths"},
     "task": {
         *("label_smoothing", "r1", "r2", "gradient_penalty", "penalty_final_factor", "clip_weights", "ema"),
         *("num_samples", "defaults"),
     },
     "optimizer": {
-        *("lr", "weight_decay", "decay_biases", "schedule", "warmup_steps", "decay", "clip_norm"),
+        *(
+            "lr",
+            "weight_decay",
+            "weight_decay_on_bias",
+            "schedule",
+            "warmup_steps",
+            "lr_gamma",
+            "max_grad_norm",
+        ),
         *("momentum", "beta1", "beta2", "eps"),
     },
 }
@@ -33,7 +41,7 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
-    if not isinstance(config.task, ClassificationConfig | GenerationConfig):
+    if not isinstance(config.task, ClassificationConfig | GANConfig):
         return f"the task {type(config.task).__name__} has no stacked form"
     if any(isinstance(one, LBFGSConfig) for one in (config.optimizer, _second_optimizer(config))):
         return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
@@ -81,5 +89,5 @@ def _fixed(section: str, config: Any) -> Hashable:
     if section == "network":
         values["dropout"] = values.get("dropout", 0.0) > 0
     if section == "optimizer":
-        values["clips"] = config.clip_norm is not None
+        values["clips"] = config.max_grad_norm is not None
     return f"{type(config).__module__}.{type(config).__qualname__} {values!r}"

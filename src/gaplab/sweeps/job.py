@@ -16,7 +16,7 @@ from gaplab.sweeps.naming import fixed_words, job_name, limit_subruns
 
 
 @dataclass(slots=True)
-class Job:
+class SweepJob:
     """One run of a sweep."""
 
     composed: Composed
@@ -36,7 +36,7 @@ class Job:
         return 1 if isinstance(devices, str) else devices
 
 
-def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
+def job_of_sweep(tree: DictConfig, facts: Any) -> SweepJob:
     """Make a job of what Hydra composed for it.
 
     Args:
@@ -52,12 +52,12 @@ def job_of_sweep(tree: DictConfig, facts: Any) -> Job:
     fixed = fixed_words(words, given)
     composed = convert(tree, dict(facts.runtime.choices), words)
     composed.varied = [_key(word) for word in words if word not in fixed]
-    return Job(composed, Path(str(facts.sweep.dir)) / job_name(words, fixed, int(facts.job.num)))
+    return SweepJob(composed, Path(str(facts.sweep.dir)) / job_name(words, fixed, int(facts.job.num)))
 
 
 def jobs_of_launcher(
     config: DictConfig, loader: ConfigLoader, batch: Sequence[Sequence[str]], first: int
-) -> list[Job]:
+) -> list[SweepJob]:
     """Make the jobs that a sweeper hands to a launcher.
 
     A sweeper that samples may repeat a job, which is then one run; a grid may not.
@@ -86,11 +86,11 @@ def jobs_of_launcher(
     for number, job in enumerate(composed, start=first):
         own = [word for word in job.overrides if _key(word) not in fixed]
         job.varied = [_key(word) for word in own]
-        jobs.append(Job(job, folder / job_name(own, [], number)))
+        jobs.append(SweepJob(job, folder / job_name(own, [], number)))
     return jobs
 
 
-def is_finished(job: Job) -> bool:
+def is_finished(job: SweepJob) -> bool:
     """Whether the run directory says that the job is done."""
     try:
         return bool(json.loads((job.path / "run.json").read_text())["status"] == "finished")

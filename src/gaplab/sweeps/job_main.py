@@ -12,9 +12,9 @@ from gaplab.errors import Preempted
 from gaplab.launch.processes import end_with_parent, run_with_all_processes
 from gaplab.process.devices import keep_to_share
 from gaplab.process.exits import EXIT_FAILED, is_first_process, readable_exits
-from gaplab.process.signals import NOTED, signals_noted
+from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.sweeps.frozen_jobs import thaw
-from gaplab.sweeps.job import Job
+from gaplab.sweeps.job import SweepJob
 from gaplab.sweeps.run_sweep import train_sweep
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     if "--with-parent" in arguments:
         end_with_parent()
     (file,) = (Path(argument) for argument in arguments if not argument.startswith("-"))
-    with readable_exits(), signals_noted():
+    with readable_exits(), stop_signals_caught():
         register_all()
         jobs = thaw(file)
         try:
@@ -40,21 +40,21 @@ def main(arguments: list[str]) -> None:
             raise
 
 
-def _run_together(jobs: Sequence[Job]) -> None:
+def _run_together(jobs: Sequence[SweepJob]) -> None:
     train_sweep([(job.composed, job.path) for job in jobs])
 
 
-def _run(job: Job) -> None:
+def _run(job: SweepJob) -> None:
     from gaplab.runs.resume import plan_new
 
     run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)
 
 
-def _run_in_turn(jobs: Sequence[Job]) -> None:
+def _run_in_turn(jobs: Sequence[SweepJob]) -> None:
     failed = 0
     for job in jobs:
-        if NOTED.number:  # it came when the job before had no more steps to interrupt
-            raise Preempted(NOTED.number)
+        if STOP_SIGNAL.number:  # it came when the job before had no more steps to interrupt
+            raise Preempted(STOP_SIGNAL.number)
         try:
             _run(job)
         except Exception:  # a job that fails must not end those after it

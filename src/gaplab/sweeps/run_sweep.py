@@ -67,7 +67,7 @@ def train_sweep(
                 workers=workers,
                 takes_part=takes_part,
                 report=progress.report,
-                say=progress.bar.console.print,
+                log=progress.bar.console.print,
             )
     found = dict(zip(plans, objectives, strict=True))
     return [found[path] for _, path in jobs]

@@ -1,4 +1,4 @@
-"""How the runs of a sweep are put into groups and cut into portions that a process trains at once."""
+"""How the runs of a sweep are put into groups and cut into items that a process trains at once."""
 
 import math
 from collections import defaultdict
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import read_checkpoint
@@ -20,11 +20,11 @@ from gaplab.sweeps.grouping import group_key, obstacle
 
 DEFAULT_WIDTH = {"cpu": 64, "cuda": 1_024}
 """Models of a chunk: as many as the cache of a CPU holds, or as a GPU needs to be busy."""
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Job:
+class PlannedRun:
     """One plan and where its objective goes."""
 
     number: int
@@ -39,12 +39,12 @@ class Job:
 
 
 @dataclass(slots=True, kw_only=True)
-class Portion:
+class WorkItem:
     """Runs that a process trains at once: a chunk of a group, or a single run."""
 
-    jobs: list[Job]
+    jobs: list[PlannedRun]
     group: int = 0
-    """Portions of a group can share what was compiled."""
+    """Items of a group can share what was compiled."""
     width: int = 1
     """Models to compute with; at least the number of jobs."""
     compile: bool = False
@@ -57,41 +57,41 @@ class Portion:
 
 def sort_plans(
     plans: Sequence[Plan], objectives: list[float]
-) -> tuple[list[list[Job]], dict[str, list[Job]]]:
+) -> tuple[list[list[PlannedRun]], dict[str, list[PlannedRun]]]:
     """Return the groups that train together, and the jobs that train alone by the reason for it.
 
     The objectives of finished plans are filled in.
     """
-    groups: dict[Hashable, list[Job]] = defaultdict(list)
-    alone: dict[str, list[Job]] = defaultdict(list)
+    groups: dict[Hashable, list[PlannedRun]] = defaultdict(list)
+    alone: dict[str, list[PlannedRun]] = defaultdict(list)
     for number, plan in enumerate(plans):
         config = plan.composed.config
         if plan.finished:
             unlock(plan.path)
             objectives[number] = float(read_json(plan.path / "result.json")["objective"])
         elif reason := obstacle(config):
-            alone[reason].append(Job(number, plan))
+            alone[reason].append(PlannedRun(number, plan))
         else:
             step = 0 if plan.checkpoint is None else int(read_checkpoint(plan.checkpoint)["global_step"])
-            groups[group_key(config), step].append(Job(number, plan, step))
+            groups[group_key(config), step].append(PlannedRun(number, plan, step))
     for jobs in [jobs for jobs in groups.values() if _is_single_gan(jobs)]:
         alone["a single GAN is faster by itself"] += jobs
     return [jobs for jobs in groups.values() if not _is_single_gan(jobs)], alone
 
 
-def _is_single_gan(jobs: Sequence[Job]) -> bool:
+def _is_single_gan(jobs: Sequence[PlannedRun]) -> bool:
     """Whether a group has one GAN: the second derivatives of its penalties cost more as a pure function."""
-    return len(jobs) == 1 and isinstance(jobs[0].plan.composed.config.task, GenerationConfig)
+    return len(jobs) == 1 and isinstance(jobs[0].plan.composed.config.task, GANConfig)
 
 
 def cut_groups(
-    groups: Sequence[Sequence[Job]],
+    groups: Sequence[Sequence[PlannedRun]],
     *,
     max_models: int | None = None,
     compile: bool | None = None,
     processes: int = 1,
-    say: Say = print,
-) -> list[Portion]:
+    log: Log = print,
+) -> list[WorkItem]:
     """Cut groups into chunks for some processes, and say what there is.
 
     Args:
@@ -99,12 +99,12 @@ def cut_groups(
         max_models: Most models of a chunk; None: what suits the device.
         compile: Whether to compile; None: where that saves time.
         processes: Those that share the memory and the work.
-        say: Where a sentence for every group goes.
+        log: Where a sentence for every group goes.
 
     Raises:
         ConfigError: If the memory does not hold one model for each process.
     """
-    portions: list[Portion] = []
+    items: list[WorkItem] = []
     work = sum(job.work for group in groups for job in group)
     for number, jobs in enumerate(groups):
         config = jobs[0].plan.composed.config
@@ -115,20 +115,20 @@ def cut_groups(
         compiles = worth_compiling(jobs) if compile is None else compile
         for begin in range(0, len(jobs), width):
             part = list(jobs[begin : begin + width])
-            portions.append(Portion(jobs=part, group=number, width=width, compile=compiles))
-        say(
+            items.append(WorkItem(jobs=part, group=number, width=width, compile=compiles))
+        log(
             f"Group {number + 1} of {len(groups)}: {len(jobs)} models in chunks of {width}, about "
             f"{readable_bytes(model_bytes(config))} each and {readable_bytes(width * model_bytes(config))} a chunk"
             f"{', compiled' if compiles else ''}."
         )
-    return portions
+    return items
 
 
-def cut_alone(alone: Mapping[str, Sequence[Job]], num_runs: int, say: Say = print) -> list[Portion]:
-    """Return a portion for every run that trains by itself, and say why they do."""
+def cut_alone(alone: Mapping[str, Sequence[PlannedRun]], num_runs: int, log: Log = print) -> list[WorkItem]:
+    """Return an item for every run that trains by itself, and say why they do."""
     for reason, jobs in alone.items():
-        say(f"Training {len(jobs)} of {num_runs} runs one by one: {reason}.")
-    return [Portion(jobs=[job], alone=True) for jobs in alone.values() for job in jobs]
+        log(f"Training {len(jobs)} of {num_runs} runs one by one: {reason}.")
+    return [WorkItem(jobs=[job], alone=True) for jobs in alone.values() for job in jobs]
 
 
 def num_chunks(num_models: int, limit: int, processes: int) -> int:
@@ -161,12 +161,12 @@ def processes_per_device(device: str, processes: int) -> int:
     return processes if device == "cpu" else -(-processes // max(1, torch.cuda.device_count()))
 
 
-def worth_compiling(jobs: Sequence[Job]) -> bool:
+def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, jobs[0].work
     # Most of a GAN's step is matrix products, which compiling has made slower in some sweeps and faster in others.
-    if isinstance(config.task, GenerationConfig) or not has_compiler(torch.device(device_of(config))):
+    if isinstance(config.task, GANConfig) or not has_compiler(torch.device(device_of(config))):
         return False
     points = data.num_points + data.num_val_points + data.num_test_points
     scored = points * -(-steps // config.steps_between_evaluations)

@@ -1,4 +1,4 @@
-"""Starting the processes of a crew. Nothing heavy is imported here: they load Torch while their starter does."""
+"""Starting the processes of a worker pool. Nothing heavy is imported here: they load Torch while their starter does."""
 
 import contextlib
 import os
@@ -15,11 +15,11 @@ from gaplab.process.devices import Share
 
 @dataclass(slots=True)
 class Worker:
-    """A process of a crew, and what it does."""
+    """A process of a worker pool, and what it does."""
 
     process: subprocess.Popen[bytes]
     share: Share
-    portion: Any = None
+    item: Any = None
     ready: bool = False
     """Whether it has been heard of."""
 

@@ -8,15 +8,15 @@ from functools import partial
 
 from gaplab.errors import ConfigError, Preempted
 from gaplab.launch.processes import run_with_all_processes
-from gaplab.process.signals import NOTED, signals_noted
+from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.runs.resume import Plan, plan_new
-from gaplab.stacked.ensemble import Kernels
-from gaplab.stacked.stacked_runs import Chunk, Report
-from gaplab.sweeps.schedule import Portion, Say, cut_alone, cut_groups, sort_plans
+from gaplab.stacked.ensemble import CompiledFunctions
+from gaplab.stacked.stacked_runs import Report, StackedRuns
+from gaplab.sweeps.schedule import Log, WorkItem, cut_alone, cut_groups, sort_plans
 from gaplab.sweeps.start_workers import Workers
-from gaplab.sweeps.worker_pool import Answer, Crew
+from gaplab.sweeps.worker_pool import Answer, WorkerPool
 
-KernelsOfGroups = dict[tuple[int, int], Kernels]
+CompiledByGroup = dict[tuple[int, int], CompiledFunctions]
 """What a process has compiled, by group and width."""
 
 
@@ -28,7 +28,7 @@ def run_many(
     workers: Workers | None = None,
     takes_part: bool = True,
     report: Report | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> list[float]:
     """Do what is left of all plans; return their objectives, NaN for a run that failed or diverged.
 
@@ -41,7 +41,7 @@ def run_many(
         workers: Processes that share the work.
         takes_part: Whether this process does a part of it beside them.
         report: Told how many model-steps were taken and how many runs diverged.
-        say: Where sentences for the user go.
+        log: Where sentences for the user go.
 
     Raises:
         ConfigError: If the memory does not hold a single model.
@@ -52,66 +52,66 @@ def run_many(
     groups, alone = sort_plans(plans, objectives)
     workers = {} if workers is None else workers
     processes = max(1, len(workers) + takes_part)
-    portions = cut_groups(groups, max_models=max_models, compile=compile, processes=processes, say=say)
-    portions += cut_alone(alone, len(plans), say)
-    queue = deque(sorted(portions, key=lambda portion: -portion.work))  # so that all end at about one time
-    with signals_noted():
-        answers = _shared(queue, workers, takes_part, report, say) if workers else _own(queue, report)
-        for portion, answer in answers:
+    items = cut_groups(groups, max_models=max_models, compile=compile, processes=processes, log=log)
+    items += cut_alone(alone, len(plans), log)
+    queue = deque(sorted(items, key=lambda item: -item.work))  # so that all end at about one time
+    with stop_signals_caught():
+        answers = _shared(queue, workers, takes_part, report, log) if workers else _own(queue, report)
+        for item, answer in answers:
             if isinstance(answer, str):
-                failed = {f"stacked training failed: {answer}": portion.jobs}
-                queue.extend(cut_alone(failed, len(plans), say))
+                failed = {f"stacked training failed: {answer}": item.jobs}
+                queue.extend(cut_alone(failed, len(plans), log))
                 continue
-            for job, objective in zip(portion.jobs, answer, strict=True):
+            for job, objective in zip(item.jobs, answer, strict=True):
                 objectives[job.number] = objective
     return objectives
 
 
-def _own(queue: deque[Portion], report: Report | None) -> Iterator[tuple[Portion, Answer]]:
-    kernels: KernelsOfGroups = {}
+def _own(queue: deque[WorkItem], report: Report | None) -> Iterator[tuple[WorkItem, Answer]]:
+    compiled: CompiledByGroup = {}
     while queue:
-        portion = queue.popleft()
-        yield portion, train_portion(portion, kernels, report)
+        item = queue.popleft()
+        yield item, train_item(item, compiled, report)
 
 
 def _shared(
-    queue: deque[Portion], workers: Workers, takes_part: bool, report: Report | None, say: Say
-) -> Iterator[tuple[Portion, Answer]]:
-    work = partial(train_handed_out, kernels={}, report=report)
-    return Crew(workers, report, say).answers(queue, work if takes_part else None)
+    queue: deque[WorkItem], workers: Workers, takes_part: bool, report: Report | None, log: Log
+) -> Iterator[tuple[WorkItem, Answer]]:
+    work = partial(train_handed_out, compiled={}, report=report)
+    return WorkerPool(workers, report, log).answers(queue, work if takes_part else None)
 
 
-def train_handed_out(portion: Portion, kernels: KernelsOfGroups, report: Report | None) -> Answer:
-    """Train a portion that another process or thread has planned: plan it anew, which locks its runs."""
-    for job in portion.jobs:
+def train_handed_out(item: WorkItem, compiled: CompiledByGroup, report: Report | None) -> Answer:
+    """Train an item that another process or thread has planned: plan it anew, which locks its runs."""
+    for job in item.jobs:
         job.plan = plan_new(job.plan.composed, job.plan.path)
-    return train_portion(portion, kernels, report)
+    return train_item(item, compiled, report)
 
 
-def train_portion(portion: Portion, kernels: KernelsOfGroups, report: Report | None) -> Answer:
-    """Train a portion in this process; return its objectives, or why its models cannot be stacked.
+def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None) -> Answer:
+    """Train an item in this process; return its objectives, or why its models cannot be stacked.
 
     Args:
-        portion: What to train.
-        kernels: Those of earlier portions; added to.
+        item: What to train.
+        compiled: Those of earlier items; added to.
         report: Told about the progress.
 
     Raises:
         ConfigError: For a mistake of the user's that shows only now.
         Preempted: After a stop signal, also one that came before.
     """
-    if NOTED.number:
-        raise Preempted(NOTED.number)
-    plans = [job.plan for job in portion.jobs]
-    if portion.alone:
+    if STOP_SIGNAL.number:
+        raise Preempted(STOP_SIGNAL.number)
+    plans = [job.plan for job in item.jobs]
+    if item.alone:
         return [run_alone(plan) for plan in plans]
-    place = (portion.group, portion.width)
+    place = (item.group, item.width)
     try:
-        chunk = Chunk(
+        chunk = StackedRuns(
             plans,
-            width=portion.width,
-            compile=portion.compile,
-            kernels=kernels.get(place),
+            width=item.width,
+            compile=item.compile,
+            compiled=compiled.get(place),
             report=report,
         )
         results = chunk.train()
@@ -119,8 +119,8 @@ def train_portion(portion: Portion, kernels: KernelsOfGroups, report: Report | N
         if isinstance(error, ConfigError):
             raise
         return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    if chunk.ensemble.kernels is not None:
-        kernels[place] = chunk.ensemble.kernels
+    if chunk.ensemble.compiled is not None:
+        compiled[place] = chunk.ensemble.compiled
     return [math.nan if result is None else result.objective for result in results]
 
 

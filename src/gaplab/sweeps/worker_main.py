@@ -1,4 +1,4 @@
-"""A process that ``gaplab.sweeps.worker_pool`` starts: it trains portions of a sweep until there are no more."""
+"""A process that ``gaplab.sweeps.worker_pool`` starts: it trains items of a sweep until there are no more."""
 
 import os
 import signal
@@ -10,30 +10,30 @@ from gaplab.errors import ConfigError, Preempted
 from gaplab.process.devices import keep_to_share
 from gaplab.process.exits import EXIT_PREEMPTED
 from gaplab.process.fast_imports import quick_imports
-from gaplab.process.signals import NOTED, signals_noted
-from gaplab.sweeps.schedule import Portion
+from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
+from gaplab.sweeps.schedule import WorkItem
 
 
 def main(pipe: Connection) -> None:
-    """Ask for portions and answer; end when there are no more, after a signal, or when nobody listens."""
-    NOTED.install()
+    """Ask for items and answer; end when there are no more, after a signal, or when nobody listens."""
+    STOP_SIGNAL.install()
     keep_to_share()
     register_all()
     with quick_imports():
-        from gaplab.sweeps.train_work import KernelsOfGroups, train_handed_out
+        from gaplab.sweeps.train_work import CompiledByGroup, train_handed_out
 
     def tell(kind: str, content: object = None) -> None:
         try:
             pipe.send((kind, content))
         except OSError:  # the sweep is over for a reason of its own: save, and end
-            NOTED.number = NOTED.number or signal.SIGTERM
+            STOP_SIGNAL.number = STOP_SIGNAL.number or signal.SIGTERM
 
-    kernels: KernelsOfGroups = {}
-    with signals_noted():
+    compiled: CompiledByGroup = {}
+    with stop_signals_caught():
         tell("ready")
-        while (portion := _next_portion(pipe)) is not None:
+        while (item := _next_item(pipe)) is not None:
             try:
-                answer = train_handed_out(portion, kernels, lambda *steps: tell("steps", steps))
+                answer = train_handed_out(item, compiled, lambda *steps: tell("steps", steps))
             except ConfigError as error:
                 tell("mistake", str(error))
                 return
@@ -46,12 +46,12 @@ def main(pipe: Connection) -> None:
     os._exit(0)
 
 
-def _next_portion(pipe: Connection) -> Portion | None:
+def _next_item(pipe: Connection) -> WorkItem | None:
     try:
-        portion: Portion | None = pipe.recv()
+        item: WorkItem | None = pipe.recv()
     except (EOFError, OSError):
         return None
-    return portion
+    return item
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Processes that share the portions of a sweep, one for each GPU or share of the CPUs, without communication.
+"""Processes that share the items of a sweep, one for each GPU or share of the CPUs, without communication.
 
-Each asks for a portion, trains it in its run directories, and answers with the objectives. The largest
-portions go first: the work balances itself. On CPUs the process that started the others takes part.
+Each asks for an item, trains it in its run directories, and answers with the objectives. The largest
+items go first: the work balances itself. On CPUs the process that started the others takes part.
 """
 
 import math
@@ -15,46 +15,46 @@ from queue import SimpleQueue
 from typing import Any
 
 from gaplab.errors import ConfigError, Preempted
-from gaplab.process.signals import NOTED
+from gaplab.process.signals import STOP_SIGNAL
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.storage.locking import unlock
-from gaplab.sweeps.schedule import Portion, Say
+from gaplab.sweeps.schedule import Log, WorkItem
 from gaplab.sweeps.start_workers import Worker, Workers, start_worker
 
 Answer = list[float] | str
-"""Objectives of a portion, or why its models cannot be stacked."""
-Work = Callable[[Portion], Answer]
+"""Objectives of an item, or why its models cannot be stacked."""
+Work = Callable[[WorkItem], Answer]
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """How long a worker may take to save when the sweep ends by an error."""
 
 
-class Crew:
-    """Hands out portions to workers, and reports what they report.
+class WorkerPool:
+    """Hands out items to workers, and reports what they report.
 
-    A thread attends to the workers, so that this process can do a portion meanwhile.
+    A thread attends to the workers, so that this process can do an item meanwhile.
 
     Args:
         workers: The processes; those that have ended are taken out.
         report: Told how many model-steps were taken and how many runs diverged.
-        say: Where sentences for the user go.
+        log: Where sentences for the user go.
     """
 
-    def __init__(self, workers: Workers, report: Callable[[int, int], None] | None, say: Say) -> None:
-        self.workers, self.report, self.say = workers, report, say
+    def __init__(self, workers: Workers, report: Callable[[int, int], None] | None, log: Log) -> None:
+        self.workers, self.report, self.log = workers, report, log
         self.passed_on = 0
         self.takes_part = self.over = False
         self.lock = threading.Lock()
         self.unanswered: set[int] = set()
-        """Portions whose answers have not been looked at; they may fail and come back in pieces."""
-        self.arrived: SimpleQueue[tuple[Portion, Answer] | BaseException | None] = SimpleQueue()
+        """Items whose answers have not been looked at; they may fail and come back in pieces."""
+        self.arrived: SimpleQueue[tuple[WorkItem, Answer] | BaseException | None] = SimpleQueue()
 
-    def answers(self, queue: deque[Portion], work: Work | None = None) -> Iterator[tuple[Portion, Answer]]:
-        """Train what is in the queue, to which may be added meanwhile; yield portions and their answers.
+    def answers(self, queue: deque[WorkItem], work: Work | None = None) -> Iterator[tuple[WorkItem, Answer]]:
+        """Train what is in the queue, to which may be added meanwhile; yield items and their answers.
 
         Args:
-            queue: The portions.
-            work: What this process does with a portion; None: it only watches.
+            queue: The items.
+            work: What this process does with an item; None: it only watches.
 
         Raises:
             ConfigError: For a mistake that a worker has found.
@@ -62,29 +62,29 @@ class Crew:
             RuntimeError: If a worker cannot even start, and this process takes no part.
         """
         self.takes_part = work is not None
-        for job in [job for portion in queue for job in portion.jobs]:
+        for job in [job for item in queue for job in item.jobs]:
             unlock(job.plan.path)  # whoever trains it will hold it
         attendance = threading.Thread(target=self._attend, args=(queue,), daemon=True)
         attendance.start()
         attended = True
         try:
             while True:
-                if work is not None and (portion := self._next(queue)) is not None:
-                    yield portion, work(portion)
-                    self.unanswered.discard(id(portion))
+                if work is not None and (item := self._next(queue)) is not None:
+                    yield item, work(item)
+                    self.unanswered.discard(id(item))
                     continue
                 if not attended:
                     break
-                item = self.arrived.get()
-                if isinstance(item, BaseException):
-                    raise item
-                if item is None:
+                arrival = self.arrived.get()
+                if isinstance(arrival, BaseException):
+                    raise arrival
+                if arrival is None:
                     attended = False
                     continue
-                yield item
-                self.unanswered.discard(id(item[0]))
-            if NOTED.number:
-                raise Preempted(NOTED.number)
+                yield arrival
+                self.unanswered.discard(id(arrival[0]))
+            if STOP_SIGNAL.number:
+                raise Preempted(STOP_SIGNAL.number)
         except KeyboardInterrupt:
             for worker in list(self.workers.values()):
                 worker.process.kill()
@@ -93,16 +93,16 @@ class Crew:
             self.over = True
             attendance.join()
 
-    def _next(self, queue: deque[Portion]) -> Portion | None:
-        """Take a portion out of the queue, which two threads do; None where there is none."""
+    def _next(self, queue: deque[WorkItem]) -> WorkItem | None:
+        """Take an item out of the queue, which two threads do; None where there is none."""
         with self.lock:
             if not queue:
                 return None
-            portion = queue.popleft()
-            self.unanswered.add(id(portion))
-            return portion
+            item = queue.popleft()
+            self.unanswered.add(id(item))
+            return item
 
-    def _attend(self, queue: deque[Portion]) -> None:
+    def _attend(self, queue: deque[WorkItem]) -> None:
         """Hear and wake the workers until all have gone home."""
         try:
             while self.workers and not self.over:
@@ -118,12 +118,12 @@ class Crew:
             self.arrived.put(None)
 
     def _pass_on_signal(self) -> None:
-        if NOTED.number != self.passed_on:
-            self.passed_on = NOTED.number
+        if STOP_SIGNAL.number != self.passed_on:
+            self.passed_on = STOP_SIGNAL.number
             for worker in self.workers.values():
                 worker.process.send_signal(self.passed_on)
 
-    def _hear(self, pipe: Connection, queue: deque[Portion]) -> None:
+    def _hear(self, pipe: Connection, queue: deque[WorkItem]) -> None:
         worker = self.workers[pipe]
         try:
             kind, content = pipe.recv()
@@ -136,15 +136,15 @@ class Crew:
         elif kind == "mistake":
             raise ConfigError(content)
         else:
-            portion, worker.portion, worker.ready = worker.portion, None, True
+            item, worker.item, worker.ready = worker.item, None, True
             if kind == "answer":
-                assert portion is not None, "who answers was asked"
-                self.arrived.put((portion, content))
+                assert item is not None, "who answers was asked"
+                self.arrived.put((item, content))
 
-    def _wake(self, queue: deque[Portion]) -> None:
-        """Hand portions to the workers that wait; send all home when nothing is left to wait for."""
+    def _wake(self, queue: deque[WorkItem]) -> None:
+        """Hand items to the workers that wait; send all home when nothing is left to wait for."""
         for pipe, worker in list(self.workers.items()):
-            if worker.portion is not None:
+            if worker.item is not None:
                 continue
             if not worker.ready:
                 if not queue and not self.unanswered:
@@ -152,8 +152,8 @@ class Crew:
                     self._dismiss(pipe)
                 continue
             message: Any = None
-            if not NOTED.number:
-                message = worker.portion = self._next(queue)
+            if not STOP_SIGNAL.number:
+                message = worker.item = self._next(queue)
                 if message is None and self.unanswered:
                     continue  # what the others do may fail and come back
             try:
@@ -167,25 +167,25 @@ class Crew:
         pipe.close()
         return worker.process.wait()
 
-    def _gone(self, pipe: Connection, queue: deque[Portion]) -> None:
+    def _gone(self, pipe: Connection, queue: deque[WorkItem]) -> None:
         worker = self.workers[pipe]
         code = self._dismiss(pipe)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        if NOTED.number or (code == 0 and worker.portion is None):
+        if STOP_SIGNAL.number or (code == 0 and worker.item is None):
             return
         if not worker.ready and self.takes_part:
-            self.say(f"A process of the sweep {how} before it could begin; going on without it.")
+            self.log(f"A process of the sweep {how} before it could begin; going on without it.")
             return
         if not worker.ready:
             raise RuntimeError(f"A process of the sweep {how} before it could begin.")
-        if worker.portion is not None:
-            runs = worker.portion.jobs
+        if worker.item is not None:
+            runs = worker.item.jobs
             lost = [job for job in runs if _mark_failed(RunDirectory(job.plan.path), how)]
-            self.say(
+            self.log(
                 f"A process of the sweep {how}; {len(lost)} of its {len(runs)} runs are not done. "
                 "The same command tries them again."
             )
-            self.arrived.put((worker.portion, [_objective(RunDirectory(job.plan.path)) for job in runs]))
+            self.arrived.put((worker.item, [_objective(RunDirectory(job.plan.path)) for job in runs]))
         if queue:
             pipe, worker = start_worker(worker.share)
             self.workers[pipe] = worker
@@ -202,7 +202,7 @@ class Crew:
 
 def _wait_for(worker: Worker) -> None:
     try:
-        worker.process.wait(PATIENCE_SECONDS)
+        worker.process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         worker.process.kill()
         worker.process.wait()

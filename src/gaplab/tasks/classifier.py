@@ -21,13 +21,13 @@ from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
     count_steps,
-    impose_settings,
     l2_penalty,
     make_closure,
+    reapply_hparams,
 )
 from gaplab.tasks.task import Task
 
-Objective = Callable[[Tensor, Tensor], Tensor]
+LossFn = Callable[[Tensor, Tensor], Tensor]
 
 
 class Classifier(Task):
@@ -35,30 +35,30 @@ class Classifier(Task):
 
     Args:
         network: Maps points [P, D] to logits [P, C].
-        objective: Maps logits [P, C] and labels [P] to training losses [P].
+        loss_fn: Maps logits [P, C] and labels [P] to training losses [P].
         score: The same for the losses that are reported (without label smoothing).
         optimizer: The ``optimizer`` section.
         num_steps: Optimiser steps of the run; the learning-rate schedule ends there.
-        order_seed: Seed of the dropout masks.
+        train_seed: Seed of the dropout masks.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        objective: Objective,
-        score: Objective,
+        loss_fn: LossFn,
+        score: LossFn,
         *,
         optimizer: OptimizerConfig,
         num_steps: int,
-        order_seed: int,
+        train_seed: int,
     ) -> None:
         super().__init__()
         self.network = network
-        self.objective = objective
+        self.loss_fn = loss_fn
         self.score = score
         self.optimizer_config = optimizer
         self.num_steps = num_steps
-        self.order_seed = order_seed
+        self.train_seed = train_seed
         self.uses_dropout = any(isinstance(module, Dropout) for module in network.modules())
         self._split_names: list[str] = []
         self._meters: list[SplitScores] = []
@@ -70,7 +70,7 @@ class Classifier(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return this process's share of the mean training loss over the whole batch, a scalar."""
-        return self.objective(self(batch.points), batch.labels).sum() / batch.whole_size
+        return self.loss_fn(self(batch.points), batch.labels).sum() / batch.global_batch_size
 
     def training_step(self, block: list[Batch], batch_idx: int) -> None:
         """Take one optimiser step for each batch of the block."""
@@ -86,7 +86,7 @@ class Classifier(Task):
                 functools.partial(self.loss, batch),
                 optimizer,
                 parameters,
-                clip_norm=self.optimizer_config.clip_norm,
+                max_grad_norm=self.optimizer_config.max_grad_norm,
                 world_size=self.trainer.world_size,
             )
             losses.append(optimizer.step(closure))
@@ -101,11 +101,11 @@ class Classifier(Task):
     def draw_dropout(self, batch: Batch) -> None:
         """Draw the masks of the whole batch and keep those of this process's part."""
         draw_dropout_masks(
-            self.network, batch.whole_size, make_generator(self.order_seed, "dropout", batch.step)
+            self.network, batch.global_batch_size, make_generator(self.train_seed, "dropout", batch.step)
         )
         for layer in self.network.modules():
             if isinstance(layer, Dropout):
-                layer.mask = layer.mask[batch.first : batch.first + len(batch.labels)]
+                layer.mask = layer.mask[batch.offset : batch.offset + len(batch.labels)]
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
@@ -114,7 +114,7 @@ class Classifier(Task):
 
     def on_train_start(self) -> None:
         schedule = self.lr_schedulers()
-        impose_settings(
+        reapply_hparams(
             self.optimizer_config,
             self.trainer.optimizers[0],
             schedule if isinstance(schedule, LambdaLR) else None,

@@ -22,7 +22,7 @@ from gaplab.networks.hidden_outputs import hidden_outputs
 from gaplab.randomness import make_generator
 from gaplab.tasks.classifier import Classifier
 
-Draw = Callable[[], Tensor]
+Render = Callable[[], Tensor]
 """Returns pixels [H, W, 3] uint8."""
 
 SHOWN_POINTS = 500
@@ -30,7 +30,7 @@ LANDSCAPE_POINTS = 300
 GRID_LINES = 25
 
 
-def classifier_gallery(task: Classifier, data: PointDataModule, step: int) -> dict[str, Draw]:
+def classifier_figures(task: Classifier, data: PointDataModule, step: int) -> dict[str, Render]:
     """Return the pictures of a classifier at an optimiser step; the first one is cheap and tells most."""
     train, test = data.splits["train"], data.splits["test"]
     shown_train, shown_test = thinned(train, SHOWN_POINTS), thinned(test, SHOWN_POINTS)

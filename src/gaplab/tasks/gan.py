@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from gaplab.config.gan import GenerationConfig
+from gaplab.config.gan import GANConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.datamodule import PointDataModule, Split
 from gaplab.data.loader import Batch
@@ -28,13 +28,13 @@ from gaplab.tasks.gan_losses import (
     penalties_of,
     penalty_factor,
 )
-from gaplab.tasks.gan_scores import Judge, LawScores, discriminator_scores, warn_of_collapse
+from gaplab.tasks.gan_scores import LawScores, SampleScorer, discriminator_scores, warn_of_collapse
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
     count_steps,
-    impose_settings,
     make_closure,
+    reapply_hparams,
 )
 from gaplab.tasks.task import Task
 
@@ -42,7 +42,7 @@ OPPONENTS = 10_000
 """Generated points that the discriminator is measured against, and most points of a split while training."""
 
 
-class AdversarialTask(Task):
+class GAN(Task):
     """Trains a generator of points against a discriminator.
 
     Inside, points are divided by ``scale``, so that all data sets suit the same settings.
@@ -54,22 +54,22 @@ class AdversarialTask(Task):
         optimizer: The ``optimizer`` section, for the generator, and for the discriminator if it has none.
         scale: Standard deviation of the training points over all coordinates.
         num_steps: Steps of the run; schedules end there.
-        order_seed: Seed of all latent variables.
+        train_seed: Seed of all latent variables.
         law_scores: Scores that need the formula of the data's law, if it has one.
     """
 
-    criterion = GenerationConfig.criterion
+    monitor = GANConfig.monitor
 
     def __init__(
         self,
         generator: Generator,
         discriminator: Discriminator,
         *,
-        config: GenerationConfig,
+        config: GANConfig,
         optimizer: OptimizerConfig,
         scale: float,
         num_steps: int,
-        order_seed: int,
+        train_seed: int,
         law_scores: LawScores | None = None,
     ) -> None:
         super().__init__()
@@ -82,8 +82,8 @@ class AdversarialTask(Task):
         self.config = config
         self.optimizer_configs = (config.discriminator_optimizer or optimizer, optimizer)
         self.num_steps = num_steps
-        self.order_seed = order_seed
-        self.judge = Judge(law_scores, conditional=config.label_embedding > 0, seed=order_seed)
+        self.train_seed = train_seed
+        self.scorer = SampleScorer(law_scores, conditional=config.label_embedding > 0, seed=train_seed)
         self.schedules: list[LambdaLR | None] = []
         self._table: dict[str, float] = {}
         self._collapsed = False
@@ -109,9 +109,9 @@ class AdversarialTask(Task):
 
     def packs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return real and generated packs of this process's part of a batch."""
-        draws = make_generator(self.order_seed, "latent", batch.step)
-        latents = draw_latents(self.config, batch.whole_size, draws)
-        own = latents[batch.first : batch.first + len(batch.points)].to(batch.points)
+        draws = make_generator(self.train_seed, "latent", batch.step)
+        latents = draw_latents(self.config, batch.global_batch_size, draws)
+        own = latents[batch.offset : batch.offset + len(batch.points)].to(batch.points)
         fake = self.generator(own, batch.labels)
         return pack_samples(batch.points / self.scale, self.config.pack), pack_samples(fake, self.config.pack)
 
@@ -119,9 +119,11 @@ class AdversarialTask(Task):
         """Return this process's share of the discriminator's loss over the whole batch, a scalar."""
         with torch.no_grad():
             real, fake = self.packs(batch)
-        draws = make_generator(self.order_seed, "mixing", batch.step)
-        first = batch.first // self.config.pack
-        mixing = torch.rand(batch.whole_size // self.config.pack, 1, generator=draws, dtype=torch.float32)
+        draws = make_generator(self.train_seed, "mixing", batch.step)
+        first = batch.offset // self.config.pack
+        mixing = torch.rand(
+            batch.global_batch_size // self.config.pack, 1, generator=draws, dtype=torch.float32
+        )
         loss = discriminator_loss(
             self.config,
             self.discriminate(batch.labels),
@@ -130,12 +132,12 @@ class AdversarialTask(Task):
             mixing=mixing[first : first + len(real)].to(real),
             penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
         )
-        return loss * (len(batch.points) / batch.whole_size)
+        return loss * (len(batch.points) / batch.global_batch_size)
 
     def generator_phase(self, batch: Batch) -> Tensor:
         """Return this process's share of the generator's loss over the whole batch, a scalar."""
         loss = generator_loss(self.config, self.discriminate(batch.labels), *self.packs(batch))
-        return loss * (len(batch.points) / batch.whole_size)
+        return loss * (len(batch.points) / batch.global_batch_size)
 
     def training_step(self, block: list[Batch], batch_idx: int) -> None:
         """Take a step of the discriminator for each batch of the block, and the generator's when due."""
@@ -176,7 +178,7 @@ class AdversarialTask(Task):
             loss,
             optimizer,
             list(network.parameters()),
-            clip_norm=self.optimizer_configs[phase].clip_norm,
+            max_grad_norm=self.optimizer_configs[phase].max_grad_norm,
             world_size=self.trainer.world_size,
         )
         value: Any = optimizer.step(closure)
@@ -201,7 +203,7 @@ class AdversarialTask(Task):
         for config, optimizer, schedule in zip(
             self.optimizer_configs, self.trainer.optimizers, self.schedules, strict=True
         ):
-            impose_settings(config, optimizer, schedule)
+            reapply_hparams(config, optimizer, schedule)
 
     def scorecard(self) -> dict[str, float]:
         """Return the table of the latest measurement."""
@@ -210,7 +212,7 @@ class AdversarialTask(Task):
     @torch.no_grad()
     def draw_samples(self, num_points: int, train: Split, stream: str) -> tuple[Tensor, Tensor]:
         """Return fresh samples [P, D] and labels [P], which follow the shares of the training labels."""
-        draws = make_generator(self.order_seed, "samples", stream)
+        draws = make_generator(self.train_seed, "samples", stream)
         latents = draw_latents(self.config, num_points, draws).to(train.points)
         chosen = torch.randint(len(train), (num_points,), generator=draws)
         labels = train.labels[chosen.to(train.labels.device)]
@@ -222,28 +224,28 @@ class AdversarialTask(Task):
     def on_validation_epoch_end(self) -> None:
         """Measure: quickly during training, with the slow tests at the end."""
         data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        thorough = self.trainer.state.fn != "fit"
-        self._table = self.measure(data, self.trainer.global_step, thorough=thorough)
+        full = self.trainer.state.fn != "fit"
+        self._table = self.measure(data, self.trainer.global_step, full=full)
         if "val" in data.splits:
-            tag = self.criterion.format(split="val")
+            tag = self.monitor.format(split="val")
             self.log(tag, self._table[tag], logger=False)
 
     @torch.no_grad()
-    def measure(self, data: PointDataModule, step: int, *, thorough: bool) -> dict[str, float]:
-        """Return the scores of fresh samples and of the discriminator, with the slow tests if ``thorough``.
+    def measure(self, data: PointDataModule, step: int, *, full: bool) -> dict[str, float]:
+        """Return the scores of fresh samples and of the discriminator, with the slow tests if ``full``.
 
         Raises:
             DivergedError: If the generator draws anything but finite points.
         """
         count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
-        points, labels = self.draw_samples(count, data.splits["train"], "final" if thorough else "progress")
+        points, labels = self.draw_samples(count, data.splits["train"], "final" if full else "progress")
         if not points.isfinite().all():
             raise DivergedError("a generated point", step)
         if not self._collapsed:
             self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
-        table = self.judge.scores(points, labels, data.splits, data.draw, thorough=thorough)
-        pool = draw_latents(self.config, OPPONENTS, make_generator(self.order_seed, "opponents"))
-        most, config = None if thorough else OPPONENTS, self.config
+        table = self.scorer.scores(points, labels, data.splits, data.draw, full=full)
+        pool = draw_latents(self.config, OPPONENTS, make_generator(self.train_seed, "opponents"))
+        most, config = None if full else OPPONENTS, self.config
         return table | discriminator_scores(
             config, self.generator, self.discriminate, self.scale, data.splits, pool, most
         )

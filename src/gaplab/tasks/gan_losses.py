@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gaplab.config.gan import GenerationConfig, LatentLaw
+from gaplab.config.gan import GANConfig, LatentLaw
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES, ScoreLoss
 from gaplab.losses.penalties import (
     clipped_weights,
@@ -59,7 +59,7 @@ class Discriminator(nn.Module):
         return flat_scores(self.network(packs), len(packs))
 
 
-def draw_latents(config: GenerationConfig, num_points: int, generator: torch.Generator) -> Tensor:
+def draw_latents(config: GANConfig, num_points: int, generator: torch.Generator) -> Tensor:
     """Return latent variables [P, L] in single precision: other precisions see the same numbers."""
     match config.latent:
         case LatentLaw.normal:
@@ -79,19 +79,19 @@ class Penalties(NamedTuple):
     """Factor on the three weights."""
 
 
-def penalties_of(config: GenerationConfig, factor: float = 1.0) -> Penalties:
+def penalties_of(config: GANConfig, factor: float = 1.0) -> Penalties:
     """Return the weights that a configuration names."""
     return Penalties(config.r1, config.r2, config.gradient_penalty, factor)
 
 
-def penalty_factor(config: GenerationConfig, step: int, num_steps: int) -> float:
+def penalty_factor(config: GANConfig, step: int, num_steps: int) -> float:
     """Return what the penalties' weights are multiplied by at a step counted from 0."""
     progress = 0.5 * (1.0 - math.cos(math.pi * min(step / num_steps, 1.0)))
     return config.penalty_final_factor**progress
 
 
 def discriminator_loss(
-    config: GenerationConfig,
+    config: GANConfig,
     discriminate: Discriminate,
     real: Tensor,
     fake: Tensor,
@@ -132,7 +132,7 @@ def discriminator_loss(
 
 
 def generator_loss(
-    config: GenerationConfig,
+    config: GANConfig,
     discriminate: Discriminate,
     real: Tensor,
     fake: Tensor,

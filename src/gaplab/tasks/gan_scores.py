@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from gaplab.config.gan import GenerationConfig
-from gaplab.data.datamodule import Draw, Split
+from gaplab.config.gan import GANConfig
+from gaplab.data.datamodule import SampleFn, Split
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
 from gaplab.metrics.generative.memorisation import copying_ratio, nearest_split_gap
@@ -82,21 +82,21 @@ def sample_scores(
     references: Mapping[str, Tensor],
     law_scores: LawScores | None,
     *,
-    thorough: bool,
+    full: bool,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Judge samples; scores that are not defined for them (KL without a high-quality sample) are left out.
+    """SampleScorer samples; scores that are not defined for them (KL without a high-quality sample) are left out.
 
     Args:
         points: Samples [n, D].
         labels: Their labels [n], if they were drawn for labels.
         references: True points of ``train``, ``test`` and possibly ``val``, at least n of each.
         law_scores: Scores that need the law's formula, if it has one.
-        thorough: Whether to run the slow tests too, and to compare all n points instead of 1,000.
+        full: Whether to run the slow tests too, and to compare all n points instead of 1,000.
         generator: Source of directions, shuffles and permutations.
     """
     table = law_scores(points, labels) if law_scores is not None else {}
-    number = len(points) if thorough else min(len(points), QUICK_POINTS)
+    number = len(points) if full else min(len(points), QUICK_POINTS)
     fake = points[:number]
     real = {split: reference[:number] for split, reference in references.items()}
     for split in real:
@@ -106,7 +106,7 @@ def sample_scores(
     table |= {f"coverage/{name}": value for name, value in neighbours._asdict().items()}
     table["distance/copying_ratio"] = copying_ratio(fake, real["train"], real["test"])
     table["distance/nearest_split"] = nearest_split_gap(fake, real["train"], real["test"])
-    if thorough:
+    if full:
         if find_spec("scipy"):
             left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
             table["distance/exact_w2"] = exact_wasserstein2(left, right)
@@ -124,7 +124,7 @@ def sample_scores(
 
 
 def discriminator_scores(
-    config: GenerationConfig,
+    config: GANConfig,
     generate: Callable[[Tensor, Tensor], Tensor],
     discriminate: Callable[[Tensor], Discriminate],
     scale: Tensor,
@@ -176,7 +176,7 @@ NUM_CEILING_DRAWS = 3
 """Draws of true points that a ceiling is the mean of."""
 
 
-class Judge:
+class SampleScorer:
     """Scores samples against fixed points of each split, and true points in their place once.
 
     Args:
@@ -192,7 +192,7 @@ class Judge:
         self.ceilings: dict[bool, dict[str, float]] = {}
 
     def scores(
-        self, points: Tensor, labels: Tensor, splits: Mapping[str, Split], draw: Draw, *, thorough: bool
+        self, points: Tensor, labels: Tensor, splits: Mapping[str, Split], draw: SampleFn, *, full: bool
     ) -> dict[str, float]:
         """Return the scores of samples [n, D] with labels [n], and each one's ``ceiling/<name>``.
 
@@ -201,7 +201,7 @@ class Judge:
             labels: Their labels.
             splits: True points.
             draw: Draws fresh points of the same law; its first argument names the random stream.
-            thorough: See ``sample_scores``.
+            full: See ``sample_scores``.
         """
         references = {}
         for name, split in splits.items():
@@ -214,11 +214,11 @@ class Judge:
                 labels if self.conditional else None,
                 references,
                 self.law_scores,
-                thorough=thorough,
+                full=full,
                 generator=make_generator(self.seed, "scores", stream),
             )
 
-        if thorough not in self.ceilings:
+        if full not in self.ceilings:
             tables = []
             for number in range(NUM_CEILING_DRAWS):
                 stream = f"ceiling/{number}"
@@ -227,12 +227,12 @@ class Judge:
                 order = torch.randperm(len(points), generator=make_generator(self.seed, "order", stream))
                 true_points, true_labels = true_points[order].to(points), true_labels[order].to(labels.device)
                 tables.append(score(true_points, true_labels, stream))
-            self.ceilings[thorough] = {
+            self.ceilings[full] = {
                 f"ceiling/{name}": sum(table[name] for table in tables) / len(tables)
                 for name in tables[0]
                 if all(name in table for table in tables)
             }
-        return score(points, labels, "generated") | self.ceilings[thorough]
+        return score(points, labels, "generated") | self.ceilings[full]
 
 
 def warn_of_collapse(points: Tensor, scale: Tensor, run_name: str = "") -> bool:

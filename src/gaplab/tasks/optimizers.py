@@ -16,8 +16,8 @@ from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, Optimi
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Return the torch optimiser of a section ``optimizer`` for some parameters."""
     parameters = list(parameters)
-    decayed = [p for p in parameters if config.decay_biases or p.ndim > 1]
-    spared = [p for p in parameters if not config.decay_biases and p.ndim <= 1]
+    decayed = [p for p in parameters if config.weight_decay_on_bias or p.ndim > 1]
+    spared = [p for p in parameters if not config.weight_decay_on_bias and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}]
     if spared:
         groups.append({"params": spared, "weight_decay": 0.0})
@@ -43,7 +43,7 @@ def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
     """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; AdamW's decay is no penalty: 0."""
     if config.weight_decay == 0 or isinstance(config, AdamWConfig):
         return 0.0
-    decayed = [p for p in network.parameters() if config.decay_biases or p.ndim > 1]
+    decayed = [p for p in network.parameters() if config.weight_decay_on_bias or p.ndim > 1]
     return 0.5 * config.weight_decay * float(sum(p.detach().double().square().sum() for p in decayed))
 
 
@@ -52,7 +52,7 @@ def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     progress = min((step - config.warmup_steps) / max(1, num_steps - config.warmup_steps), 1.0)
-    end = config.final_factor
+    end = config.min_lr_ratio
     match config.schedule:
         case Schedule.constant:
             return 1.0
@@ -61,7 +61,7 @@ def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float
         case Schedule.linear:
             return 1.0 - (1.0 - end) * progress
         case Schedule.exponential:
-            return config.decay ** (step - config.warmup_steps)
+            return config.lr_gamma ** (step - config.warmup_steps)
 
 
 def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int) -> LambdaLR | None:
@@ -71,7 +71,7 @@ def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int
     return LambdaLR(optimizer, lambda step: schedule_factor(config, step, num_steps))
 
 
-def impose_settings(config: OptimizerConfig, optimizer: Optimizer, schedule: LambdaLR | None) -> None:
+def reapply_hparams(config: OptimizerConfig, optimizer: Optimizer, schedule: LambdaLR | None) -> None:
     """Put the configured learning rate and hyperparameters into a restored optimiser.
 
     A checkpoint restores them with the state, so that a changed configuration would silently do nothing.
@@ -91,7 +91,7 @@ def make_closure(
     optimizer: Optimizer,
     parameters: list[nn.Parameter],
     *,
-    clip_norm: float | None,
+    max_grad_norm: float | None,
     world_size: int,
 ) -> Callable[[], Any]:
     """Return the closure of one step: gradients of ``loss`` summed over processes and clipped.
@@ -108,8 +108,8 @@ def make_closure(
         value.backward()
         if world_size > 1:
             value = sum_over_processes(value.detach(), parameters)
-        if clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        if max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, max_grad_norm)
         return value.detach()
 
     return closure

@@ -14,7 +14,7 @@ class Task(LightningModule):
     the flat table that callbacks log and that ends up in ``result.json``.
     """
 
-    criterion: str = "loss/{split}"
+    monitor: str = "loss/{split}"
     """Tag of what selects the best weights on val, and what a sweep minimises."""
 
     def __init__(self) -> None:

@@ -19,9 +19,9 @@ from gaplab.config.cluster import PoolConfig
 from gaplab.errors import ConfigError, Preempted
 from gaplab.process.devices import Share, cpu_shares, gpu_shares, own_cpus
 from gaplab.process.exits import refuse
-from gaplab.process.signals import NOTED, signals_noted
+from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.sweeps.frozen_jobs import freeze
-from gaplab.sweeps.job import Job, jobs_of_launcher
+from gaplab.sweeps.job import SweepJob, jobs_of_launcher
 from gaplab.sweeps.naming import worst_objective
 
 ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConfig, provider="gaplab")
@@ -48,15 +48,15 @@ class PoolLauncher(Launcher):
         waiting = list(enumerate(jobs))[::-1]
         running: dict[int, tuple[subprocess.Popen[bytes], Share]] = {}
         passed_on = 0
-        with signals_noted():
-            while running or (waiting and not NOTED.number):
-                while free and waiting and not NOTED.number:
+        with stop_signals_caught():
+            while running or (waiting and not STOP_SIGNAL.number):
+                while free and waiting and not STOP_SIGNAL.number:
                     number, job = waiting.pop()
                     freeze([job], folder / f"{number}.json")
                     share = free.pop()
                     running[number] = _start(folder, number, share), share
-                if NOTED.number != passed_on:
-                    passed_on = NOTED.number
+                if STOP_SIGNAL.number != passed_on:
+                    passed_on = STOP_SIGNAL.number
                     for process, _ in running.values():
                         process.send_signal(passed_on)
                 time.sleep(0.1)
@@ -66,13 +66,13 @@ class PoolLauncher(Launcher):
                     print(
                         f"#{number} {jobs[number].path.name}: {_ending(process.returncode, folder, number)}"
                     )
-            if NOTED.number:
-                raise Preempted(NOTED.number)
+            if STOP_SIGNAL.number:
+                raise Preempted(STOP_SIGNAL.number)
         worst = worst_objective(self.config.hydra.sweeper)
         return [_returned(job, words, worst) for job, words in zip(jobs, job_overrides, strict=True)]
 
 
-def shares(job: Job, number: int | None) -> list[Share]:
+def shares(job: SweepJob, number: int | None) -> list[Share]:
     """Cut the machine into parts, one for each job that runs at the same time."""
     gpus = gpu_shares(number, job.composed.config.trainer.accelerator)
     return gpus or cpu_shares(number or max(1, len(own_cpus()) // job.processes_per_node))
@@ -94,7 +94,7 @@ def _ending(code: int, folder: Path, number: int) -> str:
     return "finished" if code == 0 else f"ended with exit code {code}; see {folder / f'{number}.txt'}"
 
 
-def _returned(job: Job, words: Sequence[str], worst: float) -> JobReturn:
+def _returned(job: SweepJob, words: Sequence[str], worst: float) -> JobReturn:
     answer = JobReturn(overrides=list(words), status=JobStatus.COMPLETED)
     try:
         answer.return_value = float(json.loads((job.path / "result.json").read_text())["objective"])

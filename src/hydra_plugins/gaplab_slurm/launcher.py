@@ -17,7 +17,7 @@ from gaplab.config.cluster import SlurmConfig
 from gaplab.errors import ConfigError
 from gaplab.process.exits import refuse
 from gaplab.sweeps.frozen_jobs import freeze
-from gaplab.sweeps.job import Job, is_finished, jobs_of_launcher
+from gaplab.sweeps.job import SweepJob, is_finished, jobs_of_launcher
 from hydra_plugins.gaplab_slurm.packing import pack
 from hydra_plugins.gaplab_slurm.script import batch_script
 
@@ -53,7 +53,7 @@ class SlurmLauncher(Launcher):
         return []
 
 
-def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
+def submit(site: SlurmConfig, jobs: list[SweepJob], folder: Path) -> None:
     """Freeze the jobs in ``folder`` and submit them as one array.
 
     Raises:
@@ -87,5 +87,5 @@ def submit(site: SlurmConfig, jobs: list[Job], folder: Path) -> None:
     print(f"Runs: {jobs[0].path.parent}")
 
 
-def _shape(job: Job) -> tuple[int, int, str]:
+def _shape(job: SweepJob) -> tuple[int, int, str]:
     return job.num_nodes, job.processes_per_node, job.composed.config.trainer.accelerator

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from gaplab.config.cluster import SlurmConfig
 from gaplab.config.trainer import Accelerator
-from gaplab.sweeps.job import Job
+from gaplab.sweeps.job import SweepJob
 
 
-def batch_script(site: SlurmConfig, job: Job, num_tasks: int, folder: Path) -> str:
+def batch_script(site: SlurmConfig, job: SweepJob, num_tasks: int, folder: Path) -> str:
     """Return the script for sbatch.
 
     Args:

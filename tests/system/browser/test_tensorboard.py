@@ -74,8 +74,8 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
             assert values["final/finished"] == 0.0
             continue
         assert session["status"] == "STATUS_SUCCESS"
-        assert row["hparams"]["optimizer.clip_norm"] == "null"
-        assert row["hparams"]["network.shortcuts"] is False
+        assert row["hparams"]["optimizer.max_grad_norm"] == "null"
+        assert row["hparams"]["network.dense_skip"] is False
         run = session["name"]
         best = result(logs, run)["best"]
         for tag, value in best.items():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-Judge = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
+C2STClassifier = Callable[[Tensor, Tensor, Tensor, torch.Generator], Tensor]
 """(training points, training labels in {0, 1}, test points, generator) -> predicted labels of the test
 points.
 """
@@ -100,7 +100,7 @@ def network_judge(
 
 
 def two_sample_test(
-    real: Tensor, fake: Tensor, *, generator: torch.Generator, judge: Judge = neighbour_judge
+    real: Tensor, fake: Tensor, *, generator: torch.Generator, judge: C2STClassifier = neighbour_judge
 ) -> TwoSampleResult:
     """Accuracy and p-value of `judge` on equally many real and generated points [n, D].
 
