@@ -6,18 +6,20 @@ import math
 import os
 import signal
 from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
-from gaplab.process.devices import cpu_shares
+from gaplab.process.children import Child, started_children
+from gaplab.process.devices import Share, cpu_shares
 from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.sweeps.cost_model import worthwhile_processes
 from gaplab.sweeps.schedule import cut_groups, sort_plans
-from gaplab.sweeps.start_workers import started_workers
 from gaplab.sweeps.train_work import run_many
 from gaplab.sweeps.worker_pool import WorkerPool
 from quick_runs import QUICK
@@ -39,6 +41,10 @@ def plans(folder: Path, *jobs: tuple[str, ...]) -> list[Plan]:
     return [plan_new(one, folder / str(number)) for number, one in enumerate(composed)]
 
 
+def started_workers(shares: Sequence[Share]) -> AbstractContextManager[list[Child]]:
+    return started_children("gaplab.sweeps.worker_main", shares, own_session=True)
+
+
 def status(run: Path) -> str:
     return str(json.loads((run / "run.json").read_text())["status"])
 
@@ -53,12 +59,12 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     before = set(children(os.getpid()))
     said: list[str] = []
     steps: list[int] = []
-    options = {"max_models": 2, "compile": False, "say": said.append}
+    options = {"max_models": 2, "compile": False, "log": said.append}
     one = run_many(plans(tmp_path / "one", *JOBS), **options)
     expected, said[:] = said[:], []
     with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
         # On a busy machine one could do all of it before the other has loaded.
-        assert all(pipe.poll(120) for pipe in workers)
+        assert all(child.pipe.poll(120) for child in workers)
         two = run_many(
             plans(tmp_path / "two", *JOBS),
             workers=workers,
@@ -97,7 +103,7 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
             killed.append(int(json.loads((tmp_path / "two" / "0" / "run.json").read_text())["pid"]))
             os.kill(killed[0], signal.SIGKILL)
 
-    options = {"compile": False, "max_models": 2, "say": said.append}
+    options = {"compile": False, "max_models": 2, "log": said.append}
     with started_workers(cpu_shares(2)) as workers:
         both = {"workers": workers, "takes_part": False, "report": kill}
         first = run_many(plans(tmp_path / "two", *jobs), **both, **options)
@@ -168,15 +174,15 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     with stop_signals_caught(), started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
         with pytest.raises(RuntimeError, match=match):
             list(WorkerPool(workers, None, print).answers(queue))
-        assert not workers
+        assert [worker.process.returncode for worker in workers] == [1]
 
 
 def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) -> None:
     said: list[str] = []
     with started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
-        (worker,) = workers.values()
+        (worker,) = workers
         worker.process.wait()
-        options = {"workers": workers, "compile": False, "max_models": 1, "say": said.append}
+        options = {"workers": workers, "compile": False, "max_models": 1, "log": said.append}
         objectives = run_many(plans(tmp_path, ("seed=0",), ("seed=1",)), **options)
     assert not any(map(math.isnan, objectives))
     assert said[-1] == (
@@ -186,7 +192,7 @@ def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) ->
 
 def test_worker_that_is_not_needed_does_not_hold_up_the_sweep(tmp_path: Path) -> None:
     with started_workers([{"PYTHONSTARTUP": ""}]) as workers:
-        (worker,) = workers.values()
+        (worker,) = workers
         worker.process.send_signal(signal.SIGSTOP)  # so that it never begins
         objectives = run_many(plans(tmp_path, ("seed=0",)), workers=workers, compile=False)
     assert not math.isnan(objectives[0])

@@ -6,17 +6,17 @@ one composition here; each value is converted by the node it belongs to, and eve
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, ValueNode, open_dict
+from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, convert
+from gaplab.config.compose import Composed, take_apart
 from gaplab.config.errors import explain
 from gaplab.errors import ConfigError
 
@@ -67,10 +67,7 @@ class JobComposer:
             tree = self.load(list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error) from error
-        choices = dict(OmegaConf.select(tree, "hydra.runtime.choices"))
-        with open_dict(tree):
-            tree.pop("hydra")
-        return tree, convert(tree, choices, words)
+        return tree, take_apart(tree, words)
 
 
 def compose_jobs(load: Load, jobs: Sequence[Sequence[str]], *, allow_repeats: bool = False) -> list[Composed]:
@@ -87,9 +84,6 @@ def compose_jobs(load: Load, jobs: Sequence[Sequence[str]], *, allow_repeats: bo
     seen: dict[str, int] = {}
     for number, overrides in enumerate(jobs):
         shown = " ".join(overrides)
-        repeated = [k for k, n in Counter(word.split("=")[0] for word in overrides).items() if n > 1]
-        if repeated:
-            raise ConfigError(f"job {number} ({shown}): {repeated[0]} is set more than once; set it once.")
         try:
             job = composer.compose(overrides)
         except ConfigError as error:
