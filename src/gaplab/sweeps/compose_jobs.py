@@ -60,7 +60,11 @@ class JobComposer:
                 self.templates[kind] = _make_template(tree, composed, simple)
             return composed
         changes = {key: value for key, value in simple.items() if template.values[key] != value}
-        return _vary(template, changes, words)
+        try:
+            return _vary(template, changes, words)
+        except ConfigError:
+            self._compose_whole(overrides, words)  # fails too, and knows the key, the type and the file
+            raise
 
     def _compose_whole(self, overrides: Sequence[str], words: list[str]) -> tuple[DictConfig, Composed]:
         try:
