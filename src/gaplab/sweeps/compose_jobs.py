@@ -4,6 +4,7 @@ Hydra takes tens of milliseconds to compose one job. Jobs that differ only in th
 one composition here; each value is converted by the node it belongs to, and every job passes all checks.
 """
 
+import contextlib
 import json
 import re
 from collections import defaultdict
@@ -60,11 +61,9 @@ class JobComposer:
                 self.templates[kind] = _make_template(tree, composed, simple)
             return composed
         changes = {key: value for key, value in simple.items() if template.values[key] != value}
-        try:
+        with contextlib.suppress(ConfigError):
             return _vary(template, changes, words)
-        except ConfigError:
-            self._compose_whole(overrides, words)  # fails too, and knows the key, the type and the file
-            raise
+        return self._compose_whole(overrides, words)[1]  # fails too, and knows the key, the type and the file
 
     def _compose_whole(self, overrides: Sequence[str], words: list[str]) -> tuple[DictConfig, Composed]:
         try:
