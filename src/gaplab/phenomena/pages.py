@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gaplab.figures.rendering import save_png
 from gaplab.phenomena.verdict import Phenomenon, Verdict
-from gaplab.storage.atomic import replacing
+from gaplab.storage.atomic import write_text
 
 
 def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:
@@ -79,8 +79,7 @@ def _number_met(verdict: Verdict) -> str:
 
 
 def _write(page: Path, lines: list[str]) -> None:
-    with replacing(page) as temporary:
-        temporary.write_text("\n".join(lines))
+    write_text(page, "\n".join(lines))
 
 
 def outcome_of(verdict: Verdict) -> str:

@@ -14,6 +14,8 @@ class Table:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    folded: bool = False
+    """Whether a page shows it on request only."""
 
 
 @dataclass(slots=True)

@@ -45,12 +45,5 @@ def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> d
                 losses = losses.double()
                 sums += torch.stack([losses.sum(), losses.square().sum(), hits.double().sum()])
             total, squares, correct = sums.tolist()
-            scores[name] = split_score(total, squares, int(correct), len(split))
+            scores[name] = SplitScore.of_sums(total, squares, int(correct), len(split))
     return scores
-
-
-def split_score(total: float, squares: float, correct: int, count: int) -> SplitScore:
-    """Make a score of the sums over a split, as `metrics.gap.SplitScores` does."""
-    mean = total / count
-    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else float("nan")
-    return SplitScore(mean, (variance / count) ** 0.5, correct / count, count)
