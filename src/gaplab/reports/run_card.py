@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gaplab.config.compose import restore
 from gaplab.config.hparams import SECTIONS, changed_settings, flat_settings
 from gaplab.config.schema import Config
@@ -18,6 +16,7 @@ from gaplab.reports.score_tables import (
     score_table,
 )
 from gaplab.runs.directory import read_config, read_json
+from gaplab.storage.reading import read_yaml
 
 
 def run_card(path: Path) -> Report:
@@ -27,7 +26,7 @@ def run_card(path: Path) -> Report:
         ConfigError: If ``path`` is not a run directory, or a file in it is damaged.
     """
     config = restore(read_config(path), str(path / "config.yaml"))
-    return card_of(path, config, yaml.safe_load((path / "overrides.yaml").read_text()) or [])
+    return card_of(path, config, read_yaml(path / "overrides.yaml") or [])
 
 
 def card_of(path: Path, config: Config, overrides: Sequence[str]) -> Report:
