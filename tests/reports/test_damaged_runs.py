@@ -43,7 +43,7 @@ def test_a_damaged_run_does_not_cost_the_sweep_its_report(
     statuses = {row.name: row.status for row in read_ledger(tmp_path)}
     assert statuses == {"a": "failed", "aa": "unreadable", "b": "finished", "c": "finished"}
     assert '<th scope="row">aa</th><td>unreadable</td>' in (tmp_path / "report.html").read_text()
-    assert "aa,,unreadable" in (tmp_path / "ledger.csv").read_text()
+    assert "\naa,,,,,unreadable," in (tmp_path / "ledger.csv").read_text()
 
 
 def test_links_and_pipes_are_neither_followed_nor_waited_for(finished_run: Path, tmp_path: Path) -> None:
