@@ -55,7 +55,7 @@ def test_processes_share_each_batch_without_loss_or_repetition(world_size: int, 
             assert sorted(union.tolist()) == sorted(expected.labels.tolist())
         sizes = [len(piece.labels) for piece in pieces]
         assert max(sizes) - min(sizes) <= 1
-        assert [piece.first for piece in pieces] == [sum(sizes[:rank]) for rank in range(world_size)]
+        assert [piece.offset for piece in pieces] == [sum(sizes[:rank]) for rank in range(world_size)]
         assert {piece.global_batch_size for piece in pieces} == {len(expected.labels)}
 
 
