@@ -24,7 +24,7 @@ def draw_gap_curves(
 
     Args:
         steps: optimiser steps [S] at which the values were measured.
-        train, val, test: values [S] on the splits, all at equal weights; `val` may be missing.
+        train, val, test: values [S] on the splits, all at equal weights; ``val`` may be missing.
         scale: √(N/m), drawn dashed as a heuristic scale. It is no bound. Where it lies more than four times
             above the largest gap it is only named in the legend, so that the gap stays readable.
         quantity: the name of the values; for accuracies pass errors, so that the sign keeps its meaning.

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 def generalization_gap(train: float, test: float, *, higher_is_better: bool = False) -> float:
     """How much worse the value on unseen data is: positive always means worse.
 
-    `test - train` for losses (the default), `train - test` for accuracies (`higher_is_better=True`).
+    ``test - train`` for losses (the default), ``train - test`` for accuracies (``higher_is_better=True``).
 
     >>> generalization_gap(train=0.25, test=0.75)
     0.5
@@ -84,7 +84,7 @@ class SplitScore(NamedTuple):
 
     @property
     def loss_variance(self) -> float:
-        """Unbiased variance of the single losses; what `gap_standard_error` takes."""
+        """Unbiased variance of the single losses; what ``gap_standard_error`` takes."""
         return self.loss_standard_error**2 * self.num_points
 
 

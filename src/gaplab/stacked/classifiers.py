@@ -139,7 +139,7 @@ class StackedClassifiers(Ensemble):
             split.keep(kept, rows)
 
     def _penalties(self) -> list[float]:
-        """The L2 penalty of each model, as `tasks.optimizers.l2_penalty` defines it."""
+        """The L2 penalty of each model, as ``tasks.optimizers.l2_penalty`` defines it."""
         (opt,) = self.stacked_optimizers
         if opt.rule == "adamw":
             return [0.0] * len(self.members)

@@ -12,7 +12,7 @@ from gaplab.errors import DivergedError
 
 @dataclass(slots=True)
 class Member:
-    """The standing of one run; `record` applies the rules by which a run alone would stop."""
+    """The standing of one run; ``record`` applies the rules by which a run alone would stop."""
 
     config: Config
     step: int = 0
