@@ -9,6 +9,7 @@ from gaplab.builders.tasks import build_data_and_task
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.callbacks.curves import GapCurves, SubRunCurves
 from gaplab.callbacks.diagnostics import LayerDiagnostics
+from gaplab.callbacks.global_generators import GlobalGenerators
 from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import StepProgress
@@ -49,7 +50,11 @@ def build_callbacks(
     """
     trainer, logging = config.trainer, config.logging
     subruns = logging.tensorboard and logging.subruns is not SubRuns.never
-    callbacks: list[Callback] = [Recording(recorder), GapCurves(subruns, config.measures, recorder)]
+    callbacks: list[Callback] = [
+        GlobalGenerators(config.train_seed),
+        Recording(recorder),
+        GapCurves(subruns, config.measures, recorder),
+    ]
     if subruns:
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:

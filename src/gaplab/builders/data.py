@@ -25,29 +25,30 @@ from gaplab.data.published_spirals import (
     sample_two_spirals,
 )
 from gaplab.data.spirals import sample_notebook_spirals, sample_spirals
-from gaplab.randomness import make_generator
+from gaplab.randomness import make_generator, seeded_global_generators
 
 Streams = Callable[[str], torch.Generator]
 """Gives each split its own random stream."""
 
 
 def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
-    """SampleFn the point set of a run.
+    """Draw the point set of a run.
 
     ``init_stream`` draws the initial weights later; with ``shared_rng=true`` the training points come first
     from the same stream.
     """
     build = registered_builder(config.data) or DATA[type(config.data)]
-    draw, num_classes = build(config.data, _split_streams(config, init_stream))
-    return PointDataModule(
-        config.data,
-        draw,
-        num_classes=num_classes,
-        data_seed=config.data_seed,
-        train_seed=config.train_seed,
-        num_steps=config.num_steps,
-        steps_between_evaluations=config.steps_between_evaluations,
-    )
+    with seeded_global_generators(config.data_seed, "global", "points"):
+        draw, num_classes = build(config.data, _split_streams(config, init_stream))
+        return PointDataModule(
+            config.data,
+            draw,
+            num_classes=num_classes,
+            data_seed=config.data_seed,
+            train_seed=config.train_seed,
+            num_steps=config.num_steps,
+            steps_between_evaluations=config.steps_between_evaluations,
+        )
 
 
 def _split_streams(config: Config, init_stream: torch.Generator) -> Callable[[str], torch.Generator]:

@@ -15,7 +15,7 @@ from gaplab.config.task import ClassificationConfig
 from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import ConfigError
 from gaplab.losses.classification import LOSSES, cross_entropy
-from gaplab.randomness import make_generator
+from gaplab.randomness import make_generator, seeded_global_generators
 from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
 
@@ -73,4 +73,5 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
         if key not in draws:
             draws[key] = build_data(config, init_stream)
         data = draws[key]
-    return data, build_task(config, data, init_stream)
+    with seeded_global_generators(config.init_seed, "global", "weights"):
+        return data, build_task(config, data, init_stream)

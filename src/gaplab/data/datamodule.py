@@ -10,6 +10,7 @@ from torch import Tensor
 from gaplab.config.data import DataConfig, LabelNoise, SplitMode
 from gaplab.data.corruption import append_noise_dimensions, flip_labels
 from gaplab.data.loader import STEPS_PER_BLOCK, SplitLoader, TrainLoader
+from gaplab.data.validity import check_split
 from gaplab.randomness import make_generator
 
 SampleFn = Callable[[str, int], tuple[Tensor, Tensor]]
@@ -106,16 +107,22 @@ class PointDataModule(LightningDataModule):
 
 
 def _make_splits(config: DataConfig, draw: SampleFn, num_classes: int, data_seed: int) -> dict[str, Split]:
-    """SampleFn and cut the splits, in the order train, val, test; an empty val split is left out."""
+    """Draw and cut the splits, in the order train, val, test; an empty val split is left out."""
+
+    def drawn(name: str, size: int) -> Split:
+        points, labels = draw(name, size)
+        check_split(name, points, labels, size, num_classes)
+        return Split(points, labels)
+
     sizes = {"train": config.num_points, "val": config.num_val_points, "test": config.num_test_points}
     sizes = {name: size for name, size in sizes.items() if size > 0}
     if config.split_mode is SplitMode.shared:
-        whole = Split(*draw("train", sum(sizes.values())))
+        whole = drawn("train", sum(sizes.values()))
         order = torch.randperm(len(whole), generator=make_generator(data_seed, "split"))
         parts = torch.split(order, list(sizes.values()))
         splits = {name: whole[part] for name, part in zip(sizes, parts, strict=True)}
     else:
-        splits = {name: Split(*draw(name, size)) for name, size in sizes.items()}
+        splits = {name: drawn(name, size) for name, size in sizes.items()}
     if config.num_folds:
         splits = _cut_fold(splits, config, data_seed)
     for name, split in splits.items():
