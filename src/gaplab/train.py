@@ -94,7 +94,7 @@ def measure(trainer: Trainer, task: Task, data: PointDataModule, run: RunDirecto
     last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
     result = Result(
         step=step,
-        epochs=step / data.config.steps_per_epoch,
+        epochs=step * trainer.accumulate_grad_batches / data.config.steps_per_epoch,
         num_parameters=num_parameters(task),
         num_train_points=len(data.splits["train"]),
         last=_scores(trainer, task, data),

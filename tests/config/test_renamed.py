@@ -25,7 +25,9 @@ def test_an_old_key_is_answered_with_its_new_name(key: str) -> None:
             compose_config([*words, f"{prefix}{key}=1"])
 
 
-@pytest.mark.parametrize(("group", "old"), [(group, old) for group, names in CHOICES.items() for old in names])
+@pytest.mark.parametrize(
+    ("group", "old"), [(group, old) for group, names in CHOICES.items() for old in names]
+)
 def test_an_old_choice_is_answered_with_its_new_name(group: str, old: str) -> None:
     with pytest.raises(ConfigError, match=f"{group}={old} is called {group}={CHOICES[group][old]} now"):
         compose_config([f"{group}={old}"])
