@@ -3,6 +3,7 @@
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 
 from gaplab.callbacks.stopping import StepLimits
@@ -55,7 +56,7 @@ def build_trainer(
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,

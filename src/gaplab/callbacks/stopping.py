@@ -37,6 +37,16 @@ class StepLimits(Callback):
         )
         return steps
 
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # A stacked run, and formerly every run, counts in manual optimisation what automatic one goes on with.
+        if "loops" in checkpoint:
+            loops, step = checkpoint["loops"]["fit_loop"], checkpoint["global_step"]
+            automatic = loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+            for counters in (automatic, loops["epoch_loop.manual_optimization.optim_step_progress"]):
+                counters["total"] |= {"ready": step, "completed": step}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step, loader, loops = trainer.global_step, trainer.train_dataloader, trainer.fit_loop
         if isinstance(loader, TrainLoader):

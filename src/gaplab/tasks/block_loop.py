@@ -151,6 +151,6 @@ def _overridden(owner: object, base: type, name: str) -> bool:
 
 
 def _ours(owner: object, name: str) -> bool:
-    """Whether a hook is written here, and thus with blocks in mind."""
-    module: str = getattr(type(owner), name).__module__
-    return module.partition(".")[0] == __name__.partition(".")[0]
+    """Whether a hook belongs to a class of this package, and thus has blocks in mind."""
+    owning = next(cls for cls in type(owner).__mro__ if name in vars(cls))
+    return owning.__module__.partition(".")[0] == __name__.partition(".")[0]
