@@ -12,6 +12,7 @@ from gaplab.builders import build_callbacks, build_data_and_task, build_loggers,
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
+from gaplab.runs.recorder import Recorder
 
 NUM_STEPS = 1_500
 
@@ -38,7 +39,7 @@ def gaplab_seconds() -> float:
         data, task = build_data_and_task(config)
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
-        callbacks = build_callbacks(config, run)
+        callbacks = build_callbacks(config, run, Recorder(config))
         trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run))
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)

@@ -13,6 +13,7 @@ from gaplab.builders import build_callbacks, build_data_and_task, build_loggers,
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed, compose_config
 from gaplab.runs.directory import RunDirectory
+from gaplab.runs.recorder import Recorder
 
 NUM_STEPS = 10_000
 
@@ -40,7 +41,7 @@ def gaplab_seconds(*overrides: str) -> float:
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         trainer = build_trainer(
-            config, data, build_callbacks(config, run), build_loggers(config.logging, run)
+            config, data, build_callbacks(config, run, Recorder(config)), build_loggers(config.logging, run)
         )
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)

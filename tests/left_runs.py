@@ -8,7 +8,7 @@ import yaml
 
 def leave_run(folder: Path, words: list[str], gap: float | None, status: str = "finished") -> None:
     folder.mkdir(parents=True)
-    seeds = {"data": 0, "init": 0, "order": 0}
+    seeds = {"data": 0, "init": 0, "train": 0}
     (folder / "run.json").write_text(json.dumps({"status": status, "seeds": seeds, "seconds": 1.5}))
     (folder / "overrides.yaml").write_text(yaml.safe_dump(words))
     if gap is not None:

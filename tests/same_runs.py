@@ -21,7 +21,7 @@ def assert_same_run(together: Path, alone: Path) -> None:
         if name == "last":
             assert_close(left["optimizer_states"], right["optimizer_states"])
             assert_close(left["lr_schedulers"], right["lr_schedulers"])
-            assert_close(left["callbacks"]["GapCurves"], right["callbacks"]["GapCurves"])
+            assert_close(left["callbacks"]["Recorder"], right["callbacks"]["Recorder"])
 
 
 def assert_close(ours: Any, theirs: Any) -> None:

@@ -1,6 +1,5 @@
 """The run's row on TensorBoard's HPARAMS page."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from conftest import Compose
-from gaplab.callbacks.hparams_row import best_measurement
 from gaplab.config.compose import compose_config
 from gaplab.config.hparams import changed_settings, flat_settings, shown_settings
 from gaplab.errors import DivergedError
@@ -111,11 +109,3 @@ def test_continued_run_shows_its_last_settings_and_one_row(quick: Compose, tmp_p
     assert (hparams["num_steps"].number_value, hparams["optimizer.lr"].number_value) == (16, 0.5)
     (point,) = events.Scalars("final/loss_test")
     assert point.step == 16
-
-
-def test_best_measurement_has_the_smallest_validation_loss() -> None:
-    history = {10: {"loss/val": 0.5}, 20: {"loss/val": 0.4}, 30: {"loss/val": 0.6}}
-    assert best_measurement(history) == (20, {"loss/val": 0.4})
-    assert best_measurement({10: {"loss/test": 0.5}, 20: {"loss/test": 0.6}})[0] == 20
-    assert best_measurement({10: {"loss/val": math.inf}})[0] == 10
-    assert best_measurement({}) == (0, {})

@@ -47,7 +47,7 @@ def test_a_split_does_not_depend_on_the_size_of_the_others(quick: Compose) -> No
 
 
 def test_shared_splits_partition_one_draw(quick: Compose) -> None:
-    data = build(quick, "data.splits=shared", "data.num_test_points=50")
+    data = build(quick, "data.split_mode=shared", "data.num_test_points=50")
     parts = [rows(split) for split in data.splits.values()]
     assert [len(part) for part in parts] == [60, 40, 50]
     whole = build(quick, "data.num_points=150", "data.num_val_points=0").splits["train"]

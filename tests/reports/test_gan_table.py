@@ -21,7 +21,7 @@ def write_run(path: Path, words: list[str], loss: str, final: dict[str, float] |
         (path / "checkpoints").mkdir()
         import torch
 
-        content = {"state_dict": {}, "callbacks": {"GapCurves": {"history": {5: final}}}}
+        content = {"state_dict": {}, "callbacks": {"Recorder": {"history": {5: final}}}}
         torch.save(content, path / "checkpoints" / "last.ckpt")
 
 

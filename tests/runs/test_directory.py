@@ -117,7 +117,7 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
     assert hidden <= {".lock"}, "no temporary file is left"
     record = read_json(finished_run / "run.json")
     assert record["status"] == Status.finished
-    assert record["seeds"] == {"data": 0, "init": 0, "order": 0}
+    assert record["seeds"] == {"data": 0, "init": 0, "train": 0}
     assert record["pid"] == os.getpid()
     assert record["versions"]["torch"] == torch.__version__
     assert record["seconds"] > 0

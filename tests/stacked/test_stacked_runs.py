@@ -165,7 +165,7 @@ def test_a_killed_sweep_continues_from_its_last_checkpoint(
     jobs = [("seed=1", "trainer.checkpoint_every_n_seconds=1e-9"), ("seed=2", "optimizer.lr=0.1")]
     composed = [compose(*job) for job in jobs]
     plans = [plan_new(one, tmp_path / "cut" / str(i)) for i, one in enumerate(composed)]
-    settle = StackedRuns.settle
+    settle = StackedRuns.finalize_finished
 
     def interrupt(chunk: StackedRuns, trainer: Any) -> None:
         if trainer.global_step == 16:
@@ -173,7 +173,7 @@ def test_a_killed_sweep_continues_from_its_last_checkpoint(
         settle(chunk, trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StackedRuns, "settle", interrupt)
+        patch.setattr(StackedRuns, "finalize_finished", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_many(plans)
     record = json.loads((tmp_path / "cut" / "1" / "run.json").read_text())

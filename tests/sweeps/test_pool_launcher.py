@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import QUICK, Compose
-from gaplab.sweeps.job import Job
+from gaplab.sweeps.job import SweepJob
 from hydra_plugins.gaplab_pool.launcher import shares
 from running import TRAIN, finished
 
@@ -15,7 +15,7 @@ def test_every_job_has_processors_of_its_own(
     quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3, 4, 5})
-    job = Job(quick("data.batch_size=30", "trainer.devices=2"), tmp_path)
+    job = SweepJob(quick("data.batch_size=30", "trainer.devices=2"), tmp_path)
     assert sorted(share["GAPLAB_CPUS"] for share in shares(job, None)) == ["0,3", "1,4", "2,5"]
     assert [share["GAPLAB_CPUS"] for share in shares(job, 1)] == ["0,1,2,3,4,5"]
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {7})
@@ -27,7 +27,7 @@ def test_every_job_has_a_gpu_of_its_own(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,6")
-    job = Job(quick("data.batch_size=30", "trainer.accelerator=gpu"), tmp_path)
+    job = SweepJob(quick("data.batch_size=30", "trainer.accelerator=gpu"), tmp_path)
     assert [share["CUDA_VISIBLE_DEVICES"] for share in shares(job, None)] == ["2", "5", "6"]
     assert [share["CUDA_VISIBLE_DEVICES"] for share in shares(job, 8)] == ["2", "5", "6"]
 

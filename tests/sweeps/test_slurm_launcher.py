@@ -8,7 +8,7 @@ from conftest import Compose
 from gaplab.config.cluster import SlurmConfig
 from gaplab.errors import ConfigError
 from gaplab.sweeps.frozen_jobs import freeze, thaw
-from gaplab.sweeps.job import Job, is_finished
+from gaplab.sweeps.job import SweepJob, is_finished
 from hydra_plugins.gaplab_slurm.packing import pack
 from hydra_plugins.gaplab_slurm.script import batch_script
 from running import TRAIN, finished
@@ -26,7 +26,7 @@ def test_resources_follow_from_the_trainer(quick: Compose, tmp_path: Path) -> No
     site = SlurmConfig(
         gpus=True, gpu_type="h100", partition="p", account="a", jobs_at_once=5, setup=["module load x"]
     )
-    script = batch_script(site, Job(composed, tmp_path), 20, tmp_path)
+    script = batch_script(site, SweepJob(composed, tmp_path), 20, tmp_path)
     found = options(script)
     assert (found["nodes"], found["ntasks-per-node"], found["gres"]) == ("2", "3", "gpu:h100:3")
     assert (found["array"], found["partition"], found["account"]) == ("0-19%5", "p", "a")
@@ -36,7 +36,7 @@ def test_resources_follow_from_the_trainer(quick: Compose, tmp_path: Path) -> No
 
 def test_a_job_on_the_cpu_asks_for_no_gpu(quick: Compose, tmp_path: Path) -> None:
     composed = quick("data.batch_size=30")
-    script = batch_script(SlurmConfig(gpus=True), Job(composed, tmp_path), 1, tmp_path)
+    script = batch_script(SlurmConfig(gpus=True), SweepJob(composed, tmp_path), 1, tmp_path)
     assert "gres" not in options(script)
     assert options(script)["ntasks-per-node"] == "1"
 
@@ -48,7 +48,7 @@ def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
         ["data.batch_size=30", "seed=3", "optimizer.schedule=cosine", "optimizer.max_grad_norm=1"],
         ["data.batch_size=null", "network.widths=[3,4]", "trainer.precision=64-true"],
     ]
-    jobs = [Job(quick(*more), tmp_path / str(number)) for number, more in enumerate(words)]
+    jobs = [SweepJob(quick(*more), tmp_path / str(number)) for number, more in enumerate(words)]
     file = tmp_path / "jobs" / "0.json"
     for job in jobs:
         job.composed.varied = ["seed"]
@@ -63,11 +63,11 @@ def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
 def test_tasks_of_stacked_models_keep_groups_together(quick: Compose, tmp_path: Path) -> None:
     widths = [4, 8, 4, 4, 8, 16, 4, 4]
     jobs = [
-        Job(quick(f"network.widths=[{width}]", f"seed={number}"), tmp_path / str(number))
+        SweepJob(quick(f"network.widths=[{width}]", f"seed={number}"), tmp_path / str(number))
         for number, width in enumerate(widths)
     ]
 
-    def numbers(tasks: list[list[Job]]) -> list[list[int]]:
+    def numbers(tasks: list[list[SweepJob]]) -> list[list[int]]:
         return [[int(job.path.name) for job in task] for task in tasks]
 
     assert numbers(pack(jobs, 3, by_group=True)) == [[0, 2, 3], [6, 7, 5], [1, 4]]

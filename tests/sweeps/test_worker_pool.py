@@ -53,7 +53,7 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     before = set(children(os.getpid()))
     said: list[str] = []
     steps: list[int] = []
-    options = {"max_models": 2, "compile": False, "say": said.append}
+    options = {"max_models": 2, "compile": False, "log": said.append}
     one = run_many(plans(tmp_path / "one", *JOBS), **options)
     expected, said[:] = said[:], []
     with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
@@ -97,7 +97,7 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
             killed.append(int(json.loads((tmp_path / "two" / "0" / "run.json").read_text())["pid"]))
             os.kill(killed[0], signal.SIGKILL)
 
-    options = {"compile": False, "max_models": 2, "say": said.append}
+    options = {"compile": False, "max_models": 2, "log": said.append}
     with started_workers(cpu_shares(2)) as workers:
         both = {"workers": workers, "takes_part": False, "report": kill}
         first = run_many(plans(tmp_path / "two", *jobs), **both, **options)
@@ -176,7 +176,7 @@ def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) ->
     with started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
         (worker,) = workers.values()
         worker.process.wait()
-        options = {"workers": workers, "compile": False, "max_models": 1, "say": said.append}
+        options = {"workers": workers, "compile": False, "max_models": 1, "log": said.append}
         objectives = run_many(plans(tmp_path, ("seed=0",), ("seed=1",)), **options)
     assert not any(map(math.isnan, objectives))
     assert said[-1] == (

@@ -23,7 +23,7 @@ from quick_runs import Compose
 def final(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, dict[str, float]]]:
     """Last weights, result, and all measurements of a run."""
     checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt")
-    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if "GapCurves" in key)
+    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if key == "Recorder")
     return checkpoint["state_dict"], read_json(path / "result.json"), history
 
 

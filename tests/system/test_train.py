@@ -106,9 +106,9 @@ def test_a_chunk_computes_only_what_still_trains(tmp_path: Path) -> None:
         json.loads((tmp_path / str(i) / "result.json").read_text())["step"] for i in range(len(JOBS))
     ]
     assert len(chunk.members) < len(JOBS)
-    shapes = {len(p) for p in chunk.ensemble.phases[0].params.values()}
+    shapes = {len(p) for p in chunk.ensemble.stacked_optimizers[0].params.values()}
     assert shapes == {len(chunk.members)}
-    assert all(torch.isfinite(p).all() for p in chunk.ensemble.phases[0].params.values())
+    assert all(torch.isfinite(p).all() for p in chunk.ensemble.stacked_optimizers[0].params.values())
 
 
 def test_a_finished_run_without_checkpoints_is_finished(together: Path, alone: Path) -> None:

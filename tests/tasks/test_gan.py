@@ -114,7 +114,7 @@ def test_penalties_end_at_their_final_factor() -> None:
 
 def final(path: Path) -> tuple[dict[str, Tensor], Any, Any]:
     checkpoint = read_checkpoint(path / "checkpoints" / "last.ckpt")
-    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if "GapCurves" in key)
+    history = next(s["history"] for key, s in checkpoint["callbacks"].items() if key == "Recorder")
     return checkpoint["state_dict"], read_json(path / "result.json"), history
 
 

@@ -11,11 +11,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.errors import Preempted
 from gaplab.process.signals import STOP_SIGNAL
+from gaplab.runs.recorder import Recorder
 from gaplab.tensorboard.event_files import event_sizes
 
 
 class Checkpoints(Callback):
-    """Saves ``last.ckpt`` every few seconds and at the end, ``best.ckpt`` at the smallest validation loss.
+    """Saves ``last.ckpt`` every few seconds and at the end, ``best.ckpt`` when the recorder has a new best.
 
     It saves before a block of steps, when the measurement after the block before is done: a run that
     continues from there repeats no measurement and leaves none out. The state holds the sizes of the event
@@ -28,32 +29,24 @@ class Checkpoints(Callback):
     that is resumed in its directory does not want.
     """
 
-    def __init__(self, last: Path, best: Path, every_n_seconds: float, monitor: str = "loss/val") -> None:
+    def __init__(
+        self, last: Path, best: Path, every_n_seconds: float, recorder: Recorder | None = None
+    ) -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds
-        self.monitor = monitor
-        self.best_loss = float("inf")
-        self.best_step = 0
+        self.recorder = recorder
         self.saved_step = -1
         self.saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "best_loss": self.best_loss,
-            "best_step": self.best_step,
-            "event_sizes": event_sizes(self.last.parent.parent),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_loss, self.best_step = state_dict["best_loss"], state_dict["best_step"]
+        return {"event_sizes": event_sizes(self.last.parent.parent)}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         STOP_SIGNAL.install()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = trainer.callback_metrics.get(self.monitor)
-        if trainer.state.fn == "fit" and loss is not None and float(loss) < self.best_loss:
-            self.best_loss, self.best_step = float(loss), trainer.global_step
+        step = trainer.global_step
+        if trainer.state.fn == "fit" and self.recorder is not None and self.recorder.best_step == step > 0:
             trainer.save_checkpoint(self.best, weights_only=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,8 +1,6 @@
 """Writes every measurement to the loggers, and lays out TensorBoard's custom charts."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
@@ -10,6 +8,8 @@ from torch.utils.tensorboard import SummaryWriter
 from gaplab.callbacks.measures import bound_lines
 from gaplab.config.measures import Measures
 from gaplab.metrics.scorecard import band_edges
+from gaplab.runs.recorder import Recorder
+from gaplab.runs.results import Result
 from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
@@ -25,26 +25,21 @@ class GapCurves(Callback):
     Args:
         subruns: Whether ``SubRunCurves`` writes too, which the custom charts can use.
         measures: Whether bounds are wanted.
+        recorder: Has what was measured.
     """
 
-    def __init__(self, subruns: bool, measures: Measures) -> None:
+    def __init__(self, subruns: bool, measures: Measures, recorder: Recorder) -> None:
         self.subruns = subruns
         self.measures = measures
+        self.recorder = recorder
         self.laid_out = False
-        self.history: dict[int, dict[str, float]] = {}
         self.bounds: dict[str, float] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = state_dict["history"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, EventFiles | MetricsTable):
                 logger.forget_after(trainer.global_step)
-        self.laid_out = bool(self.history)  # of an earlier part of the same run
+        self.laid_out = bool(self.recorder.history)  # of an earlier part of the same run
         if isinstance(pl_module, Classifier):
             data = trainer.datamodule  # type: ignore[attr-defined]
             self.bounds = bound_lines(self.measures, data, pl_module.network)
@@ -53,8 +48,7 @@ class GapCurves(Callback):
         assert isinstance(pl_module, Task)
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        table = pl_module.scorecard()
-        self.history[trainer.global_step] = table
+        table = self.recorder.history[trainer.global_step]
         extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]} | band_edges(table)
         for logger in trainer.loggers:
             logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)
@@ -67,12 +61,13 @@ class GapCurves(Callback):
             writer.add_custom_scalars(charts([*table, *extra, *self.bounds], self.subruns))
             self.laid_out = True
 
-    def write_final(self, trainer: Trainer, table: Mapping[str, float], step: int) -> None:
-        """Write to TensorBoard what only the last measurement had, such as the slow tests of a GAN."""
+    def on_result(self, trainer: Trainer, result: Result) -> None:
+        """Write to TensorBoard what only the end has measured, such as the slow tests of a GAN."""
         writer = event_writer(trainer)
         if writer is not None:
-            for tag in sorted(table.keys() - self.history.get(step, {}).keys()):
-                writer.add_scalar(tag, table[tag], step)
+            known = self.recorder.history.get(result.step, {})
+            for tag in sorted(result.last.keys() - known.keys()):
+                writer.add_scalar(tag, result.last[tag], result.step)
             writer.flush()
 
 

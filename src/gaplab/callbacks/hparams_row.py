@@ -13,7 +13,8 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from gaplab.callbacks.curves import GapCurves
+from gaplab.runs.recorder import Recorder
+from gaplab.runs.results import Result
 
 Setting = bool | int | float | str
 
@@ -50,12 +51,20 @@ class HParamsRow(Callback):
         folder: The run directory.
         settings: The columns, flat; a list is a text and None is ``"null"``.
         changed: The settings that the user chose; they come first on the page.
+        recorder: Knows the best measurement of a run that fails; None where ``end`` is called by hand.
     """
 
     SUFFIX = ".session"
 
-    def __init__(self, folder: Path, settings: Mapping[str, Setting], changed: Collection[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Setting],
+        changed: Collection[str],
+        recorder: Recorder | None = None,
+    ) -> None:
         self.folder = folder
+        self.recorder = recorder
         self.settings = dict(settings)
         self.changed = changed
         self.file: EventFile | None = None
@@ -74,15 +83,14 @@ class HParamsRow(Callback):
         name = f"{self.folder.name} ({self.folder.parent.name})"
         self._write(hparams_pb(self.settings, trial_id=name), 0)
 
-    def conclude(self, table: Mapping[str, float], step: int) -> None:
+    def on_result(self, trainer: Trainer, result: Result) -> None:
         """Write the metrics of a run that finished."""
-        self.end(table, step, api_pb2.STATUS_SUCCESS)
+        self.end(result.best or result.last, result.step, api_pb2.STATUS_SUCCESS)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what a failed or diverged run had reached; an interrupted run stays open."""
-        if isinstance(exception, Exception):
-            curves = next(c for c in trainer.callbacks if isinstance(c, GapCurves))  # type: ignore[attr-defined]
-            step, table = best_measurement(curves.history)
+        if isinstance(exception, Exception) and self.recorder is not None:
+            step, table = self.recorder.best_measurement()
             self.end(table, step, api_pb2.STATUS_FAILURE)
 
     def end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status") -> None:
@@ -126,14 +134,6 @@ class HParamsRow(Callback):
         assert self.file is not None, "only rank 0 writes, between on_fit_start and the end"
         self.file.add_event(Event(wall_time=time.time(), step=step, summary=summary))
         self.file.flush()
-
-
-def best_measurement(history: Mapping[int, dict[str, float]]) -> tuple[int, dict[str, float]]:
-    """Return step and table of the smallest validation loss (the latest without validation)."""
-    if not history:
-        return 0, {}
-    step = min(history, key=lambda step: (history[step].get("loss/val", 0.0), -step))
-    return step, history[step]
 
 
 def _hparams_summary(tag: str, **content: object) -> Summary:

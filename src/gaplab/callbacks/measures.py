@@ -12,6 +12,7 @@ from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
 from gaplab.metrics.scales import gap_scales
+from gaplab.runs.recorder import Recorder
 from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.loggers import event_writer
@@ -44,11 +45,15 @@ class FinalMeasures(Callback):
         level: How much is measured.
         rebuild: Builds the task with its initial weights again; the PAC-Bayes prior and the distances from
             initialisation need them.
+        recorder: Takes in what was measured.
     """
 
-    def __init__(self, level: Measures, rebuild: Callable[[], Task]) -> None:
+    def __init__(
+        self, level: Measures, rebuild: Callable[[], Task], recorder: Recorder | None = None
+    ) -> None:
         self.level = level
         self.rebuild = rebuild
+        self.recorder = recorder
         self.bounds: list[Bound] = []
         self.scales: dict[str, float] = {}
         self.capacity: dict[str, float] = {}
@@ -63,6 +68,8 @@ class FinalMeasures(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if isinstance(pl_module, Classifier):
             self.measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            if self.recorder is not None:
+                self.recorder.bounds, self.recorder.measures = self.bounds, self.table
             writer = event_writer(trainer)
             if writer is not None:
                 for tag, value in self.news(pl_module, trainer.datamodule).items():  # type: ignore[attr-defined]

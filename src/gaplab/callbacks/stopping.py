@@ -7,7 +7,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
 from gaplab.tasks.block_loop import use_blocks
-from gaplab.tasks.task import Task
 
 
 class StepLimits(Callback):
@@ -69,24 +68,4 @@ class StepLimits(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step >= self.num_steps:
-            trainer.should_stop = True
-
-
-class StopAtTrainLevel(Callback):
-    """Stops once the whole training set is fitted to a given loss or accuracy.
-
-    Studies of capacity measures compare networks at equal training loss (Jiang et al. 2020).
-    """
-
-    def __init__(self, loss: float | None, accuracy: float | None) -> None:
-        self.loss, self.accuracy = loss, accuracy
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Task)
-        if trainer.state.fn != "fit":
-            return
-        score = pl_module.scores["train"]
-        if self.loss is not None and score.loss <= self.loss:
-            trainer.should_stop = True
-        if self.accuracy is not None and score.accuracy >= self.accuracy:
             trainer.should_stop = True

@@ -1,5 +1,6 @@
 """Settings of the GAN: two networks, the game that they play, and how samples are judged."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,6 +48,7 @@ class GANConfig(TaskConfig):
     """
 
     monitor: ClassVar[str] = "distance/sliced_w2_{split}"
+    stacks: ClassVar[bool] = True
 
     defaults: list[Any] = field(
         default_factory=lambda: [
@@ -104,6 +106,18 @@ class GANConfig(TaskConfig):
         for key in ("generator", "discriminator"):
             dropout = getattr(getattr(self, key), "dropout", 0.0)
             check(dropout == 0, f"task.{key}.dropout", "0: a GAN's noise is its latent variables", dropout)
+
+    def build_callbacks(
+        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+    ) -> list[Any]:
+        from gaplab.callbacks.samples import SamplePictures
+
+        return [SamplePictures(run.figures)] if config.logging.pictures else []
+
+    def build_stack_class(self) -> Any:
+        from gaplab.stacked.gans import StackedGANs
+
+        return StackedGANs
 
     def check_fits(self, config: "Config") -> None:
         """Raise ``ConfigError`` if the other sections do not suit a GAN."""

@@ -1,8 +1,9 @@
 """Settings of the tasks: what is learned, and by which loss."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaplab.config.checks import check
 
@@ -24,13 +25,35 @@ class TaskConfig:
     monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
 
+    stacks: ClassVar[bool] = False
+    """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
+
+    def build_stack_class(self) -> Any:
+        """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
+        return None
+
     def check_fits(self, config: "Config") -> None:
         """Raise ``ConfigError`` if other sections of the configuration do not suit the task."""
+
+    def build_callbacks(
+        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+    ) -> list[Any]:
+        """Return the callbacks that only tasks of this kind have: pictures, measures at the end.
+
+        Args:
+            config: The configuration of the run.
+            run: Its ``RunDirectory``.
+            recorder: Its ``Recorder``.
+            rebuild: Builds the task with its initial weights again.
+        """
+        return []
 
 
 @dataclass(kw_only=True, slots=True)
 class ClassificationConfig(TaskConfig):
     """Learn the label of a point."""
+
+    stacks: ClassVar[bool] = True
 
     loss: ClassificationLoss = ClassificationLoss.cross_entropy
     label_smoothing: float = 0.0
@@ -49,3 +72,24 @@ class ClassificationConfig(TaskConfig):
             "0 unless task.loss=cross_entropy",
             self.label_smoothing,
         )
+
+    def build_callbacks(
+        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+    ) -> list[Any]:
+        from gaplab.callbacks.measures import FinalMeasures
+        from gaplab.callbacks.pictures import Pictures
+        from gaplab.callbacks.projector import Projector
+        from gaplab.tasks.classifier_figures import classifier_figures
+
+        logging, callbacks = config.logging, list[Any]()
+        if logging.pictures:
+            every, all_along = logging.pictures_every_n_evaluations, logging.diagnostics == "full"
+            callbacks.append(Pictures(run.figures, classifier_figures, every, all_along))
+        if logging.projector:
+            callbacks.append(Projector())
+        return [*callbacks, FinalMeasures(config.measures, rebuild, recorder)]
+
+    def build_stack_class(self) -> Any:
+        from gaplab.stacked.classifiers import StackedClassifiers
+
+        return StackedClassifiers

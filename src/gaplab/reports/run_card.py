@@ -1,6 +1,6 @@
 """The run card: what ran, on what, what differs from the default, and what came out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ def run_card(path: Path) -> Report:
     return card_of(path, config, yaml.safe_load((path / "overrides.yaml").read_text()) or [])
 
 
-def card_of(path: Path, config: Config, overrides: Sequence[str]) -> Report:
+def card_of(
+    path: Path, config: Config, overrides: Sequence[str], record: Mapping[str, Any] | None = None
+) -> Report:
     """Return the card of a run whose configuration is at hand, which saves composing it again."""
-    record = read_json(path / "run.json")
+    record = read_json(path / "run.json") if record is None else record
     tables = [Table("What ran", ("", ""), [(key, text) for key, text in _facts(record).items()])]
     flat = flat_settings(config)
     settings = {name: flat[name] for name in SECTIONS} | changed_settings(config, overrides)
@@ -38,7 +40,7 @@ def card_of(path: Path, config: Config, overrides: Sequence[str]) -> Report:
     return Report(f"Run {path.parent.name}/{path.name}", tables)
 
 
-def _facts(record: dict[str, Any]) -> dict[str, str]:
+def _facts(record: Mapping[str, Any]) -> dict[str, str]:
     git = record.get("git")
     versions = record.get("versions", {})
     facts = {

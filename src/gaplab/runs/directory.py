@@ -37,6 +37,9 @@ class RunDirectory:
         self.path = path
         self.writes = writes
         self.record: dict[str, Any] = {}
+        """What ``run.json`` holds, or will hold with the next ``mark``."""
+        self.begun: float | None = None
+        """When this process began to work on the run, in seconds of ``time.perf_counter``."""
 
     @property
     def last(self) -> Path:
@@ -94,16 +97,17 @@ class RunDirectory:
                 f"{error.strerror or error}. Choose another with run.root=FOLDER."
             ) from error
 
-    def mark(self, status: Status, **facts: Any) -> None:
-        """Record a status and further facts in ``run.json``."""
-        if self.writes:
-            self.record |= {"status": status.value, "ended": _now(), **facts}
-            self._write_record()
+    def prepare_mark(self, status: Status, **facts: Any) -> None:
+        """Take a status and further facts into ``record``; ``mark`` without arguments writes them."""
+        if "seconds" not in facts and self.begun is not None:
+            facts["seconds"] = round(time.perf_counter() - self.begun, 3)
+        self.record |= {"status": status.value, "ended": _now(), **facts}
 
-    def note(self, **facts: Any) -> None:
-        """Record facts in ``run.json`` without a change of status."""
+    def mark(self, status: Status | None = None, **facts: Any) -> None:
+        """Record a status and further facts in ``run.json``, or what ``prepare_mark`` was told."""
+        if status is not None:
+            self.prepare_mark(status, **facts)
         if self.writes:
-            self.record |= facts
             self._write_record()
 
     def _write_record(self) -> None:
@@ -112,7 +116,7 @@ class RunDirectory:
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Record how the block ends, if it does not end well."""
-        start = time.perf_counter()
+        self.begun = time.perf_counter()
         try:
             yield
         except DivergedError as error:
@@ -130,7 +134,6 @@ class RunDirectory:
             self.mark(Status.failed, error=f"{type(error).__name__}: {error}")
             raise
         finally:
-            self.note(seconds=round(time.perf_counter() - start, 3))
             unlock(self.path)
 
 

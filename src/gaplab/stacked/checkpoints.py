@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from lightning.pytorch import LightningModule, Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.stacked.run_progress import Member
+from gaplab.runs.recorder import Recorder
 
 
 class KeptRuns(Protocol):
     """What is saved: the runs of a chunk."""
 
-    members: Sequence[Member]
+    members: Sequence[Recorder]
     report: Callable[[int, int], None] | None
 
     def save_all(self, trainer: Trainer) -> None: ...

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from gaplab.builders import build_data_and_task
+from gaplab.callbacks.measures import FinalMeasures, bound_lines
+from gaplab.config.measures import Measures
 from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
+from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
+from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
-from gaplab.stacked.run_progress import Member
 from gaplab.stacked.scoring import score_splits, split_score, summed
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, unstack
@@ -42,7 +46,7 @@ class StackedClassifiers(Ensemble):
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[Recorder],
         tasks: Sequence[Classifier],
         data: Sequence[PointDataModule],
         *,
@@ -61,7 +65,7 @@ class StackedClassifiers(Ensemble):
             "score": CompiledFunction(summed(functions.score), compile=compile),
         }
         super().__init__(members, [one.splits for one in data], [opt], {}, compiled)
-        self.functions = functions
+        self.functions, self.tasks = functions, list(tasks)
         self.loss_coefficients = {
             name: fill(values, width) for name, values in functions.loss_coefficients.items()
         }
@@ -131,7 +135,36 @@ class StackedClassifiers(Ensemble):
         extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
 
+    def lines(self, index: int, data: PointDataModule) -> dict[str, float]:
+        """Return the bounds that only count points and parameters."""
+        return bound_lines(self.members[index].config.measures, data, self.tasks[index].network)
+
+    def measure_last(self, data: Sequence[PointDataModule], indices: Sequence[int]) -> None:
+        """Measure bounds and capacity of the last weights, as far as each run asks for them."""
+        capacities = self._capacities(indices)
+        for index in indices:
+            member, task = self.members[index], self.tasks[index]
+            task.to(self.device)
+            task.network.load_state_dict(unstack(self.stacked_optimizers[0].params, index))
+            level = Measures.bounds if index in capacities else member.config.measures
+            found = FinalMeasures(level, lambda config=member.config: build_data_and_task(config)[1])  # type: ignore[misc]
+            found.measure(task, data[index])
+            found.capacity |= capacities.get(index, {})
+            member.bounds, member.measures = found.bounds, found.table
+
+    def _capacities(self, indices: Sequence[int]) -> dict[int, dict[str, float]]:
+        """The capacity measures of the models that ask for no more than these."""
+        chosen = [i for i in indices if self.members[i].config.measures is Measures.capacity]
+        if not chosen:
+            return {}
+        weights = [unstack(self.stacked_optimizers[0].params, index) for index in chosen]
+        initial = [moved(self.functions.params[index], self.device) for index in chosen]
+        train = [self.splits[index]["train"] for index in chosen]
+        found = measure_stacked(self.tasks[chosen[0]].network, weights, initial, train)
+        return dict(zip(chosen, found, strict=True))
+
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
+        self.tasks = [self.tasks[index] for index in kept]
         self.functions.params = [self.functions.params[index] for index in kept]
         self.loss_coefficients = rows_of(self.loss_coefficients, rows)
         self.batches.keep(kept, rows)

@@ -6,14 +6,14 @@ from lightning.pytorch import LightningDataModule
 
 from gaplab.data.datamodule import Split
 from gaplab.data.loader import STEPS_PER_BLOCK, TrainLoader
+from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import BlockLoader
-from gaplab.stacked.run_progress import Member
 
 
 class EnsembleData(LightningDataModule):
     """Blocks of step numbers, and the names of the splits; the points are the ensemble's."""
 
-    def __init__(self, members: Sequence[Member], splits: Sequence[dict[str, Split]]) -> None:
+    def __init__(self, members: Sequence[Recorder], splits: Sequence[dict[str, Split]]) -> None:
         super().__init__()
         self.config = members[0].config
         self.num_steps = self.config.num_steps

@@ -8,10 +8,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from gaplab.data.datamodule import Split
+from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import StackedBatches
 from gaplab.stacked.compile import CompiledFunction
-from gaplab.stacked.run_progress import Member
 from gaplab.stacked.stacked_optimizer import DrawBuffers, StackedOptimizer
 from gaplab.stacked.stacking import moved, stack
 from gaplab.stacked.update_rules import Params, select
@@ -43,7 +43,7 @@ class Ensemble(LightningModule):
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[Recorder],
         splits: Sequence[dict[str, Split]],
         stacked_optimizers: Sequence[StackedOptimizer],
         kept: Params,
@@ -74,6 +74,13 @@ class Ensemble(LightningModule):
     @abstractmethod
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at the positions ``kept`` (``rows`` as a tensor) of what is its own."""
+
+    def lines(self, index: int, data: PointDataModule) -> dict[str, float]:
+        """Return what stays the same in the training of one run and is shown beside every measurement."""
+        return {}
+
+    def measure_last(self, data: Sequence[PointDataModule], indices: Sequence[int]) -> None:
+        """Measure the last weights of some runs beyond their scores, and give it to their members."""
 
     def weights(self) -> Params:
         """Return the state dicts of all runs' tasks, stacked."""

@@ -11,10 +11,10 @@ from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import DivergedError
 from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
+from gaplab.runs.recorder import Recorder
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.gan_step import Players, make_game_step
-from gaplab.stacked.run_progress import Member
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.stacked.update_rules import Params
@@ -47,7 +47,7 @@ class StackedGANs(Ensemble):
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[Recorder],
         tasks: Sequence[GAN],
         data: Sequence[PointDataModule],
         *,

@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import lightning
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 from tensorboard.plugins.hparams import api_pb2
 from torch import Tensor
 
-from gaplab.callbacks.hparams_row import HParamsRow, best_measurement
+from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.config.compose import Composed
 from gaplab.config.hparams import flat_settings, shown_settings
+from gaplab.runs.recorder import STATE_KEY, Recorder
 from gaplab.stacked.ensemble import Ensemble
-from gaplab.stacked.run_progress import Member
 from gaplab.stacked.stacking import unstack
 from gaplab.storage.atomic import replacing
 from gaplab.tensorboard.event_files import WholeEventFile, event_sizes
@@ -68,25 +67,8 @@ def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.cpu() for name, tensor in weights.items()}
 
 
-def _callback_states(member: Member, run: Path) -> dict[str, Any]:
-    states: dict[str, Any] = {
-        "GapCurves": {"history": member.history},
-        "Checkpoints": {
-            "best_loss": member.best_loss,
-            "best_step": member.best_step,
-            "event_sizes": event_sizes(run),
-        },
-    }
-    patience = member.config.trainer.early_stopping_patience
-    if patience is not None:
-        monitor = member.config.task.monitor.format(split="val")
-        states[EarlyStopping(monitor, patience=patience).state_key] = {
-            "wait_count": member.stale,
-            "stopped_epoch": 0,
-            "best_score": torch.tensor(member.lowest),
-            "patience": patience,
-        }
-    return states
+def _callback_states(member: Recorder, run: Path) -> dict[str, Any]:
+    return {STATE_KEY: member.state_dict(), "Checkpoints": {"event_sizes": event_sizes(run)}}
 
 
 def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None:
@@ -94,22 +76,18 @@ def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None
     MetricsTable(path).append(tables)
 
 
-def write_session(
-    folder: Path,
-    composed: Composed,
-    history: Mapping[int, dict[str, float]],
-    final: Mapping[str, float] | None = None,
+def write_hparams_row(
+    folder: Path, composed: Composed, member: Recorder, final: Mapping[str, float] | None = None
 ) -> None:
     """Write the run's row on the HPARAMS page; without ``final`` the run has failed."""
     if not composed.config.logging.tensorboard:
         return
     config = composed.config
-    session = HParamsRow(
-        folder, flat_settings(config), shown_settings(config, composed.overrides, composed.varied)
-    )
-    session.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
+    shown = shown_settings(config, composed.overrides, composed.varied)
+    row = HParamsRow(folder, flat_settings(config), shown)
+    row.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
     if final is not None:
-        session.conclude(final, max(history))
+        row.end(final, max(member.history), api_pb2.STATUS_SUCCESS)
     else:
-        step, table = best_measurement(history)
-        session.end(table, step, api_pb2.STATUS_FAILURE)
+        step, table = member.best_measurement()
+        row.end(table, step, api_pb2.STATUS_FAILURE)

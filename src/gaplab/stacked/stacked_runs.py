@@ -11,29 +11,28 @@ from lightning.pytorch import Trainer
 
 from gaplab.builders import SharedDraws, build_data_and_task, build_trainer
 from gaplab.builders.process import prepare_process
-from gaplab.callbacks.measures import FinalMeasures
+from gaplab.config.schema import Config
 from gaplab.errors import DivergedError, Preempted
 from gaplab.process.malloc import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
+from gaplab.runs.recorder import Recorder, conclude
 from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan
 from gaplab.stacked.checkpoints import StackedCheckpoints
 from gaplab.stacked.compaction import compact, worthwhile
 from gaplab.stacked.datamodule import EnsembleData
-from gaplab.stacked.ensemble import CompiledFunctions
+from gaplab.stacked.ensemble import CompiledFunctions, Ensemble
 from gaplab.stacked.run_files import (
     Progress,
     member_checkpoint,
     progress_of,
     save_checkpoint,
     save_weights,
+    write_hparams_row,
     write_metrics,
-    write_session,
 )
-from gaplab.stacked.run_progress import Member
-from gaplab.stacked.spec import kind_of
 from gaplab.stacked.stacking import unstack
 from gaplab.storage.atomic import without_waiting, write_json
 from gaplab.storage.locking import unlock
@@ -75,14 +74,13 @@ class StackedRuns:
         prepare_process(self.config)
         keep_freed_memory()
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
-        self.members: Sequence[Member] = [Member(config) for config in configs]
+        self.members: Sequence[Recorder] = [Recorder(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
         draws: SharedDraws = {}
         self.built = [build_data_and_task(member.config, draws) for member in self.members]
-        self.kind = kind_of([task for _, task in self.built])
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
-        self.ensemble = self.kind.ensemble(
+        self.ensemble: Ensemble = stack_class(configs)(
             self.members,
             [task for _, task in self.built],
             [data for data, _ in self.built],
@@ -151,11 +149,11 @@ class StackedRuns:
             return
         with without_waiting():
             finished = [index for index in gone if self.members[index].divergence is None]
-            measured = self.kind.measure(self.ensemble, self.built, finished)
+            self.ensemble.measure_last([data for data, _ in self.built], finished)
             progress = progress_of(trainer)
             for index in gone:
                 try:
-                    self._leave(progress, index, measured.get(index))
+                    self._leave(progress, index)
                 except DivergedError as error:
                     self._leave_diverged(index, error)
         active = [index for index, member in enumerate(self.members) if member.active]
@@ -170,7 +168,7 @@ class StackedRuns:
         for one in lists:
             one[:] = [one[index] for index in kept]
 
-    def _leave(self, progress: Progress, index: int, measures: FinalMeasures | None) -> None:
+    def _leave(self, progress: Progress, index: int) -> None:
         """Write a run that is over.
 
         Raises:
@@ -185,25 +183,13 @@ class StackedRuns:
         else:
             run.remove_checkpoints()
         data, task = self.built[index]
-        result = Result(
-            step=member.step,
-            epochs=member.step / member.config.data.steps_per_epoch,
-            num_parameters=sum(opt.num_parameters for opt in self.ensemble.stacked_optimizers),
-            num_train_points=len(data.splits["train"]),
-            last={},
-            best_step=member.best_step or None,
-            monitor=task.monitor,
-            history=member.history,
-        )
-        self.kind.conclude(result, self.ensemble, index, data, task)
-        if measures is not None:
-            result.bounds, result.measures = measures.bounds, measures.table
-        result.compare(member.config.published)
+        task.load_state_dict(unstack(self.ensemble.weights(), index))
+        result = conclude(member, task, data, lambda: unstack(self.ensemble.best, index))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
         if news and member.config.logging.tensorboard:
             write_events(run.path, {member.step: news})
-        write_session(run.path, self.plans[index].composed, member.history, result.best or result.last)
+        write_hparams_row(run.path, self.plans[index].composed, member, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
         self.results[self.places[index]] = result
@@ -212,7 +198,7 @@ class StackedRuns:
         run = self.directories[index]
         self.members[index].divergence = error
         self._write_curves(index)
-        write_session(run.path, self.plans[index].composed, self.members[index].history)
+        write_hparams_row(run.path, self.plans[index].composed, self.members[index])
         run.mark(Status.diverged, error=str(error), diverged_at_step=error.step, **self._facts())
 
     def save(self, progress: Progress, index: int) -> None:
@@ -249,7 +235,7 @@ class StackedRuns:
 
     def _lines(self, index: int) -> dict[str, float]:
         """What TensorBoard shows beside every measurement."""
-        return self.kind.lines(self.members[index].config, *self.built[index])
+        return self.ensemble.lines(index, self.built[index][0])
 
     def _facts(self) -> dict[str, Any]:
         return {"seconds": self._seconds(), "trained_beside": len(self.results) - 1}
@@ -257,3 +243,15 @@ class StackedRuns:
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
         return round((time.perf_counter() - self.started) / len(self.results), 4)
+
+
+def stack_class(configs: Sequence[Config]) -> Callable[..., Ensemble]:
+    """Return the class that trains tasks of one kind as stacked models.
+
+    Raises:
+        ValueError: If the kind has no stacked form.
+    """
+    found: Callable[..., Ensemble] | None = configs[0].task.build_stack_class()
+    if found is None:
+        raise ValueError(f"the task {type(configs[0].task).__name__} has no stacked form")
+    return found

@@ -4,11 +4,9 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from gaplab.config.gan import GANConfig
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.schema import Config
-from gaplab.config.task import ClassificationConfig
 
 FREE = {
     "data": {
@@ -41,7 +39,7 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
-    if not isinstance(config.task, ClassificationConfig | GANConfig):
+    if not config.task.stacks:
         return f"the task {type(config.task).__name__} has no stacked form"
     if any(isinstance(one, LBFGSConfig) for one in (config.optimizer, _second_optimizer(config))):
         return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"

@@ -203,6 +203,14 @@ class GAN(Task):
         ):
             reapply_hparams(config, optimizer, schedule)
 
+    def final_scores(self, data: PointDataModule, step: int) -> dict[str, float]:
+        """Return all scores, the slow tests included.
+
+        Raises:
+            DivergedError: If the generator draws anything but finite points.
+        """
+        return self.measure(data, step, full=True)
+
     def scorecard(self) -> dict[str, float]:
         """Return the table of the latest measurement."""
         return self._table
@@ -220,7 +228,7 @@ class GAN(Task):
         """Nothing: a measurement compares whole point sets, and every process makes the same one."""
 
     def on_validation_epoch_end(self) -> None:
-        """Measure: quickly during training, with the slow tests at the end."""
+        """Measure: quickly during training; with the slow tests where a saved run is evaluated."""
         data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         full = self.trainer.state.fn != "fit"
         self._table = self.measure(data, self.trainer.global_step, full=full)

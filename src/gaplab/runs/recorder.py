@@ -1,0 +1,183 @@
+"""The books of one run, whether it trains alone or in a stack: what was measured, what was best, when it ends."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule
+from gaplab.errors import DivergedError
+from gaplab.metrics.bounds import Bound
+from gaplab.networks import num_parameters
+from gaplab.runs.results import Result
+
+STATE_KEY = "Recorder"
+"""Under which a checkpoint keeps ``state_dict`` among the states of its callbacks."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Takes in every measurement of a run and applies the rules by which the run stops.
+
+    Args:
+        config: The configuration of the run.
+    """
+
+    config: Config
+    step: int = 0
+    """Optimiser steps at the latest measurement."""
+    history: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Scorecards by step."""
+    extras: dict[int, dict[str, float]] = field(default_factory=dict)
+    """What is logged beside a scorecard, by step; only of this process, and only until it is written."""
+    best_value: float = math.inf
+    """Smallest value of ``config.task.monitor`` on val."""
+    best_step: int = 0
+    stale: int = 0
+    """Measurements since the monitored value was last better."""
+    stopped: bool = False
+    divergence: DivergedError | None = None
+    measured: set[int] = field(default_factory=set)
+    """Steps that this process has measured; others come from a checkpoint."""
+    bounds: list[Bound] = field(default_factory=list)
+    """Bounds for the last weights."""
+    measures: dict[str, float] = field(default_factory=dict)
+    """Bounds, scales and capacity measures of the last weights, a number a tag."""
+
+    @property
+    def active(self) -> bool:
+        """Whether the run still trains."""
+        return not self.stopped and self.divergence is None
+
+    def diverge(self, quantity: str, step: int) -> None:
+        """Note what was not finite, and at which step."""
+        if self.active:
+            self.divergence = DivergedError(quantity, step)
+
+    def record(self, step: int, table: dict[str, float], extras: Mapping[str, float] | None = None) -> bool:
+        """Take in a measurement; return whether the weights are the best so far."""
+        self.step = step
+        self.measured.add(step)
+        self.history[step] = table
+        if extras is not None:
+            self.extras[step] = dict(extras)
+        trainer = self.config.trainer
+        if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+            self.stopped |= self._reaches_level(table["loss/train"], table["accuracy/train"])
+        value = table.get(self.config.task.monitor.format(split="val"))
+        if value is None:
+            return False
+        if value < self.best_value:
+            self.best_value, self.best_step, self.stale = value, step, 0
+            return True
+        self.stale += 1
+        if trainer.early_stopping_patience is not None:
+            self.stopped |= self.stale >= trainer.early_stopping_patience or not math.isfinite(value)
+        return False
+
+    def ends_at(self, step: int, loss: float, accuracy: float) -> bool:
+        """Whether a run without early stopping is over at a step, by its loss and accuracy in training."""
+        return step >= self.config.num_steps or self._reaches_level(loss, accuracy)
+
+    def _reaches_level(self, loss: float, accuracy: float) -> bool:
+        lowest, highest = self.config.trainer.stop_at_train_loss, self.config.trainer.stop_at_train_accuracy
+        return (lowest is not None and loss <= lowest) or (highest is not None and accuracy >= highest)
+
+    def best_measurement(self) -> tuple[int, dict[str, float]]:
+        """Return step and table of the best weights; of the latest ones where nothing is monitored."""
+        step = self.best_step if self.best_step in self.history else max(self.history, default=0)
+        return step, self.history.get(step, {})
+
+    def forget_best(self) -> None:
+        """Choose the best weights anew: values on other data, or of another loss, cannot be compared."""
+        self.best_value, self.best_step, self.stale = math.inf, 0, 0
+
+    def result(
+        self,
+        *,
+        num_parameters: int,
+        num_train_points: int,
+        last: dict[str, float] | None = None,
+        best: dict[str, float] | None = None,
+    ) -> Result:
+        """Return what the run found, compared with what was published.
+
+        Args:
+            num_parameters: Trainable numbers.
+            num_train_points: Points that trained.
+            last: Scores of the last weights where they are more than the latest measurement.
+            best: The same of the best weights.
+        """
+        result = Result(
+            step=self.step,
+            epochs=self.step * self.config.trainer.accumulate_grad_batches / self.config.data.steps_per_epoch,
+            num_parameters=num_parameters,
+            num_train_points=num_train_points,
+            last=last or self.history[self.step],
+            best_step=self.best_step or None,
+            monitor=self.config.task.monitor,
+            history=self.history,
+            bounds=self.bounds,
+            measures=self.measures,
+        )
+        if self.best_step:
+            result.best = best or self.history[self.best_step]
+        result.compare(self.config.published)
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "history": self.history,
+            "best_value": self.best_value,
+            "best_step": self.best_step,
+            "stale": self.stale,
+        }
+
+    def restore(self, step: int, callbacks: Mapping[str, Any]) -> None:
+        """Continue from the step and the callbacks' states of a checkpoint, also of the first edition."""
+        state = callbacks.get(STATE_KEY) or _first_edition(callbacks)
+        self.step = step
+        self.history = dict(state["history"])
+        self.best_value, self.best_step = float(state["best_value"]), int(state["best_step"])
+        self.stale = int(state["stale"])
+
+
+def conclude(
+    recorder: Recorder, task: nn.Module, data: PointDataModule, best_weights: Callable[[], dict[str, Tensor]]
+) -> Result:
+    """Return the result of a run that is over, whose task holds the last weights.
+
+    A task with a method ``final_scores(data, step)`` is measured by it once more, at the last and at the best
+    weights: for what is too slow to measure all along.
+
+    Raises:
+        DivergedError: If the last weights cannot be measured.
+    """
+    train = data.splits["train"]
+    found: dict[str, dict[str, float]] = {}
+    score = getattr(task, "final_scores", None)
+    if score is not None:
+        task.to(train.points.device).eval()
+        found["last"] = score(data, recorder.step)
+        if recorder.best_step:
+            last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
+            task.load_state_dict(best_weights())
+            found["best"] = score(data, recorder.step)
+            task.load_state_dict(last_weights)
+    return recorder.result(num_parameters=num_parameters(task), num_train_points=len(train), **found)
+
+
+def _first_edition(callbacks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a checkpoint that kept its books in several callbacks."""
+    best = callbacks.get("Checkpoints", {})
+    waited = [value["wait_count"] for key, value in callbacks.items() if key.startswith("EarlyStopping")]
+    return {
+        "history": callbacks.get("GapCurves", {}).get("history", {}),
+        "best_value": best.get("best_loss", math.inf),
+        "best_step": best.get("best_step", 0),
+        "stale": waited[0] if waited else 0,
+    }
