@@ -12,7 +12,7 @@ from gaplab.config.compose import compose_tree
 from gaplab.sweeps.compose_jobs import compose_jobs
 from gaplab.sweeps.frozen_jobs import freeze, thaw
 from gaplab.sweeps.job import SweepJob
-from hydra_plugins.gaplab_slurm.packing import pack
+from gaplab.sweeps.packing import pack
 
 RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
 JOBS_PER_TASK = 256

@@ -18,6 +18,12 @@ QUICK = (
 )
 """Overrides that make a run of the default experiment take a fraction of a second."""
 
+
+def set_once(*words: str) -> list[str]:
+    """Return overrides of which each key has its last value: a command line refuses to set one twice."""
+    return list({word.split("=")[0]: word for word in words}.values())
+
+
 Compose = Callable[..., Composed]
 
 

@@ -1,11 +1,16 @@
 """Whether two run directories hold the same run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from gaplab.config.compose import Composed
+from gaplab.runs.resume import Plan, plan_new
+from gaplab.sweeps.train_work import run_many
 
 
 def assert_same_run(together: Path, alone: Path) -> None:
@@ -41,3 +46,13 @@ def assert_close(ours: Any, theirs: Any) -> None:
         assert ours == pytest.approx(theirs, rel=0, abs=1e-8, nan_ok=True)
     else:
         assert ours == theirs
+
+
+def assert_neighbours_do_not_matter(composed: Sequence[Composed], folder: Path) -> None:
+    """Train runs all together, in pairs, and the third one alone; the results agree to 1e-12."""
+    plans = [plan_new(run, folder / "all" / str(place)) for place, run in enumerate(composed)]
+    together = run_many(plans)
+    pairs = run_many([Plan(p.composed, folder / "pairs" / p.path.name) for p in plans], max_models=2)
+    alone = run_many([Plan(plans[2].composed, folder / "one")])
+    assert pairs == pytest.approx(together, rel=0, abs=1e-12)
+    assert alone == pytest.approx(together[2:3], rel=0, abs=1e-12)

@@ -6,25 +6,29 @@ every mistake are answered at once.
 
 import os
 import sys
-import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import CONFIG_DIR, Composed, compose_config
+from gaplab.config.command_line import read_command_line
+from gaplab.config.compose import CONFIG_DIR, Composed, compose_tree, convert, take_apart
+from gaplab.config.errors import explain
 from gaplab.config.help import overview
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
-from gaplab.distributed.ranks import find_ranks
-from gaplab.errors import Preempted
+from gaplab.errors import ConfigError
 from gaplab.launch.processes import run_with_all_processes
-from gaplab.process.exits import readable_exits
-from gaplab.process.signals import STOP_SIGNAL
-from gaplab.sweeps.job import job_of_sweep
-from gaplab.sweeps.naming import check_set_once, sweep_name, worst_objective
+from gaplab.process.exits import is_first_process, readable_exits
+from gaplab.sweeps.job import LAUNCHED
+from gaplab.sweeps.naming import sweep_name
+from gaplab.sweeps.run_job import exit_code
 
 if TYPE_CHECKING:
     from gaplab.runs.resume import Plan
@@ -34,23 +38,19 @@ SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
 def main() -> None:
     """Run what the command line asks for; leave with 2 after a mistake of the user's, without traceback."""
-    arguments = sys.argv[1:]
-    flags = [argument for argument in arguments if argument.startswith("-")]
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
-    if {"-h", "--help"} & set(flags):
+    if {"-h", "--help"} & set(sys.argv[1:]):
         print(overview())
         return
     with readable_exits():
-        if {"-m", "--multirun"} & set(flags):
-            check_set_once(overrides)
-            os.environ[SWEEP_FOLDER] = sweep_name(overrides)
-            # Hydra's parser takes overrides only in one piece: flags go first.
-            sys.argv[1:] = [*flags, *overrides]
-        if flags:
-            register_all()
-            _hydra_main()
-        else:
-            run_single(overrides)
+        command = read_command_line(sys.argv[1:])
+        if not command.flags:
+            run_single(command.overrides)
+            return
+        if command.multirun:
+            os.environ[SWEEP_FOLDER] = sweep_name(command.overrides)
+        run_by_hydra(command.flags, command.overrides)
+        if is_first_process() and (code := exit_code(LAUNCHED)):
+            sys.exit(code)
 
 
 def run_single(overrides: list[str]) -> None:
@@ -65,9 +65,40 @@ def run_single(overrides: list[str]) -> None:
         composed = with_overrides(read_config(path), others, str(path / "config.yaml"))
         decide = partial(plan_resumption, path, others)
     else:
-        composed = compose_config(overrides)
+        tree = compose_tree(overrides)
+        check_no_sweep(tree.hydra)
+        composed = take_apart(tree, overrides)
         decide = partial(_plan_single, composed)
     run_with_all_processes(decide, composed.config)
+
+
+def run_by_hydra(flags: list[str], overrides: list[str]) -> None:
+    """Do what flags of Hydra ask for.
+
+    Raises:
+        ConfigError: For any mistake, also those that Hydra finds.
+    """
+    sys.argv[1:] = [*flags, *overrides]  # its parser takes overrides only in one piece
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # it would print its errors and leave with 1
+    register_all()
+    try:
+        _hydra_main()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+
+
+def check_no_sweep(facts: Any) -> None:
+    """Refuse the single run of an experiment that is a sweep.
+
+    Raises:
+        ConfigError: If Hydra's section has parameters to sweep over.
+    """
+    params = OmegaConf.select(facts, "sweeper.params")
+    if params:
+        raise ConfigError(
+            f"experiment: expected -m beside it, as it is a sweep over {', '.join(map(str, params))}; without it "
+            "only one run with other settings would be trained."
+        )
 
 
 def _plan_single(composed: Composed) -> "Plan":
@@ -78,20 +109,15 @@ def _plan_single(composed: Composed) -> "Plan":
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")
-def _hydra_main(tree: DictConfig) -> float:
-    """One job of a multirun; flags such as ``--help`` and ``--cfg`` never come this far."""
-    from hydra.core.hydra_config import HydraConfig
+def _hydra_main(tree: DictConfig) -> None:
+    """A single run with flags such as ``--config-dir``; ``--cfg`` and the like, and sweeps, never come here."""
+    facts = HydraConfig.get()
+    if facts.mode is RunMode.MULTIRUN:
+        raise ConfigError("hydra/launcher: expected basic, pool, vectorized or slurm.")
+    check_no_sweep(facts)
+    composed = convert(tree, dict(facts.runtime.choices), list(map(str, facts.overrides.task)))
+    run_with_all_processes(partial(_plan_single, composed), composed.config)
 
-    job = job_of_sweep(tree, HydraConfig.get())
-    from gaplab.runs.resume import plan_new
 
-    try:
-        objective = run_with_all_processes(partial(plan_new, job.composed, job.path), job.composed.config)
-    except Exception:  # a job that fails must not end the sweep; its run.json says what happened
-        traceback.print_exc()
-        if find_ranks() is not None:
-            raise  # the processes of torchrun or srun cannot be brought together again
-        return worst_objective(HydraConfig.get().sweeper)
-    if STOP_SIGNAL.number:  # it came when the job had no more steps to interrupt
-        raise Preempted(STOP_SIGNAL.number, job.composed.config.num_steps)
-    return objective
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="changed settings, for example data.noise=0.5")
     parser.add_argument("--weights", choices=("best", "last"), default="best")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         table = evaluate(options.run, options.weights, options.overrides)
     except ConfigError as error:

@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         write_report(options.path)
+    except OSError as error:
+        reason = error.strerror or error
+        print(
+            f"error: {error.filename2 or error.filename}: cannot write the report: {reason}.", file=sys.stderr
+        )
+        sys.exit(2)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -13,11 +13,12 @@ from torch import Tensor
 from conftest import Compose
 from gaplab.builders.load_run import load_run
 from gaplab.figures.axes import Axes
-from gaplab.figures.canvas import Canvas, encode_png, nice_ticks, save_bytes
+from gaplab.figures.canvas import Canvas, encode_png, nice_ticks
 from gaplab.figures.confusion import confusion_counts, draw_confusion_matrix
 from gaplab.figures.landscape import draw_landscape, scaled_direction, slice_losses
 from gaplab.figures.layers import Stage, draw_layers, project
 from gaplab.figures.palette import ramp
+from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
 
@@ -101,9 +102,9 @@ def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("os.replace", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_bytes(b"new", path)
+        write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

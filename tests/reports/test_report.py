@@ -26,14 +26,14 @@ def test_page_needs_no_other_file_and_shows_every_picture(reported: Path) -> Non
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     pictures = {file.read_bytes() for file in (reported / "figures").glob("*.png")}
     assert {base64.b64decode(data) for data in re.findall(r'base64,([^"]+)"', page)} == pictures
-    assert len(pictures) == 8  # seven of the run, and the curves
+    assert len(pictures) == 9  # seven of the run, the curves, and the gap and bounds
     best = read_json(reported / "result.json")["best"]
     assert f"<td>{best['loss/test']:.4f}</td>" in page
 
 
 def test_markdown_links_the_pictures_that_exist(reported: Path) -> None:
     text = (reported / "report.md").read_text()
-    links = re.findall(r"!\[\w+\]\(([^)]+)\)", text)
+    links = re.findall(r"!\[[\w ]+\]\(([^)]+)\)", text)
     assert links[0] == "figures/curves.png"
     assert all((reported / link).is_file() for link in links)
     assert "| best (step" in text

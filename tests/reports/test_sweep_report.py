@@ -70,9 +70,11 @@ def test_page_needs_no_other_file_and_names_means_and_losses(sweep: Path) -> Non
     page = (sweep / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert len(re.findall(r"base64,", page)) == 1
-    row = "<td>num_points=100</td><td>2</td><td>0.5000</td><td>0.6000</td><td>0.1414</td>"
-    assert row in page, "setting, runs, best, mean, standard deviation"
-    assert "<td>lost</td><td>diverged</td>" in page
+    row = '<th scope="row">num_points=100</th><td>2</td><td>0.6000</td><td>0.1414</td><td>0.5000, 0.7000</td>'
+    assert row in page, "setting, runs, mean, standard deviation, the values of few seeds"
+    assert '<th scope="row">lost</th><td>diverged</td>' in page
+    assert "4 of 5 runs finished. By loss/val of the last weights num_points=1000 is best: 1.1500" in page
+    assert "the mean of 2 runs, 0.4500 below the next, num_points=100." in page
     text = (sweep / "report.md").read_text()
     (link,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
     assert (sweep / link).is_file()

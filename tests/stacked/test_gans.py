@@ -23,7 +23,7 @@ from gaplab.stacked.stacked_runs import StackedRuns
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one, run_planned
 from running import points
-from same_runs import assert_same_run
+from same_runs import assert_neighbours_do_not_matter, assert_same_run
 
 QUICK = (
     "task=gan",
@@ -119,12 +119,7 @@ def test_any_number_of_models(tmp_path: Path, num_models: int, max_models: int) 
 
 
 def test_neighbours_and_chunks_do_not_matter(tmp_path: Path) -> None:
-    plans = [plan_new(compose(*job), tmp_path / "all" / str(i)) for i, job in enumerate(MIXED)]
-    together = run_many(plans)
-    pairs = run_many([Plan(p.composed, tmp_path / "pairs" / p.path.name) for p in plans], max_models=2)
-    alone = run_many([Plan(plans[2].composed, tmp_path / "one")])
-    assert pairs == pytest.approx(together, rel=0, abs=1e-12)
-    assert alone == pytest.approx(together[2:3], rel=0, abs=1e-12)
+    assert_neighbours_do_not_matter([compose(*job) for job in MIXED], tmp_path)
 
 
 def test_single_precision_agrees_to_a_few_parts_in_ten_thousand(tmp_path: Path) -> None:

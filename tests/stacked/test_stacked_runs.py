@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from gaplab.builders.load_run import load_run
 from gaplab.config.compose import Composed, compose_config
 from gaplab.evaluate import evaluate
-from gaplab.runs.resume import Plan, plan_new, plan_resumption
+from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.stacked.compile import has_compiler
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one, run_planned
-from same_runs import assert_close, assert_same_run
+from same_runs import assert_close, assert_neighbours_do_not_matter, assert_same_run
 
 QUICK = (
     "data.num_points=60",
@@ -103,12 +103,7 @@ def test_any_number_of_models(tmp_path: Path, num_models: int, max_models: int) 
 
 
 def test_neighbours_and_chunks_do_not_matter(tmp_path: Path) -> None:
-    plans = [plan_new(compose(*job), tmp_path / "all" / str(i)) for i, job in enumerate(MIXED)]
-    together = run_many(plans)
-    pairs = run_many([Plan(p.composed, tmp_path / "pairs" / p.path.name) for p in plans], max_models=2)
-    alone = run_many([Plan(plans[2].composed, tmp_path / "one")])
-    assert pairs == pytest.approx(together, rel=0, abs=1e-12)
-    assert alone == pytest.approx(together[2:3], rel=0, abs=1e-12)
+    assert_neighbours_do_not_matter([compose(*job) for job in MIXED], tmp_path)
 
 
 def test_a_stopped_model_keeps_its_weights(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import QUICK, Compose
 from gaplab.sweeps.job import SweepJob
-from hydra_plugins.gaplab_pool.launcher import shares
+from gaplab.sweeps.run_sweep import pool_shares
+from quick_runs import QUICK, Compose
 from running import TRAIN, finished
 
 
@@ -16,10 +16,10 @@ def test_every_job_has_processors_of_its_own(
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3, 4, 5})
     job = SweepJob(quick("data.batch_size=30", "trainer.devices=2"), tmp_path)
-    assert sorted(share["GAPLAB_CPUS"] for share in shares(job, None)) == ["0,3", "1,4", "2,5"]
-    assert [share["GAPLAB_CPUS"] for share in shares(job, 1)] == ["0,1,2,3,4,5"]
+    assert sorted(share["GAPLAB_CPUS"] for share in pool_shares(job, None)) == ["0,3", "1,4", "2,5"]
+    assert [share["GAPLAB_CPUS"] for share in pool_shares(job, 1)] == ["0,1,2,3,4,5"]
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {7})
-    assert [share["GAPLAB_CPUS"] for share in shares(job, 2)] == ["7", "7"]
+    assert [share["GAPLAB_CPUS"] for share in pool_shares(job, 2)] == ["7", "7"]
 
 
 def test_every_job_has_a_gpu_of_its_own(
@@ -28,8 +28,8 @@ def test_every_job_has_a_gpu_of_its_own(
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,6")
     job = SweepJob(quick("data.batch_size=30", "trainer.accelerator=gpu"), tmp_path)
-    assert [share["CUDA_VISIBLE_DEVICES"] for share in shares(job, None)] == ["2", "5", "6"]
-    assert [share["CUDA_VISIBLE_DEVICES"] for share in shares(job, 8)] == ["2", "5", "6"]
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in pool_shares(job, None)] == ["2", "5", "6"]
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in pool_shares(job, 8)] == ["2", "5", "6"]
 
 
 def test_sweep_in_a_pool_finishes_what_can_be_finished(tmp_path: Path) -> None:
@@ -39,4 +39,9 @@ def test_sweep_in_a_pool_finishes_what_can_be_finished(tmp_path: Path) -> None:
     (sweep,) = tmp_path.glob("sweep-*")
     runs = {path.name: json.loads((path / "run.json").read_text())["status"] for path in sweep.glob("lr=*")}
     assert runs == {"lr=0.1": "finished", "lr=1e+30": "diverged"}
-    assert "lr=1e+30: ended with exit code 1" in command.output
+    assert "#0 lr=0.1: finished" in command.output
+    assert f"#1 lr=1e+30: diverged; see {sweep / 'pool' / '1.txt'}" in command.output
+    assert "1 of 2 runs finished" in command.output
+    assert f"Run: {sweep / 'lr=0.1'}" in (sweep / "pool" / "0.txt").read_text()
+    assert "Diverged: " in (sweep / "pool" / "1.txt").read_text()
+    assert "Diverged: " not in command.output

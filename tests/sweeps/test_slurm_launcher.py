@@ -1,16 +1,21 @@
 """The batch script that the launcher writes, and the frozen jobs that it submits."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import Compose
 from gaplab.config.cluster import SlurmConfig
 from gaplab.errors import ConfigError
 from gaplab.sweeps.frozen_jobs import freeze, thaw
-from gaplab.sweeps.job import SweepJob, is_finished
-from hydra_plugins.gaplab_slurm.packing import pack
-from hydra_plugins.gaplab_slurm.script import batch_script
+from gaplab.sweeps.job import SweepJob
+from gaplab.sweeps.packing import pack
+from gaplab.sweeps.run_job import status
+from gaplab.sweeps.slurm import batch_script, submit_sweep
+from quick_runs import Compose
 from running import TRAIN, finished
 
 
@@ -54,7 +59,7 @@ def test_frozen_jobs_are_the_jobs(quick: Compose, tmp_path: Path) -> None:
         job.composed.varied = ["seed"]
     freeze(jobs, file)
     assert thaw(file) == jobs
-    assert not is_finished(jobs[0])
+    assert status(jobs[0].path) is None
     file.write_text("{}")
     with pytest.raises(ConfigError, match="jobs that a launcher has frozen"):
         thaw(file)
@@ -95,3 +100,42 @@ def test_mistakes_end_with_a_sentence_before_anything_is_submitted(tmp_path: Pat
     missing = finished([*TRAIN, "-m", *words], tmp_path / "missing.txt", {"PATH": "/nowhere"})
     assert missing.process.returncode == 2
     assert "expected the command sbatch" in missing.output
+
+
+def test_a_second_submission_leaves_the_first_alone(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin").mkdir()
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 7\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    sweep = tmp_path / "a sweep"
+    jobs = [SweepJob(quick(f"seed={seed}"), sweep / f"seed={seed}") for seed in range(3)]
+    submit_sweep(SlurmConfig(), jobs)
+    assert f"Follow: tail -F '{sweep}/slurm/0'/*.txt" in capsys.readouterr().out
+    assert options((sweep / "slurm" / "0" / "batch.sh").read_text())["output"] == f"'{sweep}/slurm/0/%a.txt'"
+    before = {file: file.read_bytes() for file in (sweep / "slurm" / "0").iterdir()}
+    for job, state in zip(jobs[:2], ("finished", "running"), strict=True):
+        job.path.mkdir()
+        (job.path / "run.json").write_text(json.dumps({"status": state}))
+    script = (
+        "import sys, pathlib; from gaplab.storage.locking import lock;"
+        "lock(pathlib.Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(jobs[1].path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        submit_sweep(SlurmConfig(), jobs)
+        other.kill()
+    said = capsys.readouterr().out
+    assert "1 of 3 jobs are finished already." in said
+    assert "1 of 3 jobs are at work; they are left alone." in said
+    assert "Submitted 1 jobs as 7_[0-0]" in said
+    assert [job.path for job in thaw(sweep / "slurm" / "1" / "0.json")] == [jobs[2].path]
+    assert {file: file.read_bytes() for file in (sweep / "slurm" / "0").iterdir()} == before

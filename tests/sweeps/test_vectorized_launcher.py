@@ -63,7 +63,6 @@ def test_enumerations_and_null_keep_their_types() -> None:
         ([], "The sweep has no jobs"),
         ([["seed=1"], ["seed=2"], ["seed=1"]], "jobs 0 and 2 are the same run"),
         ([["optimizer.lr=0.01"], ["optimizer.lr=1e-2"]], "jobs 0 and 1 are the same run"),
-        ([["seed=1", "seed=2"]], "seed is set more than once"),
         ([["seed=1"], ["seed=-1"]], r"job 1 \(seed=-1\): seed: expected a whole number"),
         ([["optimizer.lr=0.1"], ["optimizer.lr=fast"]], r"job 1 \(optimizer.lr=fast\): optimizer.lr"),
         ([["data.num_points=90"], ["data.num_points=60"]], r"job 1 .*data.batch_size: expected at most"),

@@ -6,18 +6,20 @@ import math
 import os
 import signal
 from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
-from gaplab.process.devices import cpu_shares
+from gaplab.process.children import Child, started_children
+from gaplab.process.devices import Share, cpu_shares
 from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.sweeps.cost_model import worthwhile_processes
 from gaplab.sweeps.schedule import cut_groups, sort_plans
-from gaplab.sweeps.start_workers import started_workers
 from gaplab.sweeps.train_work import run_many
 from gaplab.sweeps.worker_pool import WorkerPool
 from quick_runs import QUICK
@@ -39,6 +41,10 @@ def plans(folder: Path, *jobs: tuple[str, ...]) -> list[Plan]:
     return [plan_new(one, folder / str(number)) for number, one in enumerate(composed)]
 
 
+def started_workers(shares: Sequence[Share]) -> AbstractContextManager[list[Child]]:
+    return started_children("gaplab.sweeps.worker_main", shares, own_session=True)
+
+
 def status(run: Path) -> str:
     return str(json.loads((run / "run.json").read_text())["status"])
 
@@ -58,7 +64,7 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     expected, said[:] = said[:], []
     with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
         # On a busy machine one could do all of it before the other has loaded.
-        assert all(pipe.poll(120) for pipe in workers)
+        assert all(child.pipe.poll(120) for child in workers)
         two = run_many(
             plans(tmp_path / "two", *JOBS),
             workers=workers,
@@ -168,13 +174,13 @@ def test_a_worker_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     with stop_signals_caught(), started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
         with pytest.raises(RuntimeError, match=match):
             list(WorkerPool(workers, None, print).answers(queue))
-        assert not workers
+        assert [worker.process.returncode for worker in workers] == [1]
 
 
 def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) -> None:
     said: list[str] = []
     with started_workers([{"PYTHONHOME": "/nowhere"}]) as workers:
-        (worker,) = workers.values()
+        (worker,) = workers
         worker.process.wait()
         options = {"workers": workers, "compile": False, "max_models": 1, "log": said.append}
         objectives = run_many(plans(tmp_path, ("seed=0",), ("seed=1",)), **options)
@@ -186,7 +192,7 @@ def test_without_a_worker_that_cannot_start_the_sweep_goes_on(tmp_path: Path) ->
 
 def test_worker_that_is_not_needed_does_not_hold_up_the_sweep(tmp_path: Path) -> None:
     with started_workers([{"PYTHONSTARTUP": ""}]) as workers:
-        (worker,) = workers.values()
+        (worker,) = workers
         worker.process.send_signal(signal.SIGSTOP)  # so that it never begins
         objectives = run_many(plans(tmp_path, ("seed=0",)), workers=workers, compile=False)
     assert not math.isnan(objectives[0])

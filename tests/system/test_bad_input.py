@@ -15,12 +15,12 @@ from gaplab.errors import ConfigError, DivergedError
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
-from quick_runs import QUICK, Compose
+from quick_runs import QUICK, Compose, set_once
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run the command line in this process and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *QUICK, *words])
+    monkeypatch.setattr(sys, "argv", ["train.py", *set_once(*QUICK, *words)])
     try:
         cli.main()
     except SystemExit as end:
@@ -60,7 +60,7 @@ def test_weights_that_the_last_step_spoils(quick: Compose, tmp_path: Path) -> No
 
 
 def test_control_c_keeps_what_was_reached(tmp_path: Path) -> None:
-    words = [*QUICK, f"run.root={tmp_path}", "run.id=mine", "trainer.max_steps=10_000_000"]
+    words = set_once(*QUICK, f"run.root={tmp_path}", "run.id=mine", "trainer.max_steps=10_000_000")
     path = tmp_path / "default" / "mine"
     command = [sys.executable, "-c", "from gaplab.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -12,6 +12,7 @@ import torch
 
 from gaplab.config.compose import compose_config
 from gaplab.train import run_one
+from quick_runs import set_once
 from running import TRAIN, alive, finished, running
 
 pytestmark = pytest.mark.ddp
@@ -79,7 +80,7 @@ def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
 
 
 def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
-    overrides = [*ODD, "trainer.max_steps=20", f"run.root={tmp_path}"]
+    overrides = set_once(*ODD, "trainer.max_steps=20", f"run.root={tmp_path}")
     command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
     assert command.process.returncode == 0, command.output
     run_one(compose_config(overrides), tmp_path / "one")
@@ -120,7 +121,7 @@ LONG = (*ODD, "trainer.max_steps=10000000", "trainer.devices=2", "trainer.checkp
 
 def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: Path) -> None:
     run = tmp_path / "default" / "x"
-    words = [*TRAIN, *LONG, f"run.root={tmp_path}", "run.id=x"]
+    words = [*TRAIN, *set_once(*LONG), f"run.root={tmp_path}", "run.id=x"]
     with running(words, tmp_path / "first.txt") as command:
         command.wait_for((run / "checkpoints" / "last.ckpt").is_file)
         (worker,) = command.children()

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +23,8 @@ from gaplab.process.signals import STOP_SIGNAL, STOP_SIGNALS, stop_signals_caugh
 from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.storage.locking import lock, unlock
 from gaplab.train import run_one, run_planned
-from quick_runs import Compose
-from running import TRAIN, finished, points, running
+from quick_runs import QUICK, Compose, set_once
+from running import PROJECT, TRAIN, finished, points, running
 
 StopAt = Callable[[int, int], None]
 
@@ -187,6 +190,36 @@ def test_second_ctrl_c_does_not_wait() -> None:
         assert STOP_SIGNAL.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_terminal_that_closes_lets_the_run_save(tmp_path: Path) -> None:
+    words = [*TRAIN, *set_once(*QUICK, "trainer.max_steps=10000000", "trainer.progress_bar=true")]
+    words += ["trainer.checkpoint_every_n_seconds=0.1", f"run.root={tmp_path}", "run.id=mine"]
+    run = tmp_path / "default" / "mine"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(words[0], words, environment)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints" / "last.ckpt").is_file() and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 65_536)
+    os.close(terminal)  # the kernel sends SIGHUP, and from now on to write there is an error
+    _, ending = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ending) == 75
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "preempted"
+    assert record["error"].startswith("SIGHUP at step ")
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals_caught():
+            signal.raise_signal(signal.SIGHUP)
+            assert STOP_SIGNAL.number == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

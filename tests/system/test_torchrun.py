@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from quick_runs import set_once
 from running import TRAIN, children, finished, points, running
 
 pytestmark = pytest.mark.ddp
@@ -92,7 +93,7 @@ def hosts() -> Iterator[tuple[str, str]]:
 
 
 def test_two_hosts_make_one_run(tmp_path: Path, hosts: tuple[str, str]) -> None:
-    train = [TRAIN[1], *SMALL, "trainer.max_steps=100", f"run.root={tmp_path / 'logs'}"]
+    train = [TRAIN[1], *set_once(*SMALL, "trainer.max_steps=100"), f"run.root={tmp_path / 'logs'}"]
     start = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-endpoint=10.213.7.1:29400", "--rdzv-id=x"]
     environment = {"GLOO_SOCKET_IFNAME": "link0"}
 

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
+from gaplab.storage.atomic import write_bytes
 from gaplab.tensorboard.loggers import event_writer
 
 Figures = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
@@ -54,7 +55,7 @@ class Pictures(Callback):
         if not trainer.is_global_zero:
             return
         # Pillow is needed from here on only.
-        from gaplab.figures.canvas import encode_png, save_bytes
+        from gaplab.figures.canvas import encode_png
 
         pictures = self.figures(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
         if not (final or self.all_along):
@@ -64,7 +65,7 @@ class Pictures(Callback):
             pixels = draw()
             png = encode_png(pixels)
             if final:
-                save_bytes(png, self.folder / f"{name}.png")
+                write_bytes(self.folder / f"{name}.png", png, durable=False)
             if writer is not None and self.logged.get(name) != trainer.global_step:
                 self.logged[name] = trainer.global_step
                 image = Summary.Image(

@@ -10,6 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gaplab.data.datamodule import PointDataModule
+from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.gan import GAN
 from gaplab.tensorboard.loggers import event_writer
 
@@ -49,26 +50,25 @@ class SamplePictures(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        from gaplab.figures.canvas import save_bytes
         from gaplab.figures.samples import encode_animation
 
         frames = sorted((self.folder / "samples").glob("*.png"))
         shown = [frame.read_bytes() for frame in frames if int(frame.stem) <= trainer.global_step]
         if shown:
-            save_bytes(shown[-1], self.folder / "samples.png")
-            save_bytes(encode_animation(shown), self.folder / "samples.gif")
+            write_bytes(self.folder / "samples.png", shown[-1], durable=False)
+            write_bytes(self.folder / "samples.gif", encode_animation(shown), durable=False)
 
     def _draw(self, trainer: Trainer, task: GAN) -> None:
         if not trainer.is_global_zero:
             return
         # Pillow is needed from here on only.
-        from gaplab.figures.canvas import encode_png, save_bytes
+        from gaplab.figures.canvas import encode_png
         from gaplab.figures.samples import draw_samples
 
         step = trainer.global_step
         pixels = draw_samples(**scene(task, trainer.datamodule), title=f"step {step:,}")  # type: ignore[attr-defined]
         png = encode_png(pixels)
-        save_bytes(png, self.folder / "samples" / f"{step:09d}.png")
+        write_bytes(self.folder / "samples" / f"{step:09d}.png", png, durable=False)
         writer = event_writer(trainer)
         if writer is not None:
             height, width = pixels.shape[:2]

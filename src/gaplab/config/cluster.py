@@ -12,7 +12,7 @@ VECTORIZED_JOBS = 256
 class SlurmConfig:
     """How jobs are submitted to SLURM. Nodes and tasks follow from ``trainer.num_nodes`` and ``devices``."""
 
-    _target_: str = "hydra_plugins.gaplab_slurm.launcher.SlurmLauncher"
+    _target_: str = "hydra_plugins.gaplab_sweeps.launchers.SlurmLauncher"
     partition: str | None = None
     account: str | None = None
     time_minutes: int = 60
@@ -53,7 +53,7 @@ class SlurmConfig:
 class PoolConfig:
     """How jobs share one machine: each is a process with a GPU, or a share of the CPUs, of its own."""
 
-    _target_: str = "hydra_plugins.gaplab_pool.launcher.PoolLauncher"
+    _target_: str = "hydra_plugins.gaplab_sweeps.launchers.PoolLauncher"
     num_workers: int | None = None
     """Jobs at a time; null for one a GPU, or one for each ``trainer.devices`` CPUs without GPUs."""
 
@@ -66,7 +66,7 @@ class PoolConfig:
 class VectorizedConfig:
     """How the jobs of a sweep are trained as stacked models."""
 
-    _target_: str = "hydra_plugins.gaplab_vectorized.launcher.VectorizedLauncher"
+    _target_: str = "hydra_plugins.gaplab_sweeps.launchers.VectorizedLauncher"
     max_models: int | None = None
     """Most models trained at once; null: what suits the device and fits into memory."""
     compile: bool | None = None

@@ -46,11 +46,19 @@ def compose_config(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> C
     Raises:
         ConfigError: With one readable message for any mistake in the overrides or the YAML files.
     """
-    tree = compose_tree(overrides, config_dir)
+    return take_apart(compose_tree(overrides, config_dir), list(overrides))
+
+
+def take_apart(tree: DictConfig, overrides: list[str]) -> Composed:
+    """Make a ``Composed`` of a whole tree, which loses its ``hydra`` section.
+
+    Raises:
+        ConfigError: As ``convert``.
+    """
     choices = dict(OmegaConf.select(tree, "hydra.runtime.choices"))
     with open_dict(tree):
         tree.pop("hydra")
-    return convert(tree, choices, list(overrides))
+    return convert(tree, choices, overrides)
 
 
 def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> Composed:

@@ -136,10 +136,7 @@ class NotebookSpiralsConfig(DataConfig):
     noise: float = 0.2
 
     def __post_init__(self) -> None:
-        _check_every_arm(self, self.num_arms)
-        DataConfig.__post_init__(self)
-        check_not_negative("data.noise", self.noise)
-        _check_equal_arms(self.num_points, self.num_arms)
+        _check_published_spirals(self)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -151,10 +148,14 @@ class CS231nSpiralsConfig(DataConfig):
     noise: float = 0.2
 
     def __post_init__(self) -> None:
-        _check_every_arm(self, self.num_arms)
-        DataConfig.__post_init__(self)
-        check_not_negative("data.noise", self.noise)
-        _check_equal_arms(self.num_points, self.num_arms)
+        _check_published_spirals(self)
+
+
+def _check_published_spirals(config: NotebookSpiralsConfig | CS231nSpiralsConfig) -> None:
+    _check_every_arm(config, config.num_arms)
+    DataConfig.__post_init__(config)
+    check_not_negative("data.noise", config.noise)
+    _check_equal_arms(config.num_points, config.num_arms)
 
 
 @dataclass(kw_only=True, slots=True)

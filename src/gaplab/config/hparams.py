@@ -1,7 +1,7 @@
 """The settings of a run as one flat row: what distinguishes it from other runs."""
 
-from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -88,4 +88,15 @@ def _plain(value: Any) -> Setting:
         return "null"
     if isinstance(value, Enum):
         return str(value.value)
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if isinstance(value, bool | int | float | str) else _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return a nested value as a user would write it."""
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_text(item) for item in value) + "]"
+    return str(_plain(value)) if value is None or isinstance(value, Enum) else str(value)

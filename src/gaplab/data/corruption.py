@@ -21,7 +21,7 @@ def flip_labels(
         include_true: False draws uniformly among the *other* classes, so that exactly this share is wrong.
             True draws among all classes; then share = 1 gives labels independent of the points, the "random
             labels" of Zhang et al. 2017.
-        generator: the only source of randomness. The draws do not depend on `share`, so from generators in
+        generator: the only source of randomness. The draws do not depend on ``share``, so from generators in
             the same state a larger share spoils the same points and more.
     """
     if num_classes < 2:

@@ -1,6 +1,6 @@
 """Two-dimensional targets of the GAN literature whose law is known exactly: ring, grid and swiss rolls.
 
-Every sampler returns `(points [P, 2] float32, labels [P] int64)`; for a mixture the label is the index of the
+Every sampler returns ``(points [P, 2] float32, labels [P] int64)``; for a mixture the label is the index of the
 mode a point was drawn from. Modes are drawn independently and uniformly, as a bound on the gap assumes.
 """
 
@@ -22,7 +22,7 @@ GRID_SCALINGS: dict[str, dict[str, float]] = {
 def ring_centers(num_modes: int = 8, radius: float = 1.0) -> Tensor:
     """Centres radius·(cos, sin)(2πk/K), k = 0 .. K−1, float32 [K, 2].
 
-    Some published generators take `linspace(0, 2π, K)`, whose two ends are one and the same centre: K − 1
+    Some published generators take ``linspace(0, 2π, K)``, whose two ends are one and the same centre: K − 1
     modes, one of them with double weight.
     """
     _check_positive("num_modes", num_modes)
@@ -42,7 +42,7 @@ def grid_centers(side: int = 5, spacing: float = 2.0) -> Tensor:
 def sample_mixture(
     num_points: int, centers: Tensor, std: float, *, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Points of the equally weighted mixture of isotropic normals around `centers` [K, 2]."""
+    """Points of the equally weighted mixture of isotropic normals around ``centers`` [K, 2]."""
     _check_positive("num_points", num_points)
     if not std >= 0:
         raise ValueError(f"std must be 0 or more, got {std}")
@@ -59,21 +59,21 @@ def sample_ring(
     std: float = 0.01,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Normals of standard deviation `std` around `num_modes` centres on a circle; see `RING_SCALINGS`."""
+    """Normals of standard deviation ``std`` around ``num_modes`` centres on a circle; see ``RING_SCALINGS``."""
     return sample_mixture(num_points, ring_centers(num_modes, radius), std, generator=generator)
 
 
 def sample_grid(
     num_points: int, *, side: int = 5, spacing: float = 2.0, std: float = 0.05, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Normals of standard deviation `std` around the centres of a square grid; see `GRID_SCALINGS`."""
+    """Normals of standard deviation ``std`` around the centres of a square grid; see ``GRID_SCALINGS``."""
     return sample_mixture(num_points, grid_centers(side, spacing), std, generator=generator)
 
 
 def mixture_log_density(points: Tensor, centers: Tensor, std: float) -> Tensor:
-    """Log density [P] (nats) of the equally weighted mixture of isotropic normals at `points` [P, D].
+    """Log density [P] (nats) of the equally weighted mixture of isotropic normals at ``points`` [P, D].
 
-    `std` is a standard deviation. PacGAN's logger passes the variance in its place, hence the name.
+    ``std`` is a standard deviation. PacGAN's logger passes the variance in its place, hence the name.
     """
     _check_positive("std", std)
     dimension = points.shape[1]
@@ -85,9 +85,9 @@ def mixture_log_density(points: Tensor, centers: Tensor, std: float) -> Tensor:
 def sample_swiss_roll(
     num_points: int, *, noise: float = 0.25, scale: float = 7.5, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """WGAN-GP's swiss roll: coordinates 1 and 3 of sklearn's `make_swiss_roll`, divided by 7.5.
+    """WGAN-GP's swiss roll: coordinates 1 and 3 of sklearn's ``make_swiss_roll``, divided by 7.5.
 
-    The angle is t = 1.5π(1 + 2U) and the point (t cos t, t sin t) + noise·N(0, I), over `scale`. Labels: 0.
+    The angle is t = 1.5π(1 + 2U) and the point (t cos t, t sin t) + noise·N(0, I), over ``scale``. Labels: 0.
     Source: Gulrajani et al. 2017, gan_toy.py.
     """
     _check_positive("num_points", num_points)
@@ -106,7 +106,7 @@ def sample_two_arm_swiss_roll(
     With n = √U·600° in radians, the first arm is (−1.5 n cos n, 1.5 n sin n) + noise·N(0, I). The second arm
     is the mirror image −(x, y) of the *same noisy points*, as published, so the two arms are not
     independent.
-    Points of arm 0 come first. Raises ValueError when `num_points` is odd.
+    Points of arm 0 come first. Raises ValueError when ``num_points`` is odd.
     """
     _check_positive("num_points", num_points)
     if num_points % 2:

@@ -22,7 +22,7 @@ def sample_cs231n_spirals(
     """The spiral of the CS231n notes, "neural networks case study", with noise from a torch generator.
 
     On arm j: r = linspace(0, 1, N), θ = linspace(4j, 4(j + 1), N) + noise·ε, point (r sin θ, r cos θ). For
-    the course's own numbers see `published_cs231n_spirals`.
+    the course's own numbers see ``published_cs231n_spirals``.
 
     Returns:
         Points [P, 2] float32 and labels [P] int64, arm after arm.
@@ -35,10 +35,10 @@ def sample_cs231n_spirals(
 def published_cs231n_spirals(
     random_state: np.random.RandomState, num_points: int = 300, *, num_arms: int = 3, noise: float = 0.2
 ) -> tuple[Tensor, Tensor]:
-    """The CS231n spiral from NumPy's legacy stream, as the course draws it: one `randn(N)` per arm.
+    """The CS231n spiral from NumPy's legacy stream, as the course draws it: one ``randn(N)`` per arm.
 
-    With `np.random.RandomState(0)` this is the course's sample. Its initial weights continue the same
-    stream: see `draw_cs231n_weights`.
+    With ``np.random.RandomState(0)`` this is the course's sample. Its initial weights continue the same
+    stream: see ``draw_cs231n_weights``.
     """
     labels = arm_labels(num_points, num_arms)
     return _cs231n_points(labels, noise * torch.from_numpy(random_state.randn(num_points))), labels
@@ -52,7 +52,7 @@ def draw_cs231n_weights(random_state: np.random.RandomState, sizes: list[int]) -
         sizes: layer sizes from input to output, [2, 3] for the softmax and [2, 100, 3] for the ReLU network.
 
     Returns:
-        One float32 tensor [out, in] per layer, which is the layout of `torch.nn.Linear.weight`.
+        One float32 tensor [out, in] per layer, which is the layout of ``torch.nn.Linear.weight``.
     """
     draws = [0.01 * random_state.randn(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes)]
     return [torch.from_numpy(draw.T).float().contiguous() for draw in draws]
@@ -97,7 +97,7 @@ def sample_two_spirals(
     mirror image (−x, −y) class 0. Three turns, 97 points per class.
 
     Args:
-        num_points: 194, the size of the benchmark, or 192 with `between`; anything else is refused.
+        num_points: 194, the size of the benchmark, or 192 with ``between``; anything else is refused.
         noise: standard deviation of normal noise on each coordinate; the benchmark has none.
         between: the test set, at i = 0.5, 1.5 … 95.5. OpenANN splits the benchmark at double density the
             same way, except that it puts one of the two innermost points (i = 96) into its test set.

@@ -33,7 +33,7 @@ def sample_spirals(
     min_radius: float = 0.0,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw `num_points` points of a spiral with `num_arms` arms.
+    """Draw ``num_points`` points of a spiral with ``num_arms`` arms.
 
     Args:
         num_points: points in all; arms differ by at most one point, in both sampling modes.
@@ -73,12 +73,12 @@ def sample_notebook_spirals(
 ) -> tuple[Tensor, Tensor]:
     """The sample of the course notebook, equal to its point-by-point loop in every bit.
 
-    Consumes one `randn(N)` per arm in order of the arms (N = points of that arm) and nothing else: with the
-    notebook's 3 × 1000 points, three calls of `randn(1000)`. The notebook seeds once, with 12345, and
+    Consumes one ``randn(N)`` per arm in order of the arms (N = points of that arm) and nothing else: with the
+    notebook's 3 × 1000 points, three calls of ``randn(1000)``. The notebook seeds once, with 12345, and
     initialises its networks from the same stream after the data, so a caller who wants its golden numbers
     passes this generator on to the linear model and then to the ReLU model.
 
-    Trigonometry runs in float64 because the notebook calls `math.sin` on each point.
+    Trigonometry runs in float64 because the notebook calls ``math.sin`` on each point.
 
     Returns:
         Points [P, 2] float32 and labels [P] int64, arm after arm.
@@ -102,7 +102,7 @@ def arm_angle(radius: Tensor, labels: Tensor, num_arms: int, turns: float | None
 def nearest_arm(points: Tensor, num_arms: int, turns: float | None = None) -> Tensor:
     """Label [P] of the arm nearest in angle to each point [P, 2].
 
-    This is the Bayes rule of `sample_spirals` for balanced arms: at a given radius the arms are equally
+    This is the Bayes rule of ``sample_spirals`` for balanced arms: at a given radius the arms are equally
     likely and their angles are normal with equal spread around centres 2π/C apart. The origin goes to arm 0.
     """
     excess = _wrap(_angle(points) - arm_angle(points.norm(dim=1), points.new_zeros(()), num_arms, turns))
@@ -114,7 +114,7 @@ def arm_residual(
 ) -> Tensor:
     """Angle [P] in [-π, π) from the middle of each point's arm, θ − 2π·(c/C + turns·r), in radians.
 
-    For true data it is the wrapped noise, N(0, noise²). Without `labels` the nearest arm is taken, which is
+    For true data it is the wrapped noise, N(0, noise²). Without ``labels`` the nearest arm is taken, which is
     the distance to the arm for generated points that carry no label.
     """
     labels = nearest_arm(points, num_arms, turns) if labels is None else labels

@@ -6,10 +6,7 @@ Everything is drawn at twice the size and halved at the end, which makes smooth 
 import functools
 import io
 import math
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -91,20 +88,6 @@ def encode_png(pixels: Tensor) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels.cpu().numpy()).save(buffer, "png", compress_level=3)
     return buffer.getvalue()
-
-
-def save_bytes(content: bytes, path: Path) -> None:
-    """Write a file that a reader sees whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
 
 
 def rgb(color: Sequence[float]) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from gaplab.figures.palette import BLUE, GREEN, VERMILLION
+from gaplab.figures.palette import TEST, TRAIN, VAL
 from gaplab.figures.rendering import new_figure
 
 FAR_ABOVE = 4.0
@@ -24,7 +24,7 @@ def draw_gap_curves(
 
     Args:
         steps: optimiser steps [S] at which the values were measured.
-        train, val, test: values [S] on the splits, all at equal weights; `val` may be missing.
+        train, val, test: values [S] on the splits, all at equal weights; ``val`` may be missing.
         scale: √(N/m), drawn dashed as a heuristic scale. It is no bound. Where it lies more than four times
             above the largest gap it is only named in the legend, so that the gap stays readable.
         quantity: the name of the values; for accuracies pass errors, so that the sign keeps its meaning.
@@ -33,10 +33,10 @@ def draw_gap_curves(
     gap = [b - a for a, b in zip(train, test, strict=True)]
     figure = new_figure(7.2, 6.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    upper.plot(steps, train, color=BLUE, label="train")
+    upper.plot(steps, train, color=TRAIN, label="train")
     if val is not None:
-        upper.plot(steps, val, color=GREEN, linestyle=(0, (5, 2)), label="val")
-    upper.plot(steps, test, color=VERMILLION, label="test")
+        upper.plot(steps, val, color=VAL, linestyle=(0, (5, 2)), label="val")
+    upper.plot(steps, test, color=TEST, label="test")
     upper.set(ylabel=quantity, title=title)
 
     lower.axhline(0, color="0.6", linewidth=0.8)

@@ -21,7 +21,7 @@ SIDE = BOX[2] - BOX[0]
 
 
 def window(points: Tensor, margin: float = 0.08) -> Extent:
-    """The square around the points [P, 2], wider by `margin` of its side on each side."""
+    """The square around the points [P, 2], wider by ``margin`` of its side on each side."""
     low, high = points.amin(dim=0), points.amax(dim=0)
     half = float((high - low).max()) * (0.5 + margin) or 1.0
     x, y = ((low + high) / 2).tolist()
@@ -74,7 +74,7 @@ def draw_decision_regions(
     """Regions shaded by confidence, boundaries, the data, and rings around misclassified points.
 
     Args:
-        predict: points [P, 2] to probabilities [P, C]; in eval mode, on the device of `points`.
+        predict: points [P, 2] to probabilities [P, C]; in eval mode, on the device of ``points``.
         points: data [P, 2].
         labels: true classes [P].
         title: heading; the number of mistakes stands in the legend.
@@ -114,7 +114,7 @@ def draw_mistakes(
     """Misclassified points [P, 2] in the colours of their true classes [P], over pale regions.
 
     Args:
-        predict, extent, title: As for `draw_decision_regions`, which also says what is returned.
+        predict, extent, title: As for ``draw_decision_regions``, which also says what is returned.
         points, labels: The misclassified points only.
         num_points: Of how many points they are the misclassified ones.
         most: Where there are more, every k-th is drawn.

@@ -56,7 +56,7 @@ def slice_losses(
 
 
 def draw_landscape(losses: Tensor, *, reach: float = 1.0, title: str = "") -> Tensor:
-    """Colours and level lines of log10 of the losses [R, R] of `slice_losses`, as pixels [H, W, 3] uint8."""
+    """Colours and level lines of log10 of the losses [R, R] of ``slice_losses``, as pixels [H, W, 3] uint8."""
     logs = losses.clamp(min=SMALLEST_LOSS).log10()
     finite = logs[logs.isfinite()]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)

@@ -15,7 +15,7 @@ PANELS = (("tau_b", "Kendall's tau-b", BLUE, "o"), ("psi_mean", "granulated Ψ",
 def draw_ranking(scores: Mapping[str, Scores], *, size_axis: bool) -> Figure:
     """Draw tau-b and Ψ (left) and the robust sign error (right) of every measure, the best by Ψ on top.
 
-    With `size_axis`, hollow marks show the scores from pairs with equally many training points.
+    With ``size_axis``, hollow marks show the scores from pairs with equally many training points.
     """
     names = sorted(scores, key=lambda name: np.nan_to_num(scores[name]["psi_mean"][0], nan=-2.0))
     places = np.arange(len(names))
@@ -53,7 +53,7 @@ def draw_gap_against_measures(
 ) -> Figure:
     """Draw the gap of every run against some measures, coloured by a hyperparameter.
 
-    At most `most` runs are drawn, evenly chosen; a panel shows the middle 98 % of its measure.
+    At most ``most`` runs are drawn, evenly chosen; a panel shows the middle 98 % of its measure.
     """
     columns = 3
     rows = -(-len(measures) // columns)

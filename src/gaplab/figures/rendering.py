@@ -1,7 +1,5 @@
 """Figures without a window or global state: making, rasterising and saving them."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +8,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from gaplab.storage.atomic import replacing
 
 
 def new_figure(
@@ -29,14 +29,6 @@ def raster(figure: Figure) -> Tensor:
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure to `path`; a reader sees the old file or the whole new one, never a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            figure.savefig(file, format="png")
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    """Write the figure to ``path``; a reader sees the old file or the whole new one, never a part of it."""
+    with replacing(path, durable=False) as temporary:
+        figure.savefig(temporary, format="png")

@@ -51,7 +51,7 @@ def draw_samples(
     Args:
         real: points [P, 2]; the window is drawn around them.
         fake: points [Q, 2]; those outside the window are counted above it.
-        field: scores of points, on the device of `real`.
+        field: scores of points, on the device of ``real``.
         real_labels, fake_labels: colour the points by class, for a conditional generator.
         title: heading.
         resolution: pixels on each side of the field, which is interpolated to the size of the picture.

@@ -1,27 +1,25 @@
 """Run a plan with all processes of the run, whoever starts them.
 
-``trainer.devices=N`` starts N - 1 workers beside this process. They never see the command line: they join the
+``trainer.devices=N`` starts N - 1 processes beside this one. They never see the command line: they join the
 process group and receive the plan of rank 0, as do the processes that torchrun and srun start. So there is
 one configuration, one directory and one sweep, whatever the number of processes.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator, TrainerConfig
 from gaplab.distributed.ranks import ALONE, Ranks, check_ranks, find_ranks
 from gaplab.errors import ConfigError
+from gaplab.process.children import Child, reap, started_children
 from gaplab.process.fast_imports import quick_imports
 from gaplab.process.signals import stop_signals_caught
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from gaplab.runs.resume import Plan
 
 TIMEOUT_SECONDS = 30.0
-"""How long rank 0 may take to notice by itself that a worker has failed, or workers to end at the end."""
+"""How long rank 0 may take to notice by itself that another has failed, or the others to end at the end."""
 
 
 def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> float:
@@ -42,7 +40,7 @@ def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> floa
     Raises:
         ConfigError: If the processes that torchrun or srun started are not those of ``config``, or they
             cannot meet.
-        OtherProcessFailedError: If a worker failed first; carries its message.
+        OtherProcessFailedError: If another process failed first; carries its message.
     """
     with stop_signals_caught():
         ranks = find_ranks()
@@ -52,7 +50,7 @@ def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> floa
         count = num_local_processes(config.trainer)
         if count == 1:
             return _run_as(ALONE, decide, config.trainer)
-        with started_workers(count, config) as (ranks, listener):
+        with started_ranks(count, config) as (ranks, listener):
             return _run_as(ranks, decide, config.trainer, listener)
 
 
@@ -82,7 +80,7 @@ def _run_as(
     config: TrainerConfig,
     listener: socket.socket | None = None,
 ) -> float:
-    # Torch is imported only here, while the workers start, which takes them as long.
+    # Torch is imported only here, while the others start, which takes them as long.
     with quick_imports():
         from gaplab.distributed.process_group import broadcast_from_rank0, join_group
         from gaplab.train import run_planned
@@ -92,83 +90,53 @@ def _run_as(
 
 
 @contextlib.contextmanager
-def started_workers(count: int, config: Config) -> Iterator[tuple[Ranks, socket.socket]]:
-    """Start ``count - 1`` workers; yield the place of this process and the socket where they will meet it.
+def started_ranks(count: int, config: Config) -> Iterator[tuple[Ranks, socket.socket]]:
+    """Start ``count - 1`` processes; yield the place of this one and the socket where they will meet it.
 
-    The workers end with the block, and with this process however it ends.
+    They end with the block, and with this process however it ends.
     """
-    # The socket listens before the workers start: nobody else can take its port.
+    # The socket listens before the others start: nobody else can take its port.
     listener = socket.create_server(("127.0.0.1", 0))
     ranks = Ranks(processes_per_node=count, port=listener.getsockname()[1])
     check_ranks(ranks, config)
-    workers: dict[int, subprocess.Popen[bytes]] = {}
     ended = threading.Event()
-    with loopback_for_gloo():
-        try:
-            for rank in range(1, count):
-                workers[rank] = _start_worker(
-                    dataclasses.replace(ranks, rank=rank, local_rank=rank), config.trainer
-                )
-            threading.Thread(target=_watch, args=(workers, ended), daemon=True).start()
+    module = "gaplab.launch.rank_main"
+    try:
+        with loopback_for_gloo(), started_children(module, [{}] * (count - 1)) as others:
+            for rank, child in enumerate(others, start=1):
+                # One that cannot even start is found by its exit code.
+                with contextlib.suppress(OSError):
+                    child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config.trainer))
+            threading.Thread(target=_watch, args=(others, ended), daemon=True).start()
             try:
                 yield ranks, listener
             except RuntimeError as error:
-                _blame_killed_worker(workers, error)
+                _blame_killed(others, error)
                 raise
-            ended.set()
-            for worker in workers.values():
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.wait(TIMEOUT_SECONDS)
-        finally:
-            ended.set()
-            for worker in workers.values():
-                with worker:  # closes its standard input, and waits
-                    worker.kill()
-            _leave_group()
+            finally:
+                ended.set()
+            reap(others, TIMEOUT_SECONDS)
+    finally:
+        _leave_group()
 
 
-def _start_worker(ranks: Ranks, config: TrainerConfig) -> subprocess.Popen[bytes]:
-    spec = {
-        "ranks": dataclasses.asdict(ranks),
-        "trainer": {"accelerator": config.accelerator, "rendezvous_seconds": config.rendezvous_seconds},
-    }
-    # The worker reads its standard input until it closes, which it does when this process ends.
-    return subprocess.Popen(
-        [sys.executable, "-m", "gaplab.launch.rank_main", json.dumps(spec)], stdin=subprocess.PIPE
-    )
-
-
-def _blame_killed_worker(workers: dict[int, subprocess.Popen[bytes]], error: RuntimeError) -> None:
-    """Raise a readable error if a worker was killed, which the process group reports as a lost connection."""
+def _blame_killed(others: Sequence[Child], error: RuntimeError) -> None:
+    """Raise a readable error if a process was killed, which the group reports as a lost connection."""
     from gaplab.errors import OtherProcessFailedError
 
     time.sleep(0.5)
-    for rank, worker in workers.items():
-        code = worker.poll()
-        if code is not None and code < 0:
-            raise OtherProcessFailedError(
-                f"process {rank} of {len(workers) + 1} was ended by {signal.Signals(-code).name}"
-            ) from error
+    for rank, child in enumerate(others, start=1):
+        if child.was_killed:
+            raise OtherProcessFailedError(f"process {rank} of {len(others) + 1} {child.ending()}") from error
 
 
-def _watch(workers: dict[int, subprocess.Popen[bytes]], ended: threading.Event) -> None:
-    """End this process if a worker has failed and a collective call hides it from the main thread."""
+def _watch(others: Sequence[Child], ended: threading.Event) -> None:
+    """End this process if another has failed and a collective call hides it from the main thread."""
     while not ended.wait(0.5):
-        failed = [rank for rank, worker in workers.items() if worker.poll() not in (None, 0)]
+        failed = [rank for rank, child in enumerate(others, start=1) if child.has_failed]
         if failed and not ended.wait(TIMEOUT_SECONDS):
             print(f"Process {failed[0]} of the run has failed; giving up.", file=sys.stderr, flush=True)
             os._exit(1)
-
-
-def end_with_parent() -> None:
-    """End this process at once when its standard input closes, in whatever call the main thread is."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _leave_group() -> None:

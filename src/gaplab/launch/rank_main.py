@@ -1,25 +1,25 @@
 """A process that ``gaplab.launch.processes`` starts beside rank 0: it joins the group and does what rank 0 plans."""
 
-import json
 import sys
 from typing import NoReturn
 
 from gaplab.config.registry import load_extensions
-from gaplab.config.trainer import TrainerConfig
-from gaplab.distributed.ranks import Ranks
 from gaplab.errors import Preempted
-from gaplab.launch.processes import end_with_parent
+from gaplab.process.children import end_with_parent, pipe_to_parent
 from gaplab.process.exits import EXIT_FAILED, refuse
 from gaplab.process.fast_imports import quick_imports
 from gaplab.process.signals import STOP_SIGNAL
 
 
-def main(spec: str) -> None:
+def main() -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
     STOP_SIGNAL.install()  # a signal to all processes of the run must not end this one before the others agree
-    end_with_parent()
-    content = json.loads(spec)
-    ranks = Ranks(**content["ranks"])
+    pipe = pipe_to_parent()
+    try:
+        ranks, trainer = pipe.recv()
+    except EOFError:
+        sys.exit(EXIT_FAILED)
+    end_with_parent(pipe)
     load_extensions()
     with quick_imports():
         from gaplab.distributed.process_group import (
@@ -32,7 +32,7 @@ def main(spec: str) -> None:
         from gaplab.train import run_planned
 
     try:
-        join_group(ranks, TrainerConfig(**content["trainer"]))
+        join_group(ranks, trainer)
     except RendezvousError as error:
         refuse(error)
     try:
@@ -48,4 +48,4 @@ def _decided_elsewhere() -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -1,7 +1,7 @@
 """Adversarial losses as pairs of pure functions of discriminator outputs.
 
-Each function maps `(real_scores, fake_scores)`, raw outputs ("logits") of equal shape, to a scalar to
-minimise. Gradient penalties are separate (`gaplab.losses.penalties`) and combine with every loss.
+Each function maps ``(real_scores, fake_scores)``, raw outputs ("logits") of equal shape, to a scalar to
+minimise. Gradient penalties are separate (``gaplab.losses.penalties``) and combine with every loss.
 """
 
 from collections.abc import Callable
@@ -96,7 +96,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 
 
 def adversarial_loss(name: str) -> AdversarialLoss:
-    """The pair of losses called `name`. Raises ValueError that lists the names."""
+    """The pair of losses called ``name``. Raises ValueError that lists the names."""
     if name not in ADVERSARIAL_LOSSES:
         raise ValueError(f"unknown adversarial loss {name!r}; choose one of {', '.join(ADVERSARIAL_LOSSES)}")
     return ADVERSARIAL_LOSSES[name]

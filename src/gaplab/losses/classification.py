@@ -13,7 +13,7 @@ from torch.nn import functional
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """−log softmax(logits)[label], in nats.
 
-    With `label_smoothing` s the target is 1 − s + s/C for the true class and s/C for the others (Szegedy et
+    With ``label_smoothing`` s the target is 1 − s + s/C for the true class and s/C for the others (Szegedy et
     al. 2016).
     """
     return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
@@ -24,7 +24,7 @@ def perceptron_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Its SGD step with lr 1 and batch size 1 is Rosenblatt's rule (in Duda & Hart's multi-class form): after a
     mistake the input is added to the weights of the true class and subtracted from those of the winner. A
-    tie counts as right where the true class comes first, as `argmax` decides it.
+    tie counts as right where the true class comes first, as ``argmax`` decides it.
     """
     winner = logits.argmax(dim=1, keepdim=True)
     return (logits.gather(1, winner) - logits.gather(1, labels[:, None])).squeeze(1)

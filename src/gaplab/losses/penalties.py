@@ -1,10 +1,10 @@
 """Penalties and constraints on a discriminator, as pure functions of a callable and points.
 
-A discriminator is any callable `points [P, D] -> scores [P] or [P, 1]` in which a score depends on its own
+A discriminator is any callable ``points [P, D] -> scores [P] or [P, 1]`` in which a score depends on its own
 point only (so no batch normalisation). Labels of a conditional discriminator enter through a closure; for a
-packing one, a point is a pack. Gradients are taken by `torch.func.vjp`, which works under ordinary autograd
-(weights that the callable closes over receive gradients) and inside `torch.func.grad` and `vmap`, where
-`torch.autograd.grad` does not.
+packing one, a point is a pack. Gradients are taken by ``torch.func.vjp``, which works under ordinary autograd
+(weights that the callable closes over receive gradients) and inside ``torch.func.grad`` and ``vmap``, where
+``torch.autograd.grad`` does not.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,8 +76,8 @@ def gradient_norm_penalty(
 ) -> Tensor:
     """WGAN-GP's penalty E(‖∇D(x̂)‖ − 1)² at x̂ = u·real + (1 − u)·fake; add λ times it.
 
-    `mixing` holds one u in [0, 1] per pair, [P, 1], drawn by the caller: randomness stays outside.
-    `weights` [P] of the pairs, if they do not count alike.
+    ``mixing`` holds one u in [0, 1] per pair, [P, 1], drawn by the caller: randomness stays outside.
+    ``weights`` [P] of the pairs, if they do not count alike.
     Source: Gulrajani et al. 2017, equation 3.
     """
     if real_points.shape != fake_points.shape:

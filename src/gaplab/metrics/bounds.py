@@ -11,8 +11,8 @@ from gaplab.metrics.gap import hoeffding_radius
 class Bound:
     """A number that theory puts above the risk or above the gap.
 
-    Only a `rigorous` bound may be printed as a guarantee: its constants are complete, every quantity in it is
-    exact or bounded itself, and it then fails with probability at most `delta` over independent draws of
+    Only a ``rigorous`` bound may be printed as a guarantee: its constants are complete, every quantity in it is
+    exact or bounded itself, and it then fails with probability at most ``delta`` over independent draws of
     the points. The others are scales: constants left out, or quantities that are only estimated.
     """
 
@@ -22,7 +22,7 @@ class Bound:
     rigorous: bool
     source: str
     quantity: Literal["gap", "risk"] = "gap"
-    """What lies below `value`: the risk itself, or risk minus empirical risk."""
+    """What lies below ``value``: the risk itself, or risk minus empirical risk."""
     trivial: float = 1.0
     """The value known without any data: 1, or the risk 1 − 1/C of guessing among C equal classes."""
 
@@ -46,7 +46,7 @@ def hoeffding_bound(num_test_points: int, delta: float = 0.05) -> Bound:
 def finite_class_bound(log_num_hypotheses: float, num_points: int, delta: float = 0.05) -> Bound:
     """Occam's bound √((ln|ℋ| + ln(1/δ))/(2m)) for every member of a finite class at once.
 
-    `log_num_hypotheses` is ln|ℋ| in nats.
+    ``log_num_hypotheses`` is ln|ℋ| in nats.
     """
     require_delta(delta)
     return Bound(

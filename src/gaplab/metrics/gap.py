@@ -11,7 +11,7 @@ from torchmetrics import Metric
 def generalization_gap(train: float, test: float, *, higher_is_better: bool = False) -> float:
     """How much worse the value on unseen data is: positive always means worse.
 
-    `test - train` for losses (the default), `train - test` for accuracies (`higher_is_better=True`).
+    ``test - train`` for losses (the default), ``train - test`` for accuracies (``higher_is_better=True``).
 
     >>> generalization_gap(train=0.25, test=0.75)
     0.5
@@ -75,9 +75,16 @@ class SplitScore(NamedTuple):
     accuracy: float
     num_points: int
 
+    @classmethod
+    def of_sums(cls, losses: float, squares: float, correct: int, count: int) -> "SplitScore":
+        """Return the score of ``count`` points from the sums of their losses, of the squares and of the hits."""
+        mean = losses / count
+        variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else math.nan
+        return cls(mean, math.sqrt(variance / count), correct / count, count)
+
     @property
     def loss_variance(self) -> float:
-        """Unbiased variance of the single losses; what `gap_standard_error` takes."""
+        """Unbiased variance of the single losses; what ``gap_standard_error`` takes."""
         return self.loss_standard_error**2 * self.num_points
 
 
@@ -116,10 +123,7 @@ class SplitScores(Metric):
     def compute(self) -> SplitScore:
         count = int(self.count)
         _require_points(count)
-        mean = float(self.loss_sum) / count
-        square_deviations = max(float(self.loss_square_sum) - count * mean**2, 0.0)
-        variance = square_deviations / (count - 1) if count > 1 else math.nan
-        return SplitScore(mean, math.sqrt(variance / count), int(self.correct) / count, count)
+        return SplitScore.of_sums(float(self.loss_sum), float(self.loss_square_sum), int(self.correct), count)
 
 
 def _require_points(num_points: int) -> None:

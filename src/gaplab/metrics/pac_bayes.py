@@ -72,7 +72,7 @@ def pac_bayes_kl_bound(
 def mcallester_bound(
     empirical_risk: float, kl_divergence: float, num_points: int, delta: float = 0.05
 ) -> float:
-    """R̂_Q + √((KL + ln(2√m/δ))/(2m)): looser than `pac_bayes_kl_bound` (Pinsker), but easy to read."""
+    """R̂_Q + √((KL + ln(2√m/δ))/(2m)): looser than ``pac_bayes_kl_bound`` (Pinsker), but easy to read."""
     require_delta(delta)
     complexity = kl_divergence + math.log(2 * math.sqrt(num_points) / delta)
     return empirical_risk + math.sqrt(complexity / (2 * num_points))
@@ -179,10 +179,10 @@ def pac_bayes_bound(
 ) -> Bound:
     """Upper bound on the risk of the Gibbs classifier around a trained network, valid with probability 1 − δ.
 
-    `initial_parameters` are the means of the prior, by parameter name: the initialisation, or any weights
-    that do not depend on `points` (say, trained on other points). `points` [m, D] and `labels` [m] must be
-    independent draws of one distribution, all of them in use for training or not. Without a `posterior`,
-    `isotropic_posterior` picks one. The network must be deterministic (eval mode).
+    ``initial_parameters`` are the means of the prior, by parameter name: the initialisation, or any weights
+    that do not depend on ``points`` (say, trained on other points). ``points`` [m, D] and ``labels`` [m] must be
+    independent draws of one distribution, all of them in use for training or not. Without a ``posterior``,
+    ``isotropic_posterior`` picks one. The network must be deterministic (eval mode).
     """
     require_delta(delta)
     missing = dict(network.named_parameters()).keys() ^ initial_parameters.keys()

@@ -35,12 +35,12 @@ def fitted_posterior(
     batch_size: int = 512,
     num_draws: int = 4,
 ) -> GaussianPosterior:
-    """Means and one σ per weight that make `pac_bayes_bound` small, by Adam with a cosine schedule.
+    """Means and one σ per weight that make ``pac_bayes_bound`` small, by Adam with a cosine schedule.
 
     Descends (√(R̂ + c) + √c)², an upper bound on R_Q with c = (KL + ln(2√m/δ))/(2m), where the cross-entropy
     divided by ln 2 stands for the risk R̂, which it exceeds. Whatever comes out, the certificate computed from
     it is valid: the theorem holds for every Q, also one that depends on all the points. Start from
-    `isotropic_posterior`.
+    ``isotropic_posterior``.
 
     Dziugaite and Roy 2017 (arXiv 1703.11008); objective by Rivasplata et al. 2019.
     """

@@ -48,7 +48,7 @@ class PairCounts:
         return agreement / pairs, agreement / untied**0.5 if untied > 0 else float("nan")
 
     def information(self, measure: str, seeds: Sequence[int]) -> float:
-        """K(μ) over the runs of some seeds, as `ranking_information.conditional_information` defines it."""
+        """K(μ) over the runs of some seeds, as ``ranking_information.conditional_information`` defines it."""
         ratios = [
             information_ratio(*(_block(count, seeds) for count in counts))
             for counts in zip(
@@ -75,7 +75,7 @@ def count_pairs(
         hyperparameters: Columns of codes 0, 1, ... [R].
         seeds: Code of each run's seed, 0 ... B − 1.
         within: Count only pairs of equal value in this column.
-        chunk_size: Runs at a time; memory is of the order of `chunk_size` times R.
+        chunk_size: Runs at a time; memory is of the order of ``chunk_size`` times R.
     """
     order = np.argsort(seeds, kind="stable")
     blocks = np.split(order, np.cumsum(np.bincount(seeds))[:-1])

@@ -38,5 +38,5 @@ PUBLISHED = {
     "log_prod_of_spec_over_margin": PublishedSignError(0.6185),
 }
 """From the headline ranking that github.com/AparajeetS/marginal-baseline-eval reproduces from the released runs
-(`dziugaite2020/out/source_headline_ranking.csv`). Their measures have the σ² for σ and the |γ| that
-`capacity.sharpness` and `capacity.margins` describe; ours have not."""
+(``dziugaite2020/out/source_headline_ranking.csv``). Their measures have the σ² for σ and the |γ| that
+``capacity.sharpness`` and ``capacity.margins`` describe; ours have not."""

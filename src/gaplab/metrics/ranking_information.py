@@ -21,7 +21,7 @@ def conditional_information(
 
     Over ordered pairs of runs, V_g = 1[g₁ > g₂], V_μ = 1[μ₁ > μ₂], and U_S are the values of the
     hyperparameters S of both runs; a small K says that some hyperparameters explain the measure's success.
-    `hyperparameters` are columns of codes 0, 1, ... [R]. With `within`, only pairs of equal value in that
+    ``hyperparameters`` are columns of codes 0, 1, ... [R]. With ``within``, only pairs of equal value in that
     column count. Sets S that settle the order of the gaps (H = 0) are left out; NaN if none is left.
 
     Jiang et al. 2020. Takes of the order of R² operations for every value of every U_S.

@@ -25,7 +25,7 @@ def kendall_tau(measure: Array, gap: Array, *, within: Array | None = None) -> f
     """Kendall's tau-b: Σ sμ·sg/√(Σ sμ²·Σ sg²) over pairs of runs, with s the sign of a difference.
 
     Tau-b leaves pairs tied in one variable out of that variable's sum. NaN if all pairs are tied. With
-    `within`, only pairs of equal value in that column count (for instance of equal training-set size).
+    ``within``, only pairs of equal value in that column count (for instance of equal training-set size).
     """
     sums = np.zeros(3)
     for run in range(len(gap) - 1):
@@ -52,7 +52,7 @@ class OneFactorPairs(NamedTuple):
 
 
 def one_factor_pairs(table: Table, hyperparameters: Sequence[str], axis: str) -> OneFactorPairs:
-    """Every pair of runs that differs in `axis` only, each once, with the smaller value on the left."""
+    """Every pair of runs that differs in ``axis`` only, each once, with the smaller value on the left."""
     if axis not in hyperparameters:
         raise ValueError(f"Expected `axis` to be one of {list(hyperparameters)}, but got {axis!r}.")
     values = _codes(table[axis])
@@ -82,11 +82,11 @@ def granulated_tau(
     *,
     pairs: OneFactorPairs | None = None,
 ) -> float:
-    """ψ of one hyperparameter: mean over the settings of all others of tau-b along `axis` alone.
+    """ψ of one hyperparameter: mean over the settings of all others of tau-b along ``axis`` alone.
 
     A measure that is constant along the axis has tau 0 there; settings in which the gap is constant are left
-    out. NaN if none is left. Jiang et al. 2020, with tau-b in the place of plain tau. `pairs` are those of
-    `one_factor_pairs`, for several measures of one table.
+    out. NaN if none is left. Jiang et al. 2020, with tau-b in the place of plain tau. ``pairs`` are those of
+    ``one_factor_pairs``, for several measures of one table.
     """
     pairs = pairs or one_factor_pairs(table, hyperparameters, axis)
     s_measure, s_gap = (order_signs(table[c][pairs.left], table[c][pairs.right]) for c in (measure, gap))
@@ -131,10 +131,10 @@ def robust_sign_error(
 ) -> SignError:
     """Weighted mean of (1 − sμ·sg)/2 in every environment, summarised over environments.
 
-    An environment is a pair of configurations that differ in one hyperparameter of `axes`; its sample is all
-    pairs of their runs (seeds), weighted by `difference_weights`. Environments with an effective sample size
-    (Σw)²/Σw² below `least_sample_size` are left out; NaN if none is left. The gap must be a difference of
-    accuracies (values in [0, 1]). Dziugaite et al. 2020. `pairs_of` may hold `one_factor_pairs` by axis.
+    An environment is a pair of configurations that differ in one hyperparameter of ``axes``; its sample is all
+    pairs of their runs (seeds), weighted by ``difference_weights``. Environments with an effective sample size
+    (Σw)²/Σw² below ``least_sample_size`` are left out; NaN if none is left. The gap must be a difference of
+    accuracies (values in [0, 1]). Dziugaite et al. 2020. ``pairs_of`` may hold ``one_factor_pairs`` by axis.
     """
     errors = []
     for axis in axes:
@@ -166,10 +166,10 @@ def rank_measure(
     num_test_points: int,
     size_axis: str | None = None,
 ) -> dict[str, float]:
-    """All scores of one measure: `tau`, `psi/<axis>`, `psi_mean`, `information` and `sign_error/...`.
+    """All scores of one measure: ``tau``, ``psi/<axis>``, ``psi_mean``, ``information`` and ``sign_error/...``.
 
     Measures that are divided by the number of training points order runs along that axis for free. With
-    `size_axis`, the name of that hyperparameter, every summary is repeated as `.../equal_size`, from pairs of
+    ``size_axis``, the name of that hyperparameter, every summary is repeated as ``.../equal_size``, from pairs of
     runs with equally many training points only.
     """
     psi = {axis: granulated_tau(table, hyperparameters, axis, measure, gap) for axis in hyperparameters}

@@ -26,11 +26,11 @@ def study_scores(
     num_test_points: int,
     size_axis: str | None = None,
 ) -> dict[str, Scores]:
-    """Score every measure as `rankings.rank_measure` does, all of them together and with standard errors.
+    """Score every measure as ``rankings.rank_measure`` does, all of them together and with standard errors.
 
-    Scores are `tau` (plain), `tau_b`, `psi/<axis>`, `psi_mean`, `information` and `sign_error/mean`,
-    `.../percentile_90`, `.../maximum` and `.../num_environments`. With `size_axis`, every summary is repeated
-    as `.../equal_size`, from pairs of runs with equally many training points only.
+    Scores are ``tau`` (plain), ``tau_b``, ``psi/<axis>``, ``psi_mean``, ``information`` and ``sign_error/mean``,
+    ``.../percentile_90``, ``.../maximum`` and ``.../num_environments``. With ``size_axis``, every summary is repeated
+    as ``.../equal_size``, from pairs of runs with equally many training points only.
 
     The standard error is the jackknife's over seeds: every score is computed again without each of the B
     seeds, and the error is √((B − 1)/B·Σ(s_b − s̄)²). It tells what other seeds would have given, not
@@ -115,7 +115,7 @@ def _factor_scores(
     num_test_points: int,
     share: float,
 ) -> dict[str, float]:
-    """Scores from pairs of runs that differ in one hyperparameter; `share` of all pairs of seeds is there."""
+    """Scores from pairs of runs that differ in one hyperparameter; ``share`` of all pairs of seeds is there."""
     psi = {a: granulated_tau(table, hyperparameters, a, measure, gap, pairs=pairs[a]) for a in axes}
     found = [value for value in psi.values() if not math.isnan(value)]
     scores = {f"psi/{axis}": value for axis, value in psi.items()}

@@ -10,7 +10,7 @@ from gaplab.metrics.bounds import Bound, require_delta
 def vapnik_bound(vc_dimension: float, num_points: int, delta: float = 0.05) -> Bound:
     """√((8/m)·(d·ln(2em/d) + ln(4/δ))), for a class of VC dimension d and m points.
 
-    Infinite for m < d, where the class can fit any labels. Rigorous only if `vc_dimension` is.
+    Infinite for m < d, where the class can fit any labels. Rigorous only if ``vc_dimension`` is.
     """
     require_delta(delta)
     value = math.inf
@@ -45,7 +45,7 @@ def mohri_bound(vc_dimension: float, num_points: int, delta: float = 0.05) -> Bo
 def relu_vc_dimension(widths: Sequence[int]) -> float:
     """Upper estimate of the VC dimension of a fully connected ReLU network with biases and one output.
 
-    `widths` = (inputs, hidden ..., 1). With L layers, W_i parameters up to layer i, S = Σ W_i and R = Σ i·k_i
+    ``widths`` = (inputs, hidden ..., 1). With L layers, W_i parameters up to layer i, S = Σ W_i and R = Σ i·k_i
     (k_i units in layer i): L + S·log₂(4eR·log₂(2eR)). The form is that of Bartlett, Harvey, Liaw and
     Mehrabian (JMLR 2019, arXiv 1703.02930) for piecewise-linear units; its constants were not checked against
     the paper, so what rests on it is a scale.
@@ -67,7 +67,7 @@ def relu_vc_dimension(widths: Sequence[int]) -> float:
 
 
 def relu_vc_bound(widths: Sequence[int], num_points: int, delta: float = 0.05) -> Bound:
-    """The smaller of the two VC bounds at `relu_vc_dimension`: a scale (see there)."""
+    """The smaller of the two VC bounds at ``relu_vc_dimension``: a scale (see there)."""
     dimension = relu_vc_dimension(widths)
     best = min((form(dimension, num_points, delta) for form in (vapnik_bound, mohri_bound)), key=_value)
     return Bound(

@@ -2,17 +2,17 @@
 
 | name | value |
 |---|---|
-| `identity` | x |
-| `ramp` | x clipped to [−1, 1] ("hard tanh") |
-| `step` | 1 for x ≥ 0, else 0 (Heaviside; the threshold of McCulloch & Pitts) |
-| `sign` | +1 for x ≥ 0, else −1 |
-| `step_ste`, `sign_ste` | the same values with a straight-through gradient |
+| ``identity`` | x |
+| ``ramp`` | x clipped to [−1, 1] ("hard tanh") |
+| ``step`` | 1 for x ≥ 0, else 0 (Heaviside; the threshold of McCulloch & Pitts) |
+| ``sign`` | +1 for x ≥ 0, else −1 |
+| ``step_ste``, ``sign_ste`` | the same values with a straight-through gradient |
 
-`step` and `sign` have derivative 0 wherever they have one, so gradient descent cannot move what lies below
+``step`` and ``sign`` have derivative 0 wherever they have one, so gradient descent cannot move what lies below
 them. The straight-through estimator (Bengio, Léonard & Courville 2013, in the clipped form of Hubara et al.
-2016) keeps the value and takes the derivative of `ramp` instead: 1 for |x| ≤ 1, else 0.
+2016) keeps the value and takes the derivative of ``ramp`` instead: 1 for |x| ≤ 1, else 0.
 
-The other names are those of the `torch.nn` classes.
+The other names are those of the ``torch.nn`` classes.
 """
 
 from collections.abc import Callable
@@ -34,34 +34,34 @@ def sign(x: Tensor) -> Tensor:
 
 
 def straight_through(hard: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Value of `hard(x)`, gradient of x clipped to [−1, 1]."""
+    """Value of ``hard(x)``, gradient of x clipped to [−1, 1]."""
     soft = x.clamp(-1, 1)
     return hard(x).detach() + (soft - soft.detach())
 
 
 class Step(nn.Module):
-    """See `step`."""
+    """See ``step``."""
 
     def forward(self, x: Tensor) -> Tensor:
         return step(x)
 
 
 class Sign(nn.Module):
-    """See `sign`."""
+    """See ``sign``."""
 
     def forward(self, x: Tensor) -> Tensor:
         return sign(x)
 
 
 class StraightThroughStep(nn.Module):
-    """`step` with the gradient of `ramp`."""
+    """``step`` with the gradient of ``ramp``."""
 
     def forward(self, x: Tensor) -> Tensor:
         return straight_through(step, x)
 
 
 class StraightThroughSign(nn.Module):
-    """`sign` with the gradient of `ramp`."""
+    """``sign`` with the gradient of ``ramp``."""
 
     def forward(self, x: Tensor) -> Tensor:
         return straight_through(sign, x)
@@ -89,5 +89,5 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def build_activation(name: str) -> nn.Module:
-    """The activation called `name`; ValueError lists all names."""
+    """The activation called ``name``; ValueError lists all names."""
     return choose(ACTIVATIONS, name, "activation")()

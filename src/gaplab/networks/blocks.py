@@ -42,7 +42,7 @@ class HighwayBlock(nn.Module):
     """T(x)·φ(Wx + b) + (1 − T(x))·Sx with the gate T = σ(Ux + a) (Srivastava et al. 2015).
 
     S is the identity, or a learned projection where the widths differ. The network that owns the block sets
-    the gate's bias to `GATE_BIAS` after initialisation, so that at first the input mostly passes through.
+    the gate's bias to ``GATE_BIAS`` after initialisation, so that at first the input mostly passes through.
     """
 
     GATE_BIAS = -1.0
@@ -78,7 +78,7 @@ class GatedLinearBlock(nn.Module):
 class InceptionBlock(nn.Module):
     """Parallel branches of 1, 2 and 3 plain layers, concatenated (the idea of Szegedy et al. 2015).
 
-    The branches share `out_features` as evenly as possible, the shallow ones first to get one more.
+    The branches share ``out_features`` as evenly as possible, the shallow ones first to get one more.
     """
 
     def __init__(self, in_features: int, out_features: int, activation: str) -> None:

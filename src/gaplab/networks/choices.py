@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 def choose(table: Mapping[str, Value], name: str, argument: str) -> Value:
-    """The entry called `name`; ValueError names the `argument`, the nearest match and all choices."""
+    """The entry called ``name``; ValueError names the ``argument``, the nearest match and all choices."""
     if name in table:
         return table[name]
     near = get_close_matches(name, table, n=1)

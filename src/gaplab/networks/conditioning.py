@@ -5,9 +5,9 @@ from torch import Tensor
 
 
 def pack_samples(points: Tensor, pack: int) -> Tensor:
-    """Points [P, D] side by side in groups of `pack`: [P / pack, pack·D].
+    """Points [P, D] side by side in groups of ``pack``: [P / pack, pack·D].
 
-    Source: PacGAN (Lin et al. 2018). Raises ValueError when `pack` does not divide the number of points.
+    Source: PacGAN (Lin et al. 2018). Raises ValueError when ``pack`` does not divide the number of points.
     """
     if pack < 1:
         raise ValueError(f"pack must be at least 1, got {pack}")
@@ -22,9 +22,9 @@ def pack_samples(points: Tensor, pack: int) -> Tensor:
 def with_label_embedding(inputs: Tensor, labels: Tensor, embedding: Tensor) -> Tensor:
     """Inputs [P, F] beside the embedding of their labels: [P, F + E].
 
-    `embedding` [C, E] has one row per class: trained weights, or the identity for one-hot labels. Rows are
-    picked by a product with the one-hot labels, which `torch.func.vmap` batches over models; `one_hot` itself
-    looks at the largest label, which `vmap` of `grad` refuses. A label that is no class has a row of zeros.
+    ``embedding`` [C, E] has one row per class: trained weights, or the identity for one-hot labels. Rows are
+    picked by a product with the one-hot labels, which ``torch.func.vmap`` batches over models; ``one_hot`` itself
+    looks at the largest label, which ``vmap`` of ``grad`` refuses. A label that is no class has a row of zeros.
     """
     if labels.shape != inputs.shape[:1]:
         raise ValueError(

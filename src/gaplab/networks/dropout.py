@@ -1,7 +1,7 @@
 """Dropout whose masks are data: drawn from a generator before the step, held in a buffer.
 
-The usual `nn.Dropout` draws from the global stream inside `forward`, so its masks change with everything else
-that draws. Here they are a function of one generator alone, also under `torch.func.vmap`, where each model of
+The usual ``nn.Dropout`` draws from the global stream inside ``forward``, so its masks change with everything else
+that draws. Here they are a function of one generator alone, also under ``torch.func.vmap``, where each model of
 an ensemble brings its own stacked masks (and may have its own rate).
 """
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Module):
-    """Zero a share `rate` of the features and divide the others by 1 − rate; identity in eval mode.
+    """Zero a share ``rate`` of the features and divide the others by 1 − rate; identity in eval mode.
 
-    The buffer `mask` [P, F] holds the factors 0 and 1/(1 − rate). It is not part of the state dict.
+    The buffer ``mask`` [P, F] holds the factors 0 and 1/(1 − rate). It is not part of the state dict.
     """
 
     mask: Tensor
@@ -25,7 +25,7 @@ class Dropout(nn.Module):
         self.register_buffer("mask", torch.empty(0, num_features), persistent=False)
 
     def draw(self, num_points: int, generator: torch.Generator) -> None:
-        """Draw the mask for a batch of `num_points` rows."""
+        """Draw the mask for a batch of ``num_points`` rows."""
         shape = (num_points, self.mask.shape[-1])
         kept = torch.rand(shape, generator=generator, device=generator.device) >= self.rate
         self.mask = kept.to(self.mask) / (1 - self.rate)
@@ -46,7 +46,7 @@ class Dropout(nn.Module):
 
 
 def draw_dropout_masks(module: nn.Module, num_points: int, generator: torch.Generator) -> None:
-    """Draw the masks of every `Dropout` inside `module`, in the order of `module.modules()`."""
+    """Draw the masks of every ``Dropout`` inside ``module``, in the order of ``module.modules()``."""
     for layer in module.modules():
         if isinstance(layer, Dropout):
             layer.draw(num_points, generator)

@@ -2,13 +2,13 @@
 
 | name | weights of a layer with fan_in inputs and fan_out outputs | biases |
 |---|---|---|
-| `default` | U(−b, b), b = 1/√fan_in: torch's own for `nn.Linear` | U(−b, b) |
-| `xavier_uniform`, `xavier_normal` | variance 2/(fan_in + fan_out) (Glorot & Bengio 2010) | 0 |
-| `he_uniform`, `he_normal` | variance 2/fan_in (He et al. 2015) | 0 |
-| `lecun_normal` | variance 1/fan_in (LeCun et al. 1998) | 0 |
-| `orthogonal` | orthonormal rows or columns (Saxe et al. 2014) | 0 |
-| `small_normal` | standard deviation 0.01 | 0 |
-| `zeros` | 0 | 0 |
+| ``default`` | U(−b, b), b = 1/√fan_in: torch's own for ``nn.Linear`` | U(−b, b) |
+| ``xavier_uniform``, ``xavier_normal`` | variance 2/(fan_in + fan_out) (Glorot & Bengio 2010) | 0 |
+| ``he_uniform``, ``he_normal`` | variance 2/fan_in (He et al. 2015) | 0 |
+| ``lecun_normal`` | variance 1/fan_in (LeCun et al. 1998) | 0 |
+| ``orthogonal`` | orthonormal rows or columns (Saxe et al. 2014) | 0 |
+| ``small_normal`` | standard deviation 0.01 | 0 |
+| ``zeros`` | 0 | 0 |
 """
 
 import math
@@ -71,7 +71,7 @@ INITIALIZATIONS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
 
 
 def empty_linear(in_features: int, out_features: int) -> nn.Linear:
-    """An `nn.Linear` whose values are undefined until `initialize` fills them; draws no random numbers."""
+    """An ``nn.Linear`` whose values are undefined until ``initialize`` fills them; draws no random numbers."""
     linear = nn.utils.skip_init(nn.Linear, in_features, out_features)
     assert isinstance(linear, nn.Linear)
     return linear
@@ -79,12 +79,12 @@ def empty_linear(in_features: int, out_features: int) -> nn.Linear:
 
 @torch.no_grad()
 def initialize(module: nn.Module, name: str, *, gain: float = 1.0, generator: torch.Generator) -> None:
-    """Fill every `nn.Linear` inside `module`, in the order of `module.modules()`, weight before bias.
+    """Fill every ``nn.Linear`` inside ``module``, in the order of ``module.modules()``, weight before bias.
 
     Args:
         module: changed in place.
         name: a key of the table above. With "default" and gain 1 the values equal, bit for bit, those of
-            building the same layers in the same order under `torch.manual_seed`.
+            building the same layers in the same order under ``torch.manual_seed``.
         gain: factor on the weights (not on the biases) after the scheme has drawn them.
         generator: the only source of randomness.
     """

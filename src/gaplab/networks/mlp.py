@@ -12,11 +12,11 @@ from gaplab.networks.initialization import empty_linear, initialize
 class MLP(nn.Module):
     """Hidden blocks, then one linear output layer.
 
-    `widths` lists the hidden blocks from input to output:
+    ``widths`` lists the hidden blocks from input to output:
 
-    - `[]`: Linear(in, out), the softmax model;
-    - `[a]`: block(in → a), Linear(a, out), a network with one hidden layer;
-    - `[a, b]`: block(in → a), block(a → b), Linear(b, out).
+    - ``[]``: Linear(in, out), the softmax model;
+    - ``[a]``: block(in → a), Linear(a, out), a network with one hidden layer;
+    - ``[a, b]``: block(in → a), block(a → b), Linear(b, out).
 
     With "plain" blocks and no dropout that is Linear, φ, Linear, φ, …, Linear, in this order of
     initialisation.
@@ -25,13 +25,13 @@ class MLP(nn.Module):
         in_features: input dimensions D.
         out_features: number of logits C.
         widths: outputs of each hidden block.
-        activation: a name of `activations.ACTIVATIONS`.
-        block: a name of `blocks.BLOCKS`.
+        activation: a name of ``activations.ACTIVATIONS``.
+        block: a name of ``blocks.BLOCKS``.
         dropout: share of features zeroed after each hidden block in training mode. Draw the masks before
-            each step with `draw_dropout_masks`.
+            each step with ``draw_dropout_masks``.
         dense_skip: each block and the output layer see the input and *all* earlier blocks, concatenated in
             this order, as in Lang & Witbrock 1988.
-        initialization: a name of `initialization.INITIALIZATIONS`.
+        initialization: a name of ``initialization.INITIALIZATIONS``.
         gain: factor on the initial weights.
         generator: the only source of randomness; the global stream is not touched.
     """

@@ -53,7 +53,7 @@ def build_gate(name: str) -> nn.Sequential:
 class Perceptron(nn.Module):
     """Rosenblatt's perceptron: one linear score per class, starting from zero; the largest score wins.
 
-    Its learning rule is `losses.classification.perceptron_loss` under SGD with lr 1 and batch size 1.
+    Its learning rule is ``losses.classification.perceptron_loss`` under SGD with lr 1 and batch size 1.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:

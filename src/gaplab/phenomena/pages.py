@@ -1,6 +1,6 @@
 """A verdict on the terminal and as a page of Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -8,7 +8,8 @@ from rich.table import Table
 
 from gaplab.figures.rendering import save_png
 from gaplab.phenomena.verdict import Phenomenon, Verdict
-from gaplab.storage.atomic import replacing
+from gaplab.reports.render import markdown_table
+from gaplab.storage.atomic import write_text
 
 
 def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:
@@ -49,7 +50,7 @@ def write_page(
         picture = Path(folder) / f"{prefix}{name}.png"
         save_png(figure, page.parent / picture)
         lines += ["", f"![{name.replace('_', ' ')}]({picture})"]
-    lines += ["", *markdown_table(verdict.columns, verdict.rows)]
+    lines += ["", *markdown_table(verdict.columns, [[cell(value) for value in row] for row in verdict.rows])]
     if verdict.remark:
         lines += ["", verdict.remark]
     lines += ["", f"Source: {phenomenon.reference}.", ""]
@@ -79,8 +80,7 @@ def _number_met(verdict: Verdict) -> str:
 
 
 def _write(page: Path, lines: list[str]) -> None:
-    with replacing(page) as temporary:
-        temporary.write_text("\n".join(lines))
+    write_text(page, "\n".join(lines))
 
 
 def outcome_of(verdict: Verdict) -> str:
@@ -90,12 +90,3 @@ def outcome_of(verdict: Verdict) -> str:
 def cell(value: object) -> str:
     """A cell as text: four significant digits for numbers."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table; bars inside cells are escaped."""
-
-    def line(cells: Iterable[object]) -> str:
-        return "| " + " | ".join(cell(value).replace("|", "\\|") for value in cells) + " |"
-
-    return [line(columns), line("---" for _ in columns), *(line(row) for row in rows)]

@@ -108,7 +108,7 @@ def draw_spirals(
     label_noise: float = 0.0,
     random_labels: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Points [K, P, 2] and labels [K, P] of `sample_spirals`, a draw a seed and split.
+    """Points [K, P, 2] and labels [K, P] of ``sample_spirals``, a draw a seed and split.
 
     A share ``label_noise`` of the labels is wrong; ``random_labels`` makes all independent of the points.
     """

@@ -74,7 +74,7 @@ def slope_per_layer(norms: Sequence[float]) -> float:
 
 
 def judge(norms: dict[str, list[list[float]]]) -> Verdict:
-    """``norms[setting][seed]`` as `error_norms` gives them."""
+    """``norms[setting][seed]`` as ``error_norms`` gives them."""
     slopes = {name: [slope_per_layer(seed) for seed in values] for name, values in norms.items()}
     rows: list[Row] = []
     errors: list[float] = []

@@ -23,7 +23,7 @@ def threshold_labelings() -> dict[Labels, tuple[int, int, float]]:
     """Labelings of the four inputs by [w·x ≥ θ], each with one (w₁, w₂, θ) that produces it.
 
     Weights in {−1, 0, 1} and half-integer thresholds reach 14 of the 16 labelings, which is all that any
-    weights can reach: see `common_point` for the other two.
+    weights can reach: see ``common_point`` for the other two.
     """
     found: dict[Labels, tuple[int, int, float]] = {}
     for w1, w2, theta in itertools.product((-1, 0, 1), (-1, 0, 1), (-1.5, -0.5, 0.5, 1.5, 2.5)):

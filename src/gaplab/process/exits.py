@@ -29,14 +29,20 @@ def readable_exits() -> Iterator[None]:
         print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except RuntimeError as error:
-        notes = getattr(error, "__notes__", [])
-        if isinstance(error, DivergedError):
-            print(f"Diverged: {error}. {error.advice}", *notes, file=sys.stderr)
-        elif isinstance(error, OtherProcessFailedError):
-            print(f"error: {error}", *notes, sep="\n", file=sys.stderr)
-        else:
+        if (text := readable(error)) is None:
             raise
+        print(text, file=sys.stderr)
         sys.exit(EXIT_FAILED)
+
+
+def readable(error: BaseException) -> str | None:
+    """Return what says all about the end of a run; None where only a traceback does."""
+    notes = getattr(error, "__notes__", [])
+    if isinstance(error, DivergedError):
+        return " ".join([f"Diverged: {error}. {error.advice}", *notes])
+    if isinstance(error, ConfigError | OtherProcessFailedError):
+        return "\n".join([f"error: {error}", *notes])
+    return None
 
 
 def refuse(error: ConfigError) -> NoReturn:

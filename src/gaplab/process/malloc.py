@@ -5,9 +5,9 @@ import functools
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Parameters of `mallopt` in glibc's malloc.h."""
+"""Parameters of ``mallopt`` in glibc's malloc.h."""
 LARGEST_KEPT = 32 * 2**20
-"""Bytes; glibc takes no more for `M_MMAP_THRESHOLD`."""
+"""Bytes; glibc takes no more for ``M_MMAP_THRESHOLD``."""
 
 
 @functools.cache

@@ -6,12 +6,14 @@ no torch, so that the handlers can be in place before the seconds that such impo
 """
 
 import contextlib
+import os
 import signal
+import stat
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class StopSignal:
@@ -24,16 +26,29 @@ class StopSignal:
         """Take over the stop signals, also from Lightning, which brings handlers of its own."""
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
-                signal.signal(number, self._note)
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                    signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.number == signal.SIGINT:
             raise KeyboardInterrupt  # the second Ctrl-C does not wait
+        if number == signal.SIGHUP:
+            leave_terminal()
         self.number = number
 
 
 STOP_SIGNAL = StopSignal()
 """A process has one set of signal handlers, hence one of these."""
+
+
+def leave_terminal() -> None:
+    """Send to nowhere what would go to a terminal that is gone: to write there is an error, also while saving."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
 
 
 @contextlib.contextmanager

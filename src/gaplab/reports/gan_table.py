@@ -1,26 +1,32 @@
-"""The GANs of a sweep as one table a point set: mean scores over seeds beside published rows and the ceiling."""
+"""The GANs of a sweep as one table a point set: scores over seeds beside published rows and the ceiling."""
 
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import rich.table
-import yaml
+from rich.box import SIMPLE
 from rich.console import Console
 
-from gaplab.reports.ledger import Row, SafeLoader, varied_keys
+from gaplab.config.renamed import with_new_names
+from gaplab.errors import ConfigError
+from gaplab.reports.intervals import FEWEST_FOR_INTERVAL
+from gaplab.reports.ledger import Row, Summary, varied_keys
+from gaplab.reports.numbers import short
 from gaplab.reports.render import Table
+from gaplab.storage.reading import read_regular, read_yaml
 
 COLUMNS = {
     "modes": "modes/captured",
     "balanced": "modes/balanced",
-    "high quality": "modes/high_quality",
+    "quality": "modes/high_quality",
     "reverse KL": "modes/reverse_kl",
     "std ratio": "modes/std_ratio",
     "sliced W2": "distance/sliced_w2_test",
-    "judge accuracy": "judge/accuracy_test",
+    "judge": "judge/accuracy_test",
     "judge p >= .05": "judge/p_value_test",
     "seconds": "seconds",
 }
@@ -41,10 +47,12 @@ PUBLISHED = {
     },
 }
 PERFECT = "a perfect sampler"
+NARROW_CELL, WIDE_CELL = 13, 20
+"""Characters of a line of a cell."""
 WIDE = 150
 """Characters of a line that all columns need."""
-LEFT_OUT_IF_NARROW = ("balanced", "sliced W2", "judge p >= .05", "seconds")
-PUBLISHED_COLUMNS = ("modes", "high quality", "reverse KL")
+LEFT_OUT_IF_NARROW = ("balanced", "std ratio", "sliced W2", "judge p >= .05", "seconds")
+PUBLISHED_COLUMNS = ("modes", "quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
 
@@ -63,11 +71,15 @@ def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
             if console.width >= WIDE or name not in LEFT_OUT_IF_NARROW
         ]
         shown = rich.table.Table(title=table.title)
+        cell = WIDE_CELL if console.width >= WIDE else NARROW_CELL
+        if console.width < WIDE:
+            shown.box, shown.show_edge, shown.padding = SIMPLE, False, (0, 0, 0, 1)
         for number in kept:
             name = table.columns[number]
-            shown.add_column(name, justify="right" if number else "left", overflow="fold")
+            shown.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
         for row in table.rows:
-            shown.add_row(*(row[number] for number in kept), style="" if row[1] else "dim")
+            cells = [fill(row[number], cell) if number else row[number] for number in kept]
+            shown.add_row(*cells, style="" if row[1] else "dim")
         console.print(shown)
         if len(kept) < len(table.columns):
             console.print("The report has all columns.", highlight=False)
@@ -78,14 +90,8 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
     varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        file = sweep / row.name / "config.yaml"
-        if not file.is_file():  # stopped before it began
-            continue
-        text = file.read_text()
-        if "generator:" not in text:  # parsing takes a hundred times longer
-            continue
-        config = yaml.load(text, SafeLoader)
-        if "generator" not in config["task"]:
+        config = _config_of_gan(sweep / row.name / "config.yaml")
+        if config is None:
             continue
         method = ", ".join(
             [config["task"]["loss"], *(f"{key}={row.settings[key]}" for key in varied if key in row.settings)]
@@ -93,6 +99,17 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
         scores = row.final | {"seconds": row.seconds or 0.0} if row.final else {}
         found[config["choices"]["data"]][method].append(scores)
     return found
+
+
+def _config_of_gan(file: Path) -> Any:
+    """Return the configuration of a run that trains a GAN; None for others and where it cannot be read."""
+    try:
+        if b"generator:" not in (read_regular(file) or b""):  # parsing takes a hundred times longer
+            return None
+        config = with_new_names(read_yaml(file))
+        return config if "generator" in config["task"] and config["choices"]["data"] else None
+    except (ConfigError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
@@ -108,7 +125,9 @@ def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -
     for method, cells in PUBLISHED.get(data, {}).items():
         printed = dict(zip(PUBLISHED_COLUMNS, cells, strict=True))
         rows.append((method, "", *(printed.get(name, "") for name in columns)))
-    return Table(f"{data}: mean ± standard error over seeds", ("method", "runs", *columns), rows)
+    return Table(
+        f"{data}: mean ± 95 % over seeds, or the values of few seeds", ("method", "runs", *columns), rows
+    )
 
 
 def _cells(columns: Mapping[str, str], runs: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
@@ -119,12 +138,11 @@ def _cells(columns: Mapping[str, str], runs: Sequence[Mapping[str, Any]], prefix
 
 
 def _cell(column: str, values: Sequence[float]) -> str:
-    """Mean and standard error; for the p-value, how many runs the judge could not reject at 5 %."""
+    """Mean and 95 % t-interval, or few values; for the p-value, how often the judge could not reject at 5 %."""
     if not values:
         return ""
     if column.startswith("judge p"):
         return f"{sum(value >= 0.05 for value in values)} of {len(values)}"
-    mean = f"{statistics.mean(values):.3g}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.1g}"
+    if len(values) < FEWEST_FOR_INTERVAL:
+        return ", ".join(map(short, sorted(values)))
+    return f"{short(statistics.mean(values))} ± {short(Summary(list(values)).half_width, 1)}"

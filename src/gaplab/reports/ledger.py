@@ -2,7 +2,6 @@
 
 import csv
 import functools
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -11,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gaplab.errors import ConfigError
+from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import replacing
+from gaplab.storage.reading import read_yaml
 
 SEEDS = ("seed", "data_seed", "init_seed", "train_seed", "order_seed")
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C library reads the files of ten thousand runs in seconds."""
-QUANTITIES = ("loss/train", "loss/val", "loss/test", "accuracy/train", "accuracy/val", "accuracy/test")
-GAPS = ("gap/loss", "gap/accuracy")
+UNREADABLE = "unreadable"
+"""The status of a run whose files are damaged or missing."""
 
 
 @dataclass(slots=True)
@@ -35,6 +32,8 @@ class Row:
     seconds: float | None
     final: dict[str, float] = field(default_factory=dict)
     """Scorecard, bounds and capacity of the last weights; empty for a run without a result."""
+    reason: str = ""
+    """Why the run is unreadable."""
 
     def flat(self) -> dict[str, Any]:
         """Return the row as it stands in ``ledger.csv``."""
@@ -114,19 +113,25 @@ def read_ledger(sweep: Path) -> list[Row]:
 
 
 def _read_row(path: Path) -> Row:
+    """Return a run as a row; one that cannot be read says why and does not cost the others."""
     try:
-        record = json.loads((path / "run.json").read_text())
-        words = yaml.load((path / "overrides.yaml").read_text(), SafeLoader) or []
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a readable run, but: {error}.") from error
-    settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
-    settings = {key: value for key, value in settings.items() if key not in SEEDS and key != "run.root"}
-    final: dict[str, float] = {}
-    if (path / "result.json").is_file():
-        result = json.loads((path / "result.json").read_text())
-        final = {key: value for key, value in result["last"].items() if value is not None}
-        final |= {key: value for key, value in result.get("measures", {}).items() if value is not None}
-    return Row(path.name, record["status"], settings, record.get("seeds", {}), record.get("seconds"), final)
+        record = read_json(path / "run.json")
+        words = read_yaml(path / "overrides.yaml") or []
+        settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
+        settings = {key: value for key, value in settings.items() if key not in SEEDS and key != "run.root"}
+        final: dict[str, float] = {}
+        if (path / "result.json").is_file():
+            result = read_json(path / "result.json")
+            for table in (result["last"], result.get("measures", {})):
+                final |= {key: float(value) for key, value in table.items() if value is not None}
+        seeds, seconds = dict(record.get("seeds", {})), record.get("seconds")
+        seconds = None if seconds is None else float(seconds)
+        return Row(path.name, str(record["status"]), settings, seeds, seconds, final)
+    except ConfigError as error:
+        return Row(path.name, UNREADABLE, {}, {}, None, reason=str(error))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{path}: a file lacks what a run writes ({type(error).__name__}: {error})."
+        return Row(path.name, UNREADABLE, {}, {}, None, reason=reason)
 
 
 def write_ledger(rows: Sequence[Row], file: Path) -> None:
@@ -141,6 +146,7 @@ def write_ledger(rows: Sequence[Row], file: Path) -> None:
 
 def varied_keys(rows: Sequence[Row]) -> list[str]:
     """Return the settings, seeds excluded, that are not the same in all runs."""
+    rows = [row for row in rows if row.status != UNREADABLE]
     keys = dict.fromkeys(key for row in rows for key in row.settings)
     return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
 
@@ -160,6 +166,8 @@ def group_by_setting(rows: Sequence[Row]) -> dict[str, list[Row]]:
     names = short_keys(varied_keys(rows))
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
+        if row.status == UNREADABLE:
+            continue
         text = ", ".join(f"{name}={row.settings[key]}" for key, name in names.items() if key in row.settings)
         groups[text or "all runs"].append(row)
     return dict(sorted(groups.items(), key=lambda pair: natural(pair[0])))

@@ -8,7 +8,7 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -18,7 +18,10 @@ from rich.table import Table
 from gaplab.errors import ConfigError
 from gaplab.metrics.published_ranking import PUBLISHED
 from gaplab.metrics.study_scores import Scores, share_between_settings, study_scores
+from gaplab.reports.numbers import plus_minus
 from gaplab.reports.ranking_table import GAP, SEED, StudyLedger, read_study, write_compact
+from gaplab.reports.render import markdown_table
+from gaplab.storage.atomic import replacing, write_text
 
 SHOWN = {
     "tau": "τ",
@@ -61,7 +64,7 @@ def rank_study(source: Path, out: Path, console: Console | None = None) -> dict[
     )
     out.mkdir(parents=True, exist_ok=True)
     write_scores(scores, out / "ranking.csv")
-    (out / "ranking.md").write_text(to_markdown(ledger, scores))
+    write_text(out / "ranking.md", to_markdown(ledger, scores))
     files = draw(ledger, scores, out)
     print_scores(ledger, scores, console)
     for file in (out / "ranking.csv", out / "ranking.md", *files):
@@ -83,7 +86,7 @@ def write_scores(scores: Mapping[str, Scores], file: Path) -> None:
     """Write every score of every measure, with its standard error over seeds and the published numbers."""
     names = list(next(iter(scores.values())))
     columns = [column for name in names for column in (name, f"{name} ±")]
-    with file.open("w", newline="") as stream:
+    with replacing(file) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["measure", *columns, "published sign_error/mean", "published 90th percentile"])
         for measure in by_rank(scores):
@@ -99,8 +102,8 @@ def to_markdown(ledger: StudyLedger, scores: Mapping[str, Scores]) -> str:
         [measure, *(_with_error(scores[measure][f"psi/{axis}"], 2) for axis in ledger.axes)]
         for measure in by_rank(scores)
     ]
-    tables = [_markdown_table(heads, rows), _markdown_table(psi_heads, psi_rows)]
-    return f"{describe(ledger)}\n\n" + "\n".join(tables)
+    tables = [markdown_table(heads, rows, numbers=True), markdown_table(psi_heads, psi_rows, numbers=True)]
+    return "\n".join([describe(ledger), "", *tables[0], "", *tables[1], ""])
 
 
 def print_scores(ledger: StudyLedger, scores: Mapping[str, Scores], console: Console) -> None:
@@ -181,19 +184,11 @@ def _published(measure: str) -> tuple[float | None, float | None]:
 
 
 def _with_error(score: tuple[float, float], digits: int) -> str:
-    value, error = score
-    if math.isnan(value):
-        return "-"
-    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+    return plus_minus(*score, digits)
 
 
 def _text(number: float | None) -> str:
     return "" if number is None else f"{number:g}"
-
-
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def main(arguments: list[str]) -> None:

@@ -27,7 +27,7 @@ GAP, SEED = "gap/accuracy", "init_seed"
 
 @dataclass(slots=True)
 class StudyLedger:
-    """What a ranking needs: `table` has a column [R] for every axis, the seed, the gap and every measure."""
+    """What a ranking needs: ``table`` has a column [R] for every axis, the seed, the gap and every measure."""
 
     axes: list[str]
     measures: list[str]
@@ -50,7 +50,7 @@ def read_study(source: Path) -> StudyLedger:
 
     A run is usable if it has finished, has reached the level of training loss that stops it (if one is set),
     and every measure is finite. Axes are what the sweep varies beside seeds; a list of widths that are all
-    equal becomes `depth` and `width`.
+    equal becomes ``depth`` and ``width``.
 
     Raises:
         ConfigError: If there is no ledger, or if it has no usable run, no measures or no axis.

@@ -2,9 +2,11 @@
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gaplab.reports.captions import alternative, caption
 
 
 @dataclass(slots=True)
@@ -14,6 +16,8 @@ class Table:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    folded: bool = False
+    """Whether a page shows it on request only."""
 
 
 @dataclass(slots=True)
@@ -23,47 +27,102 @@ class Report:
     title: str
     tables: list[Table] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
-    """Caption to PNG."""
+    """Name to PNG; the first ones stand above the tables."""
+    verdict: str = ""
+    """The answer in a few sentences."""
+    num_leading: int = 0
+    """How many pictures stand above the tables."""
 
 
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 0 0 1.5rem; display: block; overflow-x: auto; }
+.verdict { font-size: 1.2rem; max-width: 45rem; }
+.wide { overflow-x: auto; margin: 0 0 1.5rem; }
+table { border-collapse: collapse; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { border-bottom: 1px solid #8886; padding: .3rem .8rem; text-align: left; vertical-align: top; }
-td { font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; min-width: 4rem; }
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 600; }
 figure { display: inline-block; margin: 0 1rem 1.5rem 0; vertical-align: top; max-width: 100%; }
-figure img { max-width: 100%; border-radius: 6px; }
+figure img { max-width: 100%; height: auto; border-radius: 6px; }
+figcaption { font-size: .9rem; max-width: 40rem; }
+@media print {
+  body { font-size: 10pt; max-width: none; margin: 0; }
+  figure, tr { break-inside: avoid; }
+  details::details-content { content-visibility: visible; display: block; }
+  .wide { overflow: visible; }
+}
 """
 
 
 def to_markdown(report: Report, pictures: Path | None = None) -> str:
     """Return a report as Markdown; its pictures are links into the folder ``pictures``, if there is one."""
     parts = [f"# {report.title}"]
-    for table in report.tables:
-        lines = [f"## {table.title}", "", _row(table.columns), _row(["---"] * len(table.columns))]
-        parts.append("\n".join(lines + [_row(row) for row in table.rows]))
-    if pictures is not None:
-        parts += [f"![{caption}]({pictures.name}/{caption}.png)" for caption in report.pictures]
-    return "\n\n".join(parts) + "\n"
+    if report.verdict:
+        parts.append(report.verdict)
+    links = [] if pictures is None else [f"![{caption(n)}]({pictures.name}/{n}.png)" for n in report.pictures]
+    parts += links[: report.num_leading]
+    for table in sorted(report.tables, key=lambda table: table.folded):
+        parts.append("\n".join([f"## {table.title}", "", *markdown_table(table.columns, table.rows)]))
+    return "\n\n".join(parts + links[report.num_leading :]) + "\n"
+
+
+def markdown_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False
+) -> list[str]:
+    """Return the lines of a table; bars and line breaks inside cells are escaped.
+
+    Args:
+        columns: The names of the columns.
+        rows: The cells.
+        numbers: Whether all columns but the first stand to the right.
+    """
+    rule = ["---", *["---:" if numbers else "---"] * (len(columns) - 1)]
+    return [_row(columns), _row(rule), *(_row(row) for row in rows)]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def to_html(report: Report) -> str:
     """Return a report as one page that needs no other file."""
+    figures = [_figure(name, png) for name, png in report.pictures.items()]
     body = [f"<h1>{html.escape(report.title)}</h1>"]
-    for table in report.tables:
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in table.rows]
-        lines = "\n".join(f"<tr>{row}</tr>" for row in rows)
-        body.append(f"<h2>{html.escape(table.title)}</h2>\n<table>\n<tr>{head}</tr>\n{lines}\n</table>")
-    for caption, png in report.pictures.items():
-        name = html.escape(caption.replace("_", " "))
-        data = base64.b64encode(png).decode()
-        body.append(f'<figure><img alt="{name}" src="data:image/png;base64,{data}"></figure>')
-    title = html.escape(report.title)
-    head = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en">\n{head}\n' + "\n".join(body) + "\n</html>\n"
+    if report.verdict:
+        body.append(f'<p class="verdict">{html.escape(report.verdict)}</p>')
+    body += figures[: report.num_leading]
+    body += [_table(table) for table in report.tables if not table.folded]
+    body += figures[report.num_leading :]
+    body += [
+        f"<details><summary>{html.escape(table.title)}</summary>\n{_table(table)}\n</details>"
+        for table in report.tables
+        if table.folded
+    ]
+    head = [
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{html.escape(report.title)}</title>",
+        f"<style>{STYLE}</style>",
+    ]
+    lines = ["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", "<main>", *body]
+    return "\n".join([*lines, "</main>", "</body>", "</html>", ""])
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+    rows = []
+    for first, *others in table.rows:
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
+        rows.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
+    title = f"<caption>{html.escape(table.title)}</caption>"
+    lines = "\n".join(rows)
+    return f'<div class="wide"><table>\n{title}\n<tr>{head}</tr>\n{lines}\n</table></div>'
+
+
+def _figure(name: str, png: bytes) -> str:
+    data, seen = base64.b64encode(png).decode(), html.escape(alternative(name))
+    image = f'<img alt="{seen}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{html.escape(caption(name))}</figcaption></figure>"

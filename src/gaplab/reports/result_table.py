@@ -1,96 +1,55 @@
-"""The table that a GAN's run ends with."""
+"""What a run ends with on the terminal."""
 
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as TerminalTable
 
 from gaplab.config.schema import Relation
+from gaplab.reports.render import Table
+from gaplab.reports.score_tables import BOUNDED, measure_tables, score_table
 from gaplab.runs.results import Comparison, Result
-
-SPLITS = ("train", "val", "test")
-
-
-def print_generation(scores: dict[str, float], title: str, console: Console) -> None:
-    """Print each score beside its ceiling, scores of several splits in one row, and the gaps."""
-    table = Table(title=title)
-    for column in ("quantity", *SPLITS, "gap", "ceiling"):
-        table.add_column(column, justify="left" if column == "quantity" else "right", no_wrap=True)
-    for name in _quantities(scores):
-        gap_name = f"gap/{name.replace('/', '_')}"
-        splits = [scores.get(f"{name}_{split}") for split in SPLITS]
-        if splits == [None] * 3:
-            splits[2] = scores[name]
-        gap = scores.get(gap_name)
-        error = scores.get(f"{gap_name}_error")
-        ceiling = scores.get(f"ceiling/{name}", scores.get(f"ceiling/{name}_test"))
-        shown = "" if gap is None else f"{gap:+.4f}" + ("" if error is None else f" ± {error:.0e}")
-        table.add_row(name, *(_number(value) for value in splits), shown, _number(ceiling))
-    console.print(table)
-    console.print("Ceiling: what a perfect sampler gets at this sample size.", highlight=False)
-
-
-def _quantities(scores: dict[str, float]) -> list[str]:
-    """Return the names of the rows: tags without their split, in order, without gaps and ceilings."""
-    names = []
-    for tag in scores:
-        name, _, split = tag.rpartition("_")
-        name = name if split in SPLITS else tag
-        if not tag.startswith(("gap/", "ceiling/")) and name not in names:
-            names.append(name)
-    return names
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print the table that a run ends with."""
-    if "gap/loss" in result.last:
-        _print_splits(result, console)
+    """Print the table that a run ends with, its bounds and measures, and published numbers."""
+    facts = result.as_json()
+    table = score_table(facts)
+    if "ceiling" in table.columns:
+        for weights in dict.fromkeys(row[0] for row in table.rows):
+            rows = [row[1:] for row in table.rows if row[0] == weights]
+            title = f"{weights}, {result.num_parameters} parameters"
+            _print_table(Table(title, table.columns[1:], rows), console, dense=True)
+        console.print("Ceiling: what a perfect sampler gets at this sample size.", highlight=False)
     else:
-        print_generation(result.last, f"{result.num_parameters} parameters, {result.step} steps", console)
-    for comparison in result.comparisons:
-        _print_comparison(comparison, console)
-
-
-def _print_splits(result: Result, console: Console) -> None:
-    """Print losses and accuracies of all splits, and their gaps."""
-    table = Table(title=f"{result.num_parameters} parameters, {result.num_train_points} training points")
-    for column in ("weights", "quantity", "train", "val", "test", "gap"):
-        table.add_column(column, justify="left" if column in ("weights", "quantity") else "right")
-    rows = [(f"last (step {result.step})", result.last)]
-    if result.best is not None:
-        rows.append((f"best (step {result.best_step})", result.best))
-    for name, scores in rows:
-        for quantity, digits in (("loss", 4), ("accuracy", 4)):
-            shown = [
-                f"{scores[f'{quantity}/{split}']:.{digits}f}" if f"{quantity}/{split}" in scores else "-"
-                for split in ("train", "val", "test")
-            ]
-            gap, error = scores[f"gap/{quantity}"], scores[f"gap/{quantity}_error"]
-            table.add_row(name if quantity == "loss" else "", quantity, *shown, f"{gap:+.4f} ± {error:.4f}")
-    console.print(table)
-    scale = result.last["scale/sqrt_params_over_points"]
-    console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
+        title = f"{result.num_parameters} parameters, {result.num_train_points} training points"
+        rows = [("" if row[1] == "accuracy" else row[0], *row[1:]) for row in table.rows]
+        _print_table(Table(title, table.columns, rows), console)
+        scale = result.last["scale/sqrt_params_over_points"]
+        console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
     for bound in result.bounds:
-        what = "|test error - error|" if bound.name.startswith("hoeffding") else _BOUNDED[bound.quantity]
+        what = BOUNDED["test" if bound.name.startswith("hoeffding") else bound.quantity]
         console.print(
             f"Bound {bound.name}: {what} <= {bound.value:.4g} with probability {1 - bound.delta:.0%}"
             f"{' (vacuous)' if bound.vacuous else ''}.",
             highlight=False,
         )
-    for kind, title in (("scale/", "further scales of the gap (not bounds)"), ("capacity/", "capacity")):
-        found = {tag: value for tag, value in result.measures.items() if tag.startswith(kind)}
-        if found:
-            measures = Table(f"{title}, last weights", "value")
-            for tag, value in found.items():
-                measures.add_row(tag.removeprefix(kind), f"{value:.5g}")
-            console.print(measures)
+    for measures in measure_tables(facts):
+        _print_table(measures, console)
+    for comparison in result.comparisons:
+        _print_comparison(comparison, console)
 
 
-_BOUNDED = {"gap": "error - training error", "risk": "error of a noisy copy"}
+def _print_table(table: Table, console: Console, *, dense: bool = False) -> None:
+    """Print a table whose numbers are never cut: names are folded where the terminal is too narrow."""
+    shown = TerminalTable(title=table.title)
+    if dense:
+        shown.box, shown.show_edge, shown.padding = SIMPLE, False, (0, 0, 0, 1)
+    for column in table.columns:
+        words = column in ("weights", "quantity", "measure")
+        shown.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:

@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gaplab.config.compose import restore
 from gaplab.config.hparams import SECTIONS, changed_settings, flat_settings
 from gaplab.config.schema import Config
 from gaplab.reports.render import Report, Table
+from gaplab.reports.score_tables import (
+    bound_table,
+    further_numbers,
+    measure_tables,
+    published_table,
+    score_table,
+)
 from gaplab.runs.directory import read_config, read_json
-
-SPLITS = ("train", "val", "test")
+from gaplab.storage.reading import read_yaml
 
 
 def run_card(path: Path) -> Report:
@@ -22,7 +26,7 @@ def run_card(path: Path) -> Report:
         ConfigError: If ``path`` is not a run directory, or a file in it is damaged.
     """
     config = restore(read_config(path), str(path / "config.yaml"))
-    return card_of(path, config, yaml.safe_load((path / "overrides.yaml").read_text()) or [])
+    return card_of(path, config, read_yaml(path / "overrides.yaml") or [])
 
 
 def card_of(
@@ -30,11 +34,13 @@ def card_of(
 ) -> Report:
     """Return the card of a run whose configuration is at hand, which saves composing it again."""
     record = read_json(path / "run.json") if record is None else record
-    tables = [Table("What ran", ("", ""), [(key, text) for key, text in _facts(record).items()])]
+    tables = [Table("What ran", ("fact", "value"), list(_facts(record).items()), folded=True)]
     flat = flat_settings(config)
     settings = {name: flat[name] for name in SECTIONS} | changed_settings(config, overrides)
     rows = [(key, str(value)) for key, value in settings.items()]
-    tables.append(Table("Groups, and settings that differ from the default", ("key", "value"), rows))
+    tables.append(
+        Table("Groups, and settings that differ from the default", ("key", "value"), rows, folded=True)
+    )
     if (path / "result.json").is_file():
         tables += _results(read_json(path / "result.json"))
     return Report(f"Run {path.parent.name}/{path.name}", tables)
@@ -60,38 +66,5 @@ def _facts(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _results(result: dict[str, Any]) -> list[Table]:
-    rows: list[tuple[str, ...]] = []
-    for which, step in (("best", result["best_step"]), ("last", result["step"])):
-        table = result[which]
-        if table is None:
-            continue
-        for quantity in ("loss", "accuracy"):
-            if f"gap/{quantity}" in table:
-                cells = [_number(table.get(f"{quantity}/{split}")) for split in SPLITS]
-                gap, error = table[f"gap/{quantity}"], table[f"gap/{quantity}_error"]
-                rows.append(
-                    (f"{which} (step {step})", quantity, *cells, f"{_number(gap)} ± {_number(error)}")
-                )
-    tables = [Table("Result", ("weights", "quantity", *SPLITS, "gap"), list(rows))] if rows else []
-    shown = [f"{quantity}/{split}" for quantity in ("loss", "accuracy") for split in SPLITS]
-    others = [
-        (key, _number(value))
-        for key, value in (result["best"] or result["last"]).items()
-        if key not in shown and not key.startswith("gap/")
-    ]
-    others += [
-        ("parameters N", str(result["num_parameters"])),
-        ("training points m", str(result["num_train_points"])),
-    ]
-    tables.append(Table("Further numbers (a scale is not a bound)", ("", ""), list(others)))
-    if result["published"]:
-        compared = [
-            (n["name"], _number(n["published"]), _number(n["measured"]), "met" if n["met"] else "not met")
-            for n in result["published"]
-        ]
-        tables.append(Table("Published numbers", ("name", "published", "measured", ""), list(compared)))
-    return tables
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    tables = [score_table(result), bound_table(result), further_numbers(result), *measure_tables(result)]
+    return [table for table in (*tables, published_table(result)) if table.rows]

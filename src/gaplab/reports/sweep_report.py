@@ -3,20 +3,35 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from gaplab.reports.gan_table import gan_tables, print_gan_tables
+from gaplab.reports.intervals import interval_text
 from gaplab.reports.ledger import Row, group_by_setting, read_ledger, summarize, write_ledger
+from gaplab.reports.numbers import number
 from gaplab.reports.render import Report, to_html, to_markdown
 from gaplab.reports.sweep_figures import draw_sweep
-from gaplab.reports.sweep_tables import best_value, monitor, number, ranked, shown_quantities, sweep_tables
+from gaplab.reports.sweep_tables import (
+    best_value,
+    monitor,
+    most_possible,
+    ranked,
+    shown_quantities,
+    sweep_tables,
+    verdict_of_sweep,
+)
 from gaplab.reports.tensorboard_summary import write_summary
+from gaplab.storage.atomic import write_text
 from gaplab.tensorboard.links import look_at_sweep
 
 LONGEST_LIST = 2_000
 """Characters of the list of runs that did not finish."""
+CELL = 20
+"""Characters of a line of a cell that lists values."""
 MOST_SHOWN = 12
 """Settings that a terminal has room for; the page has all."""
 
@@ -33,41 +48,39 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     groups = group_by_setting(rows)
     gans = gan_tables(sweep, rows)
     report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
+    report.verdict = verdict_of_sweep(rows, groups)
     report.pictures = draw_sweep(sweep, rows)
+    report.num_leading = 1
     page = sweep / "report.html"
-    page.write_text(to_html(report))
-    (sweep / "report.md").write_text(to_markdown(report, sweep / "figures"))
+    write_text(page, to_html(report))
+    write_text(sweep / "report.md", to_markdown(report, sweep / "figures"))
     write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
     if gans:
         print_gan_tables(gans, console)
         print_lost(rows, console)
     else:
         print_summary(rows, groups, console)
-    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep)):
+    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep, len(rows))):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return rows
 
 
 def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
-    """Show the best, mean, interval and standard deviation of each setting, and the best run."""
+    """Show the best, the mean and the interval of each setting, and the best run."""
     finished = [row for row in rows if row.final]
     table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
+    table.box, table.show_edge, table.padding = SIMPLE, False, (0, 0, 0, 1)
     table.add_column("setting", overflow="fold")
     table.add_column("quantity", no_wrap=True)
-    for column in ("runs", "best", "mean ± 95 %", "sd"):
+    for column in ("runs", "best", "mean", "95 % or values"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, members in list(groups.items())[:MOST_SHOWN]:
         for quantity in shown_quantities(rows):
             found = summarize(members, quantity)
             if found is not None:
-                mean = f"{number(found.mean)} ± {number(found.half_width)}"
-                cells = (
-                    str(len(found.values)),
-                    number(best_value(found, quantity)),
-                    mean,
-                    number(found.deviation),
-                )
-                table.add_row(name, quantity, *cells)
+                best = "" if quantity.startswith("gap/") else number(best_value(found, quantity))
+                spread = fill(interval_text(found, quantity, most_possible(members, quantity)), CELL)
+                table.add_row(name, quantity, str(len(found.values)), best, number(found.mean), spread)
                 name = ""
         table.add_section()
     console.print(table)

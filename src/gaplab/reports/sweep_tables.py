@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gaplab.reports.ledger import Row, Summary, summarize, varied_keys
+from gaplab.reports.intervals import interval_text
+from gaplab.reports.ledger import UNREADABLE, Row, Summary, summarize, varied_keys
+from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.runs.directory import read_json
 
@@ -30,6 +32,7 @@ MONITORS = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_
 """What makes a run the best: the first of these that the sweep has. Smaller is better."""
 HIGHER_IS_BETTER = ("accuracy/", "modes/captured", "modes/balanced", "modes/high_quality", "coverage/")
 MOST_BEST, MOST_LOST = 10, 50
+INTERVAL = "95 % interval, or few values"
 
 
 def shown_quantities(rows: Sequence[Row]) -> list[str]:
@@ -52,26 +55,50 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def best_value(summary: Summary, quantity: str) -> float:
+    """Return the best value of any run; for a gap that would be the luckiest."""
     return max(summary.values) if quantity.startswith(HIGHER_IS_BETTER) else min(summary.values)
 
 
 def sweep_tables(sweep: Path, rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> list[Table]:
     """Return all tables of a sweep, from its directories alone."""
-    tables = [Table("What ran", ("", ""), list(_facts(sweep, rows).items())), _best_runs(rows)]
+    facts = Table("What ran", ("fact", "value"), list(_facts(sweep, rows).items()), folded=True)
+    tables = [facts, _best_runs(rows)]
     tables += [_by_setting(quantity, groups) for quantity in shown_quantities(rows)]
     lost = [row for row in rows if row.status != "finished"]
     if lost:
-        cells = [
-            (row.name, row.status, str(read_json(sweep / row.name / "run.json").get("error") or ""))
-            for row in lost[:MOST_LOST]
-        ]
+        cells = [(row.name, row.status, _reason(sweep, row)) for row in lost[:MOST_LOST]]
         more = f" (the first {MOST_LOST} of {len(lost)})" if len(lost) > MOST_LOST else ""
         tables.insert(1, Table(f"Not finished{more}", ("run", "status", "reason"), cells))
     return [table for table in tables if table.rows]
 
 
+def _reason(sweep: Path, row: Row) -> str:
+    return row.reason or str(read_json(sweep / row.name / "run.json").get("error") or "")
+
+
+def verdict_of_sweep(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> str:
+    """Say how many runs finished, which setting is best by the monitor, and by how much."""
+    text = f"{sum(row.status == 'finished' for row in rows)} of {len(rows)} runs finished."
+    tag = monitor(rows)
+    if tag is None:
+        return text
+    found = {name: summarize(members, tag) for name, members in groups.items()}
+    order = sorted(
+        ((s.mean, name, len(s.values)) for name, s in found.items() if s and math.isfinite(s.mean))
+    )
+    if not order:
+        return text
+    mean, name, count = order[0]
+    runs = "1 run" if count == 1 else f"{count} runs"
+    text += f" By {tag} of the last weights {name} is best: {number(mean)}, the mean of {runs}"
+    if len(order) == 1:
+        return text.replace(f"{name} is best:", "the mean is").replace(", the mean of", " over") + "."
+    return f"{text}, {number(order[1][0] - mean)} below the next, {order[1][1]}."
+
+
 def _facts(sweep: Path, rows: Sequence[Row]) -> dict[str, str]:
-    record = read_json(sweep / rows[0].name / "run.json")
+    readable = next((row for row in rows if row.status != UNREADABLE), None)
+    record = read_json(sweep / readable.name / "run.json") if readable else {}
     git = record.get("git")
     counts = Counter(row.status for row in rows)
     facts = {
@@ -95,23 +122,23 @@ def _best_runs(rows: Sequence[Row]) -> Table:
 
 
 def _by_setting(quantity: str, groups: Mapping[str, Sequence[Row]]) -> Table:
+    gap = quantity.startswith("gap/")
     cells = []
     for name, members in groups.items():
         found = summarize(members, quantity)
         if found is None:
             continue
-        low, high = found.mean - found.half_width, found.mean + found.half_width
-        interval = "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
-        best = number(best_value(found, quantity))
-        cells.append(
-            (name, str(len(found.values)), best, number(found.mean), number(found.deviation), interval)
-        )
-    columns = ("setting", "runs", "best", "mean", "standard deviation", "95 % interval of the mean")
+        best = [] if gap else [number(best_value(found, quantity))]
+        count, most = str(len(found.values)), most_possible(members, quantity)
+        spread = interval_text(found, quantity, most)
+        cells.append((name, count, *best, number(found.mean), number(found.deviation), spread))
+    columns = ("setting", "runs", *([] if gap else ["best"]), "mean", "standard deviation", INTERVAL)
     return Table(f"{quantity} by setting", columns, cells)
 
 
-def number(value: float | None) -> str:
-    """Return a number as a cell: four decimals, or a power of ten where those would say nothing."""
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+def most_possible(rows: Sequence[Row], quantity: str) -> float:
+    """Return the number of modes where a quantity counts them: a perfect sampler captures all."""
+    if quantity not in ("modes/captured", "modes/balanced"):
+        return math.inf
+    counts = (row.final.get(f"ceiling/{quantity}", math.inf) for row in rows if row.final)
+    return max(counts, default=math.inf)

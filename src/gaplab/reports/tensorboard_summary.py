@@ -13,7 +13,7 @@ from gaplab.reports.ledger import Row, bands, short_keys, summarize, varied_keys
 from gaplab.reports.sweep_figures import by_value
 from gaplab.tensorboard.custom_scalars import Layout, band
 from gaplab.tensorboard.event_files import write_events
-from gaplab.tensorboard.read_curves import read_history
+from gaplab.tensorboard.read_curves import History, read_history
 
 BANDS = {
     "Generalization gap": "gap/loss",
@@ -60,9 +60,17 @@ def write_summary(
     for name, members in list(with_bands.items())[:MOST_SETTINGS]:
         folder = root if len(groups) == 1 else root / name.replace("/", "_")
         folder.mkdir(exist_ok=True)
-        tables = bands([read_history(sweep / row.name) for row in members])
+        tables = bands([history for row in members if (history := _history(sweep / row.name))])
         tables = {step: _without_other_bands(means) | _own_tags(means) for step, means in tables.items()}
         write_events(folder, tables, _layout(tables))
+
+
+def _history(run: Path) -> History:
+    """Return what a run measured; nothing where its table is damaged."""
+    try:
+        return read_history(run)
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def _layout(tables: Mapping[int, Mapping[str, float]]) -> Layout:

@@ -12,14 +12,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError, DivergedError, Preempted
 from gaplab.runs.provenance import provenance
 from gaplab.storage.atomic import write_json, write_yaml
 from gaplab.storage.locking import lock, unlock
+from gaplab.storage.reading import read_yaml
 
 
 class Status(StrEnum):
@@ -161,10 +160,7 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / "config.yaml"
     if not file.is_file():
         raise ConfigError(f"{path}: expected a run directory, which has a config.yaml, but there is none.")
-    try:
-        content = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: expected the mapping that a run writes, but got {content!r}.")
     return with_new_names(content)

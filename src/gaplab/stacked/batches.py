@@ -18,7 +18,7 @@ activations are kept, for which the system would have to find new memory each ti
 
 
 class BlockLoader(TrainLoader):
-    """Blocks of step numbers: what `TrainLoader` hands out, without the points, which are stacked."""
+    """Blocks of step numbers: what ``TrainLoader`` hands out, without the points, which are stacked."""
 
     def block(self, steps: range) -> list[int]:
         return list(steps)
@@ -52,7 +52,7 @@ class StackedBatches:
             self.points[index, : len(split)] = split.points
             self.labels[index, : len(split)] = split.labels
         self.numbers = list(range(len(splits)))
-        """By which `draw` knows the models."""
+        """By which ``draw`` knows the models."""
         self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
 
     def gather(
@@ -126,7 +126,7 @@ class StackedBatches:
     def _buffers(self, step: int, sizes: list[int], active: Sequence[bool]) -> Params:
         """What the models draw for one step, stacked and padded to the size of a batch.
 
-        Models that draw the same tensors, which `draw` tells by handing out the same dictionary, share them
+        Models that draw the same tensors, which ``draw`` tells by handing out the same dictionary, share them
         until they are stacked.
         """
         assert self.draw is not None, "gather asks only where something is drawn"

@@ -1,4 +1,4 @@
-"""Classifiers as pure functions of stacked weights: the loss and the scores of `tasks.classifier`."""
+"""Classifiers as pure functions of stacked weights: the loss and the scores of ``tasks.classifier``."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ from gaplab.stacked.update_rules import Params
 from gaplab.tasks.classifier import Classifier
 
 Score = Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""`score(params, points, labels)` of one model: losses [P] and hits [P], in eval mode."""
+"""``score(params, points, labels)`` of one model: losses [P] and hits [P], in eval mode."""
 
 
 @dataclass(slots=True)
 class ClassifierFunctions:
-    """K classifiers as pure functions. Each dictionary in `params` belongs to one model."""
+    """K classifiers as pure functions. Each dictionary in ``params`` belongs to one model."""
 
     params: list[Params]
     loss: Loss
@@ -96,7 +96,7 @@ def _scoring(
 
 
 def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether `argmax` of logits [P, C] is the label [P]; this fuses with what comes before, `argmax` not."""
+    """Whether ``argmax`` of logits [P, C] is the label [P]; this fuses with what comes before, ``argmax`` not."""
     own = logits.gather(1, labels[:, None])
     earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
     return torch.where(earlier, logits < own, logits <= own).all(dim=1)

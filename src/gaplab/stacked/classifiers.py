@@ -18,7 +18,7 @@ from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
-from gaplab.stacked.scoring import score_splits, split_score, summed
+from gaplab.stacked.scoring import score_splits, summed
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, unstack
 from gaplab.stacked.step import make_step
@@ -114,7 +114,7 @@ class StackedClassifiers(Ensemble):
         for points, labels, mask in split.pieces():
             sums += self.compiled["score"](self.stacked_optimizers[0].params, points, labels, mask)
         for index, (total, squares, correct) in enumerate(sums.T.tolist()[: len(self.members)]):
-            self.scores[index][name] = split_score(total, squares, int(correct), split.counts[index])
+            self.scores[index][name] = SplitScore.of_sums(total, squares, int(correct), split.counts[index])
 
     def on_validation_epoch_end(self) -> None:
         self.penalties = self._penalties()
@@ -172,7 +172,7 @@ class StackedClassifiers(Ensemble):
             split.keep(kept, rows)
 
     def _penalties(self) -> list[float]:
-        """The L2 penalty of each model, as `tasks.optimizers.l2_penalty` defines it."""
+        """The L2 penalty of each model, as ``tasks.optimizers.l2_penalty`` defines it."""
         (opt,) = self.stacked_optimizers
         if opt.rule == "adamw":
             return [0.0] * len(self.members)

@@ -20,7 +20,7 @@ def worthwhile(ensemble: Ensemble, num_active: int) -> bool:
 
 
 def compact(ensemble: Ensemble, kept: Sequence[int]) -> None:
-    """Keep only the models at the positions `kept`, in this order; everything stacked becomes smaller.
+    """Keep only the models at the positions ``kept``, in this order; everything stacked becomes smaller.
 
     What the others held is gone: write it first. The models that stay compute what they would have computed
     anyway.

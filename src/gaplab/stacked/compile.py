@@ -1,6 +1,6 @@
 """Tracing and compiling a step of K stacked models, and when that pays.
 
-`vmap(grad(loss))` is first traced into one flat graph (no vmap, no autograd left), in which tiny batched
+``vmap(grad(loss))`` is first traced into one flat graph (no vmap, no autograd left), in which tiny batched
 matrix products become sums of products; then inductor fuses it and spreads it over the processors. Dynamo,
 which would look at the graph once more and guard every call, is left out.
 """
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def small_bmm(a: Tensor, b: Tensor) -> Tensor:
-    """`torch.bmm` as sums of products where one of the three sizes is tiny.
+    """``torch.bmm`` as sums of products where one of the three sizes is tiny.
 
     BLAS pays a fixed price for every little matrix; written as sums, the compiler fuses the product with the
     activation before it and the reductions after it. Larger products stay with BLAS.
@@ -49,7 +49,7 @@ def small_bmm(a: Tensor, b: Tensor) -> Tensor:
 
 
 def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """`torch.gather` of one of few values as selections, which the compiler can vectorise."""
+    """``torch.gather`` of one of few values as selections, which the compiler can vectorise."""
     single = [1 if d == dim % x.dim() else size for d, size in enumerate(x.shape)]
     if list(index.shape) != single or x.shape[dim] > FEW:
         return NotImplemented
@@ -70,7 +70,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
 
 
 def has_compiler(device: torch.device) -> bool:
-    """Whether inductor can generate code for `device` here."""
+    """Whether inductor can generate code for ``device`` here."""
     if device.type == "cpu":
         return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
@@ -114,7 +114,7 @@ class CompiledFunction:
 
 
 def _compile(function: Callable[..., Any], tensors: list[Tensor], spec: TreeSpec) -> Callable[..., Any]:
-    """Return `function` for the layouts of some arguments; it takes them as a flat list."""
+    """Return ``function`` for the layouts of some arguments; it takes them as a flat list."""
     from torch._inductor import standalone_compile  # takes a second
 
     result: list[TreeSpec] = []

@@ -1,4 +1,4 @@
-"""One step of K GANs: both phases of `tasks.gan_losses` with their updates, as one pure function."""
+"""One step of K GANs: both phases of ``tasks.gan_losses`` with their updates, as one pure function."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -43,13 +43,13 @@ def make_game_step(
     *,
     both: bool,
 ) -> GameStep:
-    """Return `step(players, active, batch, loss_coefficients, hypers)` for K stacked GANs.
+    """Return ``step(players, active, batch, loss_coefficients, hypers)`` for K stacked GANs.
 
-    It returns the players after the step, and the losses [K] of the discriminator and, with `both`, of the
+    It returns the players after the step, and the losses [K] of the discriminator and, with ``both``, of the
     generator, each before its update.
 
-    `batch` holds points [K, B, D] over the scale, labels [K, B], latents [K, B, L], the weights [K, Q] of the
-    packs, and `mixing` [K, Q, 1] where there is a gradient penalty. `loss_coefficients` hold the weights of the
+    ``batch`` holds points [K, B, D] over the scale, labels [K, B], latents [K, B, L], the weights [K, Q] of the
+    packs, and ``mixing`` [K, Q, 1] where there is a gradient penalty. ``loss_coefficients`` hold the weights of the
     penalties, their factor, the weight of the present in the moving average, and the limit of the weights, [K] each.
 
     The generator runs forward once: its samples serve both phases, because the discriminator's update does

@@ -16,7 +16,7 @@ SCORED_AT_ONCE = 4_096
 
 
 def summed(score: Score) -> Callable[[Params, Tensor, Tensor, Tensor], Tensor]:
-    """Return a function of K models that adds up what `score` says of their points.
+    """Return a function of K models that adds up what ``score`` says of their points.
 
     It takes the parameters, points [K, P, D], labels [K, P] and the mask [K, P] of those that count, and
     returns float64 [3, K]: the sums of the losses, of their squares, and of the hits.
@@ -45,12 +45,5 @@ def score_splits(score: Score, params: Params, splits: Mapping[str, Split]) -> d
                 losses = losses.double()
                 sums += torch.stack([losses.sum(), losses.square().sum(), hits.double().sum()])
             total, squares, correct = sums.tolist()
-            scores[name] = split_score(total, squares, int(correct), len(split))
+            scores[name] = SplitScore.of_sums(total, squares, int(correct), len(split))
     return scores
-
-
-def split_score(total: float, squares: float, correct: int, count: int) -> SplitScore:
-    """Make a score of the sums over a split, as `metrics.gap.SplitScores` does."""
-    mean = total / count
-    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else float("nan")
-    return SplitScore(mean, (variance / count) ** 0.5, correct / count, count)

@@ -100,7 +100,7 @@ class StackedOptimizer:
 
 
 DrawBuffers = Callable[[int, int, int], Params]
-"""`draw(model, step, num_points)`: what one model draws for one step, for example dropout masks."""
+"""``draw(model, step, num_points)``: what one model draws for one step, for example dropout masks."""
 
 
 def rule_of(config: OptimizerConfig) -> str:

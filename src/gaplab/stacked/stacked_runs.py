@@ -41,11 +41,11 @@ from gaplab.tensorboard.custom_scalars import charts
 from gaplab.tensorboard.event_files import EVENT_FILES, write_events
 
 Report = Callable[[int, int], None]
-"""`report(model_steps, diverged)`: model-steps taken and runs diverged since the last call."""
+"""``report(model_steps, diverged)``: model-steps taken and runs diverged since the last call."""
 
 
 class StackedRuns:
-    """The runs of some plans, which must agree in `sweeps.grouping.group_key` and in their step.
+    """The runs of some plans, which must agree in ``sweeps.grouping.group_key`` and in their step.
 
     Args:
         plans: What to train; none of them finished.
@@ -67,7 +67,7 @@ class StackedRuns:
         self.plans = list(plans)
         self.report = report
         self.results: list[Result | None] = [None] * len(self.plans)
-        self.places = list(range(len(self.plans)))  # of the models still computed, in `results`
+        self.places = list(range(len(self.plans)))  # of the models still computed, in ``results``
         self.started = time.perf_counter()
         configs = [plan.composed.config for plan in self.plans]
         self.config = configs[0]

@@ -16,7 +16,7 @@ def stack(dictionaries: Sequence[Params], width: int) -> Params:
 
 
 def fill(values: Tensor, width: int) -> Tensor:
-    """Repeat the first of K values until there are `width`."""
+    """Repeat the first of K values until there are ``width``."""
     return torch.cat([values, values[:1].expand(width - len(values), *values.shape[1:])])
 
 

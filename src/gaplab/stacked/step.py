@@ -10,17 +10,17 @@ from torch.func import grad_and_value, vmap
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, Update, per_model, update_active
 
 Loss = Callable[[Params, Params, Any, Params], Tensor]
-"""`loss(params, buffers, batch, loss_coefficients)` of one model, a scalar. The ensemble maps it over all four."""
+"""``loss(params, buffers, batch, loss_coefficients)`` of one model, a scalar. The ensemble maps it over all four."""
 Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
 
 
 def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
-    """Return `step(params, state, active, buffers, batch, loss_coefficients, hyper)` for K stacked models.
+    """Return ``step(params, state, active, buffers, batch, loss_coefficients, hyper)`` for K stacked models.
 
-    `active` None means that all models train.
+    ``active`` None means that all models train.
 
-    It returns the new parameters and optimiser state and the losses [K] before the update. With `clips` the
-    whole gradient of a model is limited to the norm `hyper["max_grad_norm"]`.
+    It returns the new parameters and optimiser state and the losses [K] before the update. With ``clips`` the
+    whole gradient of a model is limited to the norm ``hyper["max_grad_norm"]``.
     """
     gradients = vmap(grad_and_value(loss))
 
@@ -43,7 +43,7 @@ def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
 
 
 def clip_gradients(grads: Params, max_norm: Tensor) -> Params:
-    """Limit each model's gradient to its norm [K], with the arithmetic of `clip_grad_norm_`."""
+    """Limit each model's gradient to its norm [K], with the arithmetic of ``clip_grad_norm_``."""
     norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in grads.values()])
     total = torch.linalg.vector_norm(norms, dim=0)
     factor = (max_norm.to(total.dtype) / (total + 1e-6)).clamp(max=1.0)

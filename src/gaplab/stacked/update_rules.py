@@ -1,12 +1,12 @@
 """Update rules for K models at once, each with hyperparameters of its own.
 
-Every rule is a pure function `(params, grads, state, hyper) -> (params, state)` on dictionaries of tensors
-whose first dimension counts the models: what `torch.func.stack_module_state` returns and
-`vmap(grad(loss))` consumes. Nothing is changed in place, so that a whole training step, update included, can
-be traced and compiled as one graph. The arithmetic and its order are those of `torch.optim` (single-tensor
+Every rule is a pure function ``(params, grads, state, hyper) -> (params, state)`` on dictionaries of tensors
+whose first dimension counts the models: what ``torch.func.stack_module_state`` returns and
+``vmap(grad(loss))`` consumes. Nothing is changed in place, so that a whole training step, update included, can
+be traced and compiled as one graph. The arithmetic and its order are those of ``torch.optim`` (single-tensor
 form), with scalars replaced by tensors of shape [K].
 
-A model that has stopped (`active` false) keeps its parameters, its moments and its step count bit for bit.
+A model that has stopped (``active`` false) keeps its parameters, its moments and its step count bit for bit.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ DEFAULTS: dict[str, dict[str, float]] = {
 
 
 class OptimizerState(NamedTuple):
-    """Moments per parameter (`buffers[name][parameter]`, shape [K, ...]) and updates made per model.
+    """Moments per parameter (``buffers[name][parameter]``, shape [K, ...]) and updates made per model.
 
-    `steps` is float64 [K], because the bias corrections `1 - beta**steps` are taken in double precision.
+    ``steps`` is float64 [K], because the bias corrections ``1 - beta**steps`` are taken in double precision.
     """
 
     steps: Tensor
@@ -41,12 +41,12 @@ Update = Callable[[Params, Params, OptimizerState, Hyper], tuple[Params, Optimiz
 def stack_hyperparameters(
     rule: str, num_models: int, settings: Mapping[str, object], device: torch.device | str = "cpu"
 ) -> dict[str, Tensor]:
-    """One float64 tensor [K] per hyperparameter of `rule`, from numbers, sequences or tensors of length K.
+    """One float64 tensor [K] per hyperparameter of ``rule``, from numbers, sequences or tensors of length K.
 
-    `lr` is required; what is left out has `torch.optim`'s default. Raises ValueError for an unknown rule or
-    name, a missing `lr`, a length other than `num_models` and a value out of range.
+    ``lr`` is required; what is left out has ``torch.optim``'s default. Raises ValueError for an unknown rule or
+    name, a missing ``lr``, a length other than ``num_models`` and a value out of range.
 
-    `bias_decay` is the weight decay of parameters with at most one dimension; left out, it is that of the
+    ``bias_decay`` is the weight decay of parameters with at most one dimension; left out, it is that of the
     others.
     """
     if rule not in DEFAULTS:
@@ -83,7 +83,7 @@ def initial_state(rule: str, params: Params) -> OptimizerState:
 
 
 def per_model(values: Tensor, like: Tensor) -> Tensor:
-    """A tensor [K] in the dtype of `like` [K, ...], shaped to multiply it model by model."""
+    """A tensor [K] in the dtype of ``like`` [K, ...], shaped to multiply it model by model."""
     return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
 
 
@@ -92,7 +92,7 @@ def _decay(hyper: Hyper, p: Tensor) -> Tensor:
 
 
 def sgd(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> tuple[Params, OptimizerState]:
-    """SGD with momentum and L2 penalty as in `torch.optim.SGD` without dampening.
+    """SGD with momentum and L2 penalty as in ``torch.optim.SGD`` without dampening.
 
     A zero-initialised momentum buffer equals torch's first step, because dampening is zero.
     """
@@ -102,7 +102,7 @@ def sgd(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> t
 def nesterov(
     params: Params, grads: Params, state: OptimizerState, hyper: Hyper
 ) -> tuple[Params, OptimizerState]:
-    """SGD with Nesterov's momentum, as in `torch.optim.SGD(nesterov=True)`."""
+    """SGD with Nesterov's momentum, as in ``torch.optim.SGD(nesterov=True)``."""
     return _momentum_step(params, grads, state, hyper, nesterov=True)
 
 
@@ -120,7 +120,7 @@ def _momentum_step(
 
 
 def adam(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> tuple[Params, OptimizerState]:
-    """Adam (Kingma and Ba, 2015, algorithm 1) with L2 penalty, as in `torch.optim.Adam`."""
+    """Adam (Kingma and Ba, 2015, algorithm 1) with L2 penalty, as in ``torch.optim.Adam``."""
     decayed = {key: torch.addcmul(grads[key], p, per_model(_decay(hyper, p), p)) for key, p in params.items()}
     return _adaptive_step(params, decayed, state, hyper)
 
@@ -128,7 +128,7 @@ def adam(params: Params, grads: Params, state: OptimizerState, hyper: Hyper) -> 
 def adamw(
     params: Params, grads: Params, state: OptimizerState, hyper: Hyper
 ) -> tuple[Params, OptimizerState]:
-    """Adam with decoupled decay (Loshchilov and Hutter, 2019, algorithm 2), as in `torch.optim.AdamW`."""
+    """Adam with decoupled decay (Loshchilov and Hutter, 2019, algorithm 2), as in ``torch.optim.AdamW``."""
     shrunk = {key: p * per_model(1 - hyper["lr"] * _decay(hyper, p), p) for key, p in params.items()}
     return _adaptive_step(shrunk, grads, state, hyper)
 
@@ -143,7 +143,7 @@ def _adaptive_step(
     for key, p in params.items():
         g = grads[key]
         means[key] = torch.lerp(state.buffers["mean"][key], g, per_model(1 - hyper["beta1"], p))
-        # addcmul and addcdiv with the scalar in the first factor round as torch.optim's `value=` does.
+        # addcmul and addcdiv with the scalar in the first factor round as torch.optim's ``value=`` does.
         kept = state.buffers["square"][key] * per_model(hyper["beta2"], p)
         squares[key] = torch.addcmul(kept, per_model(1 - hyper["beta2"], p) * g, g)
         denominator = squares[key].sqrt() / per_model(correction, p) + per_model(hyper["eps"], p)
@@ -155,14 +155,14 @@ RULES: dict[str, Update] = {"sgd": sgd, "nesterov": nesterov, "adam": adam, "ada
 
 
 def select(where: Tensor, these: Params, those: Params) -> Params:
-    """Return the tensors of `these` for models where `where` (bool [K]) is true, of `those` elsewhere."""
+    """Return the tensors of ``these`` for models where ``where`` (bool [K]) is true, of ``those`` elsewhere."""
     return {key: torch.where(where.view(-1, *[1] * (p.dim() - 1)), p, those[key]) for key, p in these.items()}
 
 
 def update_active(
     rule: Update, params: Params, grads: Params, state: OptimizerState, hyper: Hyper, active: Tensor | None
 ) -> tuple[Params, OptimizerState]:
-    """Apply `rule` where `active` (bool [K]; None: everywhere) and leave the other models as they are.
+    """Apply ``rule`` where ``active`` (bool [K]; None: everywhere) and leave the other models as they are.
 
     A selection rather than a product with the mask, so that a diverged model's NaN cannot reach what is kept.
     """

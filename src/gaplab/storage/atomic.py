@@ -31,12 +31,20 @@ def without_waiting() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` that becomes ``path`` when the block ends without an error."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` that becomes ``path`` when the block ends without an error.
+
+    A link called ``path`` is replaced, not followed. Folders that are missing are made.
+
+    Args:
+        path: The file to be.
+        durable: Whether to wait until the disk has the content, which pictures are not worth.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
-        if not _deferred.get():
+        if durable and not _deferred.get():
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
@@ -44,15 +52,22 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    write_bytes(path, content.encode())
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON; numbers that JSON does not have (NaN, infinity) become null."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def write_yaml(path: Path, content: Any) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(yaml.dump(content, Dumper=_Dumper, sort_keys=False))
+    write_text(path, yaml.dump(content, Dumper=_Dumper, sort_keys=False))
 
 
 def _finite(value: Any) -> Any:

@@ -4,19 +4,20 @@ Hydra takes tens of milliseconds to compose one job. Jobs that differ only in th
 one composition here; each value is converted by the node it belongs to, and every job passes all checks.
 """
 
+import contextlib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, ValueNode, open_dict
+from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, convert
+from gaplab.config.compose import Composed, take_apart
 from gaplab.config.errors import explain
 from gaplab.errors import ConfigError
 
@@ -60,17 +61,16 @@ class JobComposer:
                 self.templates[kind] = _make_template(tree, composed, simple)
             return composed
         changes = {key: value for key, value in simple.items() if template.values[key] != value}
-        return _vary(template, changes, words)
+        with contextlib.suppress(ConfigError):
+            return _vary(template, changes, words)
+        return self._compose_whole(overrides, words)[1]  # fails too, and knows the key, the type and the file
 
     def _compose_whole(self, overrides: Sequence[str], words: list[str]) -> tuple[DictConfig, Composed]:
         try:
             tree = self.load(list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error) from error
-        choices = dict(OmegaConf.select(tree, "hydra.runtime.choices"))
-        with open_dict(tree):
-            tree.pop("hydra")
-        return tree, convert(tree, choices, words)
+        return tree, take_apart(tree, words)
 
 
 def compose_jobs(load: Load, jobs: Sequence[Sequence[str]], *, allow_repeats: bool = False) -> list[Composed]:
@@ -87,9 +87,6 @@ def compose_jobs(load: Load, jobs: Sequence[Sequence[str]], *, allow_repeats: bo
     seen: dict[str, int] = {}
     for number, overrides in enumerate(jobs):
         shown = " ".join(overrides)
-        repeated = [k for k, n in Counter(word.split("=")[0] for word in overrides).items() if n > 1]
-        if repeated:
-            raise ConfigError(f"job {number} ({shown}): {repeated[0]} is set more than once; set it once.")
         try:
             job = composer.compose(overrides)
         except ConfigError as error:

@@ -1,16 +1,14 @@
 """The jobs of a sweep: each with a configuration and a directory."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from gaplab.config.compose import Composed, convert
+from gaplab.config.compose import Composed
 from gaplab.sweeps.compose_jobs import compose_jobs
 from gaplab.sweeps.naming import fixed_words, job_name, limit_subruns
 
@@ -36,23 +34,8 @@ class SweepJob:
         return 1 if isinstance(devices, str) else devices
 
 
-def job_of_sweep(tree: DictConfig, facts: Any) -> SweepJob:
-    """Make a job of what Hydra composed for it.
-
-    Args:
-        tree: The configuration without its ``hydra`` section.
-        facts: The ``hydra`` section, still part of the whole, as it refers to other keys.
-
-    Raises:
-        ConfigError: If the settings are not sound.
-    """
-    given = _given_words()
-    words = [str(word) for word in facts.overrides.task]
-    limit_subruns(tree, given)
-    fixed = fixed_words(words, given)
-    composed = convert(tree, dict(facts.runtime.choices), words)
-    composed.varied = [_key(word) for word in words if word not in fixed]
-    return SweepJob(composed, Path(str(facts.sweep.dir)) / job_name(words, fixed, int(facts.job.num)))
+LAUNCHED: list[Path] = []
+"""Directories of the jobs that this process has done; a command does one sweep, hence one of these."""
 
 
 def jobs_of_launcher(
@@ -88,14 +71,6 @@ def jobs_of_launcher(
         job.varied = [_key(word) for word in own]
         jobs.append(SweepJob(job, folder / job_name(own, [], number)))
     return jobs
-
-
-def is_finished(job: SweepJob) -> bool:
-    """Whether the run directory says that the job is done."""
-    try:
-        return bool(json.loads((job.path / "run.json").read_text())["status"] == "finished")
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def _key(word: str) -> str:

@@ -12,25 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gaplab.config.logging import SubRuns
-from gaplab.errors import ConfigError
 
 LONGEST_NAME = 120
 MOST_JOBS_WITH_SUBRUNS = 10
-
-
-def check_set_once(overrides: Sequence[str]) -> None:
-    """Refuse a sweep that sets a key twice: Hydra would take the last without a word.
-
-    Raises:
-        ConfigError: If a key or group occurs more than once.
-    """
-    counts = Counter(word.split("=")[0] for word in overrides)
-    for key, count in counts.items():
-        if count > 1:
-            values = " and ".join(word for word in overrides if word.split("=")[0] == key)
-            raise ConfigError(
-                f"{key}: expected one value, list or range, but got {values}. Keep one of them."
-            )
 
 
 def sweep_name(overrides: Sequence[str]) -> str:

@@ -1,31 +1,34 @@
-"""A whole sweep: its processes, its plans, its progress bar."""
+"""A whole sweep: its processes, its plans, its progress bar. No Torch before the processes are started."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaplab.config.compose import Composed
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator
+from gaplab.process.children import started_children
 from gaplab.process.devices import Share, cpu_shares, gpu_shares, has_mps, own_cpus
 from gaplab.process.fast_imports import quick_imports
 from gaplab.sweeps.cost_model import worthwhile_processes
+from gaplab.sweeps.job import SweepJob
 from gaplab.sweeps.progress import SweepProgress
-from gaplab.sweeps.start_workers import started_workers
 
 if TYPE_CHECKING:
     from gaplab.runs.resume import Plan
 
 
-def train_sweep(
-    jobs: Sequence[tuple[Composed, Path]],
+WORKER = "gaplab.sweeps.worker_main"
+
+
+def train_stacked(
+    jobs: Sequence[SweepJob],
     *,
     max_models: int | None = None,
     compile: bool | None = None,
     processes: int | None = None,
 ) -> list[float]:
-    """Train the jobs of a sweep, each in its directory, under one progress bar; return their objectives.
+    """Train the jobs of a sweep as stacked models under one progress bar; return their objectives.
 
     A job that is repeated, as a random sweeper may do, is trained once.
 
@@ -40,23 +43,15 @@ def train_sweep(
         ConfigError: If a directory holds another run, or the memory does not hold one model.
         Preempted: After a stop signal.
     """
-    left = [composed.config for composed, path in jobs if not (path / "result.json").is_file()]
+    left = [job.composed.config for job in _left(jobs)]
     shares, takes_part = _shares(left, processes) if left else ([], True)
-    with started_workers(shares) as workers:
+    with started_children(WORKER, shares, own_session=True) as workers:
         with quick_imports():  # while the workers do the same
-            from gaplab.runs.resume import plan_new
-            from gaplab.storage.locking import unlock
             from gaplab.sweeps.train_work import run_many
 
-        plans: dict[Path, Plan] = {}
-        for composed, path in jobs:
-            plans[path] = plan_new(composed, path)
-            if plans[path].finished:
-                unlock(path)  # a lock is an open file, of which a process may hold a thousand or so
+        plans = _plan(jobs)
         waiting = [plan for plan in plans.values() if not plan.finished]
-        if len(waiting) < len(plans):
-            print(f"{len(plans) - len(waiting)} of {len(plans)} runs are finished already.")
-        trainer = jobs[0][0].config.trainer
+        trainer = jobs[0].composed.config.trainer
         shown = trainer.progress_bar and sys.stderr.isatty()
         work = sum(plan.composed.config.num_steps for plan in waiting)
         with SweepProgress(len(waiting), work, shown) as progress:
@@ -70,7 +65,57 @@ def train_sweep(
                 log=progress.bar.console.print,
             )
     found = dict(zip(plans, objectives, strict=True))
-    return [found[path] for _, path in jobs]
+    return [found[job.path] for job in jobs]
+
+
+def train_in_pool(jobs: Sequence[SweepJob], number: int | None, logs: Path) -> list[float]:
+    """Train the jobs of a sweep in processes, each of which does one at a time; return their objectives.
+
+    Args:
+        jobs: Configurations and directories.
+        number: Processes; None for as many as the machine has parts.
+        logs: Folder of what the jobs say.
+
+    Raises:
+        ConfigError: If a directory holds another run.
+        Preempted: After a stop signal.
+    """
+    left = _left(jobs)
+    shares = pool_shares(jobs[0], number)[: len(left)]
+    with started_children(WORKER, shares, own_session=True) as workers:
+        with quick_imports():
+            from gaplab.sweeps.train_work import run_each
+
+        plans = _plan(jobs)
+        objectives = run_each(list(plans.values()), workers, logs)
+    found = dict(zip(plans, objectives, strict=True))
+    return [found[job.path] for job in jobs]
+
+
+def _left(jobs: Sequence[SweepJob]) -> list[SweepJob]:
+    return [job for job in jobs if not (job.path / "result.json").is_file()]
+
+
+def _plan(jobs: Sequence[SweepJob]) -> dict[Path, "Plan"]:
+    """Plan all jobs by their directories, and say how many are finished."""
+    from gaplab.runs.resume import plan_new
+    from gaplab.storage.locking import unlock
+
+    plans: dict[Path, Plan] = {}
+    for job in jobs:
+        plan = plans[job.path] = plan_new(job.composed, job.path)
+        if plan.finished:
+            unlock(job.path)  # a lock is an open file, of which a process may hold a thousand or so
+    finished = sum(plan.finished for plan in plans.values())
+    if finished:
+        print(f"{finished} of {len(plans)} runs are finished already.")
+    return plans
+
+
+def pool_shares(job: SweepJob, number: int | None) -> list[Share]:
+    """Cut the machine into parts, one for each job that runs at the same time."""
+    gpus = gpu_shares(number, job.composed.config.trainer.accelerator)
+    return gpus or cpu_shares(number or max(1, len(own_cpus()) // job.processes_per_node))
 
 
 def _shares(configs: Sequence[Config], processes: int | None) -> tuple[list[Share], bool]:

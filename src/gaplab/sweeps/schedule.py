@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -49,6 +50,8 @@ class WorkItem:
     """Models to compute with; at least the number of jobs."""
     compile: bool = False
     alone: bool = False
+    output: Path | None = None
+    """File for what its process says meanwhile, which goes on with a fresh process if the run fails."""
 
     @property
     def work(self) -> int:
@@ -67,8 +70,7 @@ def sort_plans(
     for number, plan in enumerate(plans):
         config = plan.composed.config
         if plan.finished:
-            unlock(plan.path)
-            objectives[number] = float(read_json(plan.path / "result.json")["objective"])
+            objectives[number] = _objective_of_finished(plan)
         elif reason := obstacle(config):
             alone[reason].append(PlannedRun(number, plan))
         else:
@@ -129,6 +131,22 @@ def cut_alone(alone: Mapping[str, Sequence[PlannedRun]], num_runs: int, log: Log
     for reason, jobs in alone.items():
         log(f"Training {len(jobs)} of {num_runs} runs one by one: {reason}.")
     return [WorkItem(jobs=[job], alone=True) for jobs in alone.values() for job in jobs]
+
+
+def cut_single(plans: Sequence[Plan], objectives: list[float], logs: Path) -> list[WorkItem]:
+    """Return an item for every plan that is not finished; the objectives of the others are filled in."""
+    items = []
+    for number, plan in enumerate(plans):
+        if plan.finished:
+            objectives[number] = _objective_of_finished(plan)
+        else:
+            items.append(WorkItem(jobs=[PlannedRun(number, plan)], alone=True, output=logs / f"{number}.txt"))
+    return items
+
+
+def _objective_of_finished(plan: Plan) -> float:
+    unlock(plan.path)
+    return float(read_json(plan.path / "result.json")["objective"])
 
 
 def num_chunks(num_models: int, limit: int, processes: int) -> int:

@@ -1,19 +1,19 @@
 """Many runs: groups of equal shape are trained as stacked models, chunk after chunk; the rest one by one."""
 
 import math
-import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from gaplab.errors import ConfigError, Preempted
-from gaplab.launch.processes import run_with_all_processes
+from gaplab.process.children import Child
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.stacked.ensemble import CompiledFunctions
 from gaplab.stacked.stacked_runs import Report, StackedRuns
-from gaplab.sweeps.schedule import Log, WorkItem, cut_alone, cut_groups, sort_plans
-from gaplab.sweeps.start_workers import Workers
+from gaplab.sweeps.run_job import run_job, status
+from gaplab.sweeps.schedule import Log, WorkItem, cut_alone, cut_groups, cut_single, sort_plans
 from gaplab.sweeps.worker_pool import Answer, WorkerPool
 
 CompiledByGroup = dict[tuple[int, int], CompiledFunctions]
@@ -25,7 +25,7 @@ def run_many(
     *,
     max_models: int | None = None,
     compile: bool | None = None,
-    workers: Workers | None = None,
+    workers: Sequence[Child] = (),
     takes_part: bool = True,
     report: Report | None = None,
     log: Log = print,
@@ -50,7 +50,6 @@ def run_many(
     """
     objectives = [math.nan] * len(plans)
     groups, alone = sort_plans(plans, objectives)
-    workers = {} if workers is None else workers
     processes = max(1, len(workers) + takes_part)
     items = cut_groups(groups, max_models=max_models, compile=compile, processes=processes, log=log)
     items += cut_alone(alone, len(plans), log)
@@ -67,6 +66,30 @@ def run_many(
     return objectives
 
 
+def run_each(plans: Sequence[Plan], workers: Sequence[Child], logs: Path, log: Log = print) -> list[float]:
+    """Do what is left of all plans, each in a worker by itself; return their objectives.
+
+    Args:
+        plans: As for ``run_many``.
+        workers: At least one, if anything is left to do; each does a run at a time.
+        logs: Folder of what the runs say: ``<number>.txt``.
+        log: Where a sentence for every run goes.
+
+    Raises:
+        Preempted: After a stop signal.
+    """
+    objectives = [math.nan] * len(plans)
+    queue = deque(sorted(cut_single(plans, objectives, logs), key=lambda item: -item.work))
+    with stop_signals_caught():
+        for item, answer in WorkerPool(workers, None, log).answers(queue):
+            assert not isinstance(answer, str), "a single run is not stacked"
+            (job,), (objectives[item.jobs[0].number],) = item.jobs, answer
+            ending = status(job.plan.path)
+            place = "" if ending == "finished" else f"; see {item.output}"
+            log(f"#{job.number} {job.plan.path.name}: {ending}{place}")
+    return objectives
+
+
 def _own(queue: deque[WorkItem], report: Report | None) -> Iterator[tuple[WorkItem, Answer]]:
     compiled: CompiledByGroup = {}
     while queue:
@@ -75,7 +98,7 @@ def _own(queue: deque[WorkItem], report: Report | None) -> Iterator[tuple[WorkIt
 
 
 def _shared(
-    queue: deque[WorkItem], workers: Workers, takes_part: bool, report: Report | None, log: Log
+    queue: deque[WorkItem], workers: Sequence[Child], takes_part: bool, report: Report | None, log: Log
 ) -> Iterator[tuple[WorkItem, Answer]]:
     work = partial(train_handed_out, compiled={}, report=report)
     return WorkerPool(workers, report, log).answers(queue, work if takes_part else None)
@@ -104,7 +127,7 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
         raise Preempted(STOP_SIGNAL.number)
     plans = [job.plan for job in item.jobs]
     if item.alone:
-        return [run_alone(plan) for plan in plans]
+        return [run_job(partial(_planned, plan), plan.composed, plan.path) for plan in plans]
     place = (item.group, item.width)
     try:
         chunk = StackedRuns(
@@ -124,10 +147,5 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
     return [math.nan if result is None else result.objective for result in results]
 
 
-def run_alone(plan: Plan) -> float:
-    """Train one run by itself, with all its processes; a failure is shown and recorded, and gives NaN."""
-    try:
-        return run_with_all_processes(lambda: plan, plan.composed.config)
-    except Exception:  # its run.json says what happened
-        traceback.print_exc()
-        return math.nan
+def _planned(plan: Plan) -> Plan:
+    return plan

@@ -5,21 +5,21 @@ items go first: the work balances itself. On CPUs the process that started the o
 """
 
 import math
-import signal
-import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any
 
 from gaplab.errors import ConfigError, Preempted
+from gaplab.process.children import Child, reap, signal_all, start_another
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.storage.locking import unlock
-from gaplab.sweeps.schedule import Log, WorkItem
-from gaplab.sweeps.start_workers import Worker, Workers, start_worker
+from gaplab.sweeps.run_job import record_failure
+from gaplab.sweeps.schedule import Log, PlannedRun, WorkItem
 
 Answer = list[float] | str
 """Objectives of an item, or why its models cannot be stacked."""
@@ -29,19 +29,30 @@ TIMEOUT_SECONDS = 60.0
 """How long a worker may take to save when the sweep ends by an error."""
 
 
+@dataclass(slots=True)
+class Worker:
+    """A process of the pool, and what it does."""
+
+    child: Child
+    item: WorkItem | None = None
+    ready: bool = False
+    """Whether it has been heard of."""
+
+
 class WorkerPool:
     """Hands out items to workers, and reports what they report.
 
     A thread attends to the workers, so that this process can do an item meanwhile.
 
     Args:
-        workers: The processes; those that have ended are taken out.
+        workers: Processes that run ``worker_main``, each in a session of its own; all have ended at the end.
         report: Told how many model-steps were taken and how many runs diverged.
         log: Where sentences for the user go.
     """
 
-    def __init__(self, workers: Workers, report: Callable[[int, int], None] | None, log: Log) -> None:
-        self.workers, self.report, self.log = workers, report, log
+    def __init__(self, workers: Sequence[Child], report: Callable[[int, int], None] | None, log: Log) -> None:
+        self.workers = {child.pipe: Worker(child) for child in workers}
+        self.report, self.log = report, log
         self.passed_on = 0
         self.takes_part = self.over = False
         self.lock = threading.Lock()
@@ -87,7 +98,7 @@ class WorkerPool:
                 raise Preempted(STOP_SIGNAL.number)
         except KeyboardInterrupt:
             for worker in list(self.workers.values()):
-                worker.process.kill()
+                worker.child.process.kill()
             raise
         finally:
             self.over = True
@@ -120,8 +131,7 @@ class WorkerPool:
     def _pass_on_signal(self) -> None:
         if STOP_SIGNAL.number != self.passed_on:
             self.passed_on = STOP_SIGNAL.number
-            for worker in self.workers.values():
-                worker.process.send_signal(self.passed_on)
+            signal_all([worker.child for worker in self.workers.values()], self.passed_on)
 
     def _hear(self, pipe: Connection, queue: deque[WorkItem]) -> None:
         worker = self.workers[pipe]
@@ -137,9 +147,12 @@ class WorkerPool:
             raise ConfigError(content)
         else:
             item, worker.item, worker.ready = worker.item, None, True
-            if kind == "answer":
-                assert item is not None, "who answers was asked"
-                self.arrived.put((item, content))
+            if kind == "ready":
+                return
+            assert item is not None, "who answers was asked"
+            self.arrived.put((item, content))
+            if kind == "last answer":
+                self._replace(pipe, queue)
 
     def _wake(self, queue: deque[WorkItem]) -> None:
         """Hand items to the workers that wait; send all home when nothing is left to wait for."""
@@ -148,7 +161,7 @@ class WorkerPool:
                 continue
             if not worker.ready:
                 if not queue and not self.unanswered:
-                    worker.process.kill()  # all was done before it had begun
+                    worker.child.process.kill()  # all was done before it had begun
                     self._dismiss(pipe)
                 continue
             message: Any = None
@@ -161,61 +174,58 @@ class WorkerPool:
             except OSError:
                 continue  # it is gone, which the next round finds out
 
-    def _dismiss(self, pipe: Connection) -> int:
-        """Forget a worker that ends; return its exit code."""
-        worker = self.workers.pop(pipe)
+    def _dismiss(self, pipe: Connection) -> str:
+        """Forget a worker that ends; return how."""
+        child = self.workers.pop(pipe).child
         pipe.close()
-        return worker.process.wait()
+        return child.ending()
+
+    def _replace(self, pipe: Connection, queue: deque[WorkItem]) -> str:
+        """Put another process in the place of one that ends, if there is work left; return how it ended."""
+        child = self.workers[pipe].child
+        how = self._dismiss(pipe)
+        if queue and not STOP_SIGNAL.number:
+            child = start_another(child)
+            self.workers[child.pipe] = Worker(child)
+        return how
 
     def _gone(self, pipe: Connection, queue: deque[WorkItem]) -> None:
         worker = self.workers[pipe]
-        code = self._dismiss(pipe)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        if STOP_SIGNAL.number or (code == 0 and worker.item is None):
-            return
-        if not worker.ready and self.takes_part:
+        if not worker.ready:
+            how = self._dismiss(pipe)
+            if STOP_SIGNAL.number:
+                return
+            if not self.takes_part:
+                raise RuntimeError(f"A process of the sweep {how} before it could begin.")
             self.log(f"A process of the sweep {how} before it could begin; going on without it.")
             return
-        if not worker.ready:
-            raise RuntimeError(f"A process of the sweep {how} before it could begin.")
-        if worker.item is not None:
-            runs = worker.item.jobs
-            lost = [job for job in runs if _mark_failed(RunDirectory(job.plan.path), how)]
-            self.log(
-                f"A process of the sweep {how}; {len(lost)} of its {len(runs)} runs are not done. "
-                "The same command tries them again."
-            )
-            self.arrived.put((worker.item, [_objective(RunDirectory(job.plan.path)) for job in runs]))
-        if queue:
-            pipe, worker = start_worker(worker.share)
-            self.workers[pipe] = worker
+        how = self._replace(pipe, queue)
+        if STOP_SIGNAL.number or worker.item is None:
+            return
+        jobs = worker.item.jobs
+        lost = [job for job in jobs if _mark_failed(job, f"its process {how}")]
+        self.log(
+            f"A process of the sweep {how}; {len(lost)} of its {len(jobs)} runs are not done. "
+            "The same command tries them again."
+        )
+        self.arrived.put((worker.item, [_objective(RunDirectory(job.plan.path)) for job in jobs]))
 
     def _end(self) -> None:
         """Let the workers that are left save, and end."""
-        left = dict(self.workers)
+        left = [worker.child for worker in self.workers.values()]
         self.workers.clear()
-        for pipe in left:
-            pipe.close()  # a worker that finds its pipe closed saves and ends
-        for worker in left.values():
-            _wait_for(worker)
+        for child in left:
+            child.pipe.close()  # a worker that finds its pipe closed saves and ends
+        reap(left, TIMEOUT_SECONDS)
 
 
-def _wait_for(worker: Worker) -> None:
-    try:
-        worker.process.wait(TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        worker.process.kill()
-        worker.process.wait()
-
-
-def _mark_failed(run: RunDirectory, how: str) -> bool:
+def _mark_failed(job: PlannedRun, reason: str) -> bool:
     """Mark a run that was at work when its process ended; return whether it is not finished."""
-    file = run.path / "run.json"
-    if not file.is_file():
-        return True
-    run.record = read_json(file)
+    run = RunDirectory(job.plan.path)
+    record_failure(job.plan.composed, run.path, reason)
+    run.record = read_json(run.path / "run.json")
     if run.record.get("status") == Status.running:
-        run.mark(Status.failed, error=f"its process {how}")
+        run.mark(Status.failed, error=reason)
     return run.record["status"] not in (Status.finished, Status.diverged)
 
 

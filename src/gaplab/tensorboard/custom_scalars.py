@@ -42,10 +42,6 @@ def charts_of_classifier(subruns: bool) -> Layout:
     splits = "$" if subruns else "/(train|val|test)$"
     return {
         "generalization": {
-            "Gap, scale and bounds": [
-                "Multiline",
-                ["^gap/(loss|accuracy)(_lower|_upper)?$", "^scale/", "^bound/"],
-            ],
             "Generalization gap in accuracy": band("gap/accuracy"),
             "Generalization gap": band("gap/loss"),
         },

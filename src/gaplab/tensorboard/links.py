@@ -14,6 +14,8 @@ SPLITS_BY_TAG = "^(loss|accuracy)/(train|val|test)$|^gap/(loss|accuracy)$"
 OF_A_GAN = "^(loss/discriminator|distance/sliced_w2)$|^gap/(loss_discriminator|distance_sliced_w2)$|^modes/"
 """The charts that matter of a GAN's run."""
 OF_A_GAN_BY_TAG = OF_A_GAN.replace("sliced_w2)$|", "sliced_w2)_(train|val|test)$|")
+MOST_SELECTED = 500
+"""With more runs in a folder, TensorBoard starts with none of them selected."""
 OF_A_SUMMARY = (
     "^(loss/(train|test)|accuracy/test|distance/sliced_w2_test|modes/high_quality)$"
     "|^gap/(loss|accuracy|distance_sliced_w2)$"
@@ -42,10 +44,16 @@ def look_at_run(path: Path, subruns: bool, generates: bool) -> list[str]:
     return [f"Look: tensorboard --logdir {path.parent}", f"then  {link}"]
 
 
-def look_at_sweep(path: Path) -> list[str]:
+def look_at_sweep(path: Path, num_runs: int) -> list[str]:
     """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
+    whole = [f"Look: tensorboard --logdir {path}"]
+    if num_runs > MOST_SELECTED:
+        whole = [
+            f"Look: tensorboard --logdir {path / 'summary'}  (the means; TensorBoard selects none of so many runs)",
+            f"or    tensorboard --logdir {path}  (all runs)",
+        ]
     return [
-        f"Look: tensorboard --logdir {path}",
+        *whole,
         f"then  {deep_link('summary', OF_A_SUMMARY)}  (means over seeds)",
         f"or    {HOME}#custom_scalars&regexInput=summary&_smoothingWeight=0  (with 95 % intervals)",
         f"or    {HOME}#hparams  (all runs)",

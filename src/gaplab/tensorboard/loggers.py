@@ -13,6 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
 
+from gaplab.storage.atomic import replacing
+
 
 class EventFiles(TensorBoardLogger):
     """TensorBoard's event files in ``folder`` itself, without the ``hparams.yaml`` that Lightning adds."""
@@ -112,12 +114,10 @@ class MetricsTable(Logger):
     def _write(self, rows: list[dict[str, Any]]) -> None:
         """Write the file anew under a temporary name, with the columns that occur in any row."""
         self.columns = list(dict.fromkeys(key for row in rows for key in row))
-        temporary = self.path.with_name(f".{self.path.name}.new")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path, durable=False) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
-        temporary.replace(self.path)
 
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.is_file():

@@ -92,7 +92,6 @@ def test_custom_charts_are_laid_out_once(ask: Ask) -> None:
     }
     assert len(categories) == 5, "two of classifiers, two of GANs, and that of the sweep's summary"
     assert categories["generalization"] == {
-        "Gap, scale and bounds",
         "Generalization gap",
         "Generalization gap in accuracy",
     }
@@ -167,7 +166,7 @@ def test_time_series_of_a_sweep_name_what_differs(page: Any, address: str, scree
 @pytest.mark.browser
 def test_custom_scalars_show_the_named_charts(page: Any, address: str, screenshots: Path) -> None:
     page.goto(f"{address}#custom_scalars&_smoothingWeight=0&regexInput=single")
-    titles = ("Loss", "Accuracy", "Gap, scale and bounds", "Generalization gap", "Gradient norm by layer")
+    titles = ("Loss", "Accuracy", "Generalization gap", "Gradient norm by layer")
     for title in titles:
         page.get_by_text(title, exact=True).first.wait_for()
     page.locator("tf-custom-scalar-multi-line-chart-card path[d*='L']").first.wait_for(state="attached")

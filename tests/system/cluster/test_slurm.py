@@ -13,6 +13,7 @@ from gaplab.runs.resume import plan_new
 from gaplab.sweeps.frozen_jobs import thaw
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one
+from quick_runs import set_once
 from running import PROJECT, TRAIN, finished, points
 
 pytestmark = pytest.mark.cluster
@@ -48,7 +49,7 @@ def wait_for(slurm: Slurm, job: str, log: Path, *, state: str = "COMPLETED", sec
 
 
 def test_srun_on_two_nodes_makes_one_run(slurm: Slurm, tmp_path: Path) -> None:
-    train = shlex.join([*TRAIN, *SMALL, "trainer.max_steps=60", f"run.root={tmp_path / 'logs'}"])
+    train = shlex.join([*TRAIN, *set_once(*SMALL, "trainer.max_steps=60"), f"run.root={tmp_path / 'logs'}"])
     job = submit(slurm, tmp_path, "--nodes=2", "--ntasks-per-node=1", script=f"srun {train}")
     wait_for(slurm, job, tmp_path / "out.txt")
     (run,) = (tmp_path / "logs" / "default").iterdir()
@@ -150,7 +151,9 @@ def test_forgotten_srun_and_disagreeing_numbers_stop_with_a_sentence(slurm: Slur
 
 def test_one_task_may_start_its_own_processes(slurm: Slurm, tmp_path: Path) -> None:
     """As after ``salloc``: one task, and ``trainer.devices=2``."""
-    train = shlex.join([sys.executable, TRAIN[1], *SMALL, "trainer.max_steps=20", "trainer.devices=2"])
+    train = shlex.join(
+        [sys.executable, TRAIN[1], *set_once(*SMALL, "trainer.max_steps=20"), "trainer.devices=2"]
+    )
     script = f"srun {train} run.root={tmp_path / 'logs'}"
     job = submit(slurm, tmp_path, "--ntasks=1", "--cpus-per-task=2", script=script)
     wait_for(slurm, job, tmp_path / "out.txt")

@@ -23,7 +23,7 @@ def flatten_parameters(parameters: Parameters) -> tuple[Tensor, Callable[[Tensor
 
 
 def hessian(loss: Callable[[Tensor], Tensor], vector: Tensor, *, chunk_size: int = 8) -> Tensor:
-    """Exact Hessian [N, N] of a scalar function of a vector [N], `chunk_size` rows at a time.
+    """Exact Hessian [N, N] of a scalar function of a vector [N], ``chunk_size`` rows at a time.
 
     torch.func.hessian computes all N rows at once, which needs N times the memory of one; a few at a time are
     also faster, because they fit the cache.
@@ -41,7 +41,7 @@ def gradient_second_moment(
     *,
     chunk_size: int = 1024,
 ) -> Tensor:
-    """C = E[g gᵀ] over the gradients g of `loss_of_point(vector, point, label)`, shape [N, N]."""
+    """C = E[g gᵀ] over the gradients g of ``loss_of_point(vector, point, label)``, shape [N, N]."""
     gradients_of = vmap(grad(loss_of_point), in_dims=(None, 0, 0))
     moment = vector.new_zeros(len(vector), len(vector))
     for chunk, chunk_labels in zip(points.split(chunk_size), labels.split(chunk_size), strict=True):
@@ -64,7 +64,7 @@ def takeuchi_trace(eigenvalues: Tensor, eigenvectors: Tensor, moment: Tensor, al
     """tr((H₊ + αI)⁻¹C), with H₊ the Hessian without its negative part; tr(H⁻¹C) for regular H and α = 0.
 
     Divided by the number of points it estimates the gap of the loss of a regular model (Takeuchi 1976; Thomas
-    et al. 2020). α keeps flat directions from dominating. Columns of `eigenvectors` [N, N] are directions.
+    et al. 2020). α keeps flat directions from dominating. Columns of ``eigenvectors`` [N, N] are directions.
     """
     moments = (eigenvectors * (moment @ eigenvectors)).sum(0)
     return (moments / (eigenvalues.clamp(min=0) + alpha)).sum()

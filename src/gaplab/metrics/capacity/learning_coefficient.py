@@ -20,10 +20,10 @@ def local_learning_coefficient(
     num_steps: int = 1000,
     num_burn_in: int = 500,
 ) -> float:
-    """λ̂ = mβ·(E[L(w)] − L(w*)) with β = 1/ln m, around the trained weights w* = `center` [N].
+    """λ̂ = mβ·(E[L(w)] − L(w*)) with β = 1/ln m, around the trained weights w* = ``center`` [N].
 
-    `loss` maps weights [N] to the mean training loss of the m points. The expectation is over the density
-    ∝ exp(−mβ·L(w) − γ/2·‖w − w*‖²), γ = `localization`, sampled by Langevin dynamics with full gradients; the
+    ``loss`` maps weights [N] to the mean training loss of the m points. The expectation is over the density
+    ∝ exp(−mβ·L(w) − γ/2·‖w − w*‖²), γ = ``localization``, sampled by Langevin dynamics with full gradients; the
     generator lives on the device of the weights. For a regular model λ is N/2; flat directions lower it. A
     negative value says that w* is no minimum, and the value depends on γ and on the step size: compare
     networks at equal ones. Lau, Furman, Wang, Murfet and Wei 2023 (arXiv 2308.12108).

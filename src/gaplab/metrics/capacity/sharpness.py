@@ -35,12 +35,12 @@ def tolerated_noise(
     largest: float = 2.0,
     num_steps: int = 15,
 ) -> Tensor:
-    """The noise level σ in [0, `largest`] at which the mean training accuracy has dropped by `accuracy_drop`.
+    """The noise level σ in [0, ``largest``] at which the mean training accuracy has dropped by ``accuracy_drop``.
 
     Every parameter, biases too, gets normal noise of standard deviation σ, or √(σ²w² + ε²) for a weight w
-    when `magnitude_aware`; `noise` holds the K standard normal draws [K, ...], the same ones at every σ.
+    when ``magnitude_aware``; ``noise`` holds the K standard normal draws [K, ...], the same ones at every σ.
     Bisection takes a fixed number of steps, so that the function can be vmapped; the answer is right to
-    largest/2^(num_steps + 1), and near `largest` when no level hurts.
+    largest/2^(num_steps + 1), and near ``largest`` when no level hurts.
 
     Jiang et al. 2020; the search of Dziugaite et al. 2020, but with σ the standard deviation
     (their code passes σ² in its place).
@@ -83,7 +83,7 @@ def magnitude_aware_pac_bayes_sharpness(
 ) -> Tensor:
     """¼·Σ_i ln[(ε² + (σ'² + 1)·‖u‖²/ω)/(ε² + σ'²·(w_i − w⁰_i)²)] + ln(m/σ') + 10.
 
-    `displacement` [ω] is w − w⁰ over all weights; ‖u‖² as in `pac_bayes_sharpness`.
+    ``displacement`` [ω] is w − w⁰ over all weights; ‖u‖² as in ``pac_bayes_sharpness``.
     Dziugaite et al. 2020, pacbayes_mag_orig and pacbayes_mag_init.
     """
     floor = MAGNITUDE_FLOOR**2

@@ -46,8 +46,8 @@ def robust_study_measures(
 ) -> dict[str, Tensor]:
     """The 24 measures of Dziugaite et al. 2020, scaled by the number of points, as scalar tensors.
 
-    A pure function without branches on values: vmap it over any of its tensors. `names` are the weight
-    matrices, `noise` the draws of `draw_noise`, `points` [m, D] and `labels` [m] the training set.
+    A pure function without branches on values: vmap it over any of its tensors. ``names`` are the weight
+    matrices, ``noise`` the draws of ``draw_noise``, ``points`` [m, D] and ``labels`` [m] the training set.
     """
     matrices = weight_matrices(parameters, names)
     moves = [w - w0 for w, w0 in zip(matrices, weight_matrices(initial_parameters, names), strict=True)]
@@ -106,12 +106,12 @@ def capacity_measures(
     max_hessian_parameters: int = 2000,
     num_langevin_steps: int = 1000,
 ) -> dict[str, float]:
-    """Every measure of `catalogue.MEASURES` for a trained network on its training set.
+    """Every measure of ``catalogue.MEASURES`` for a trained network on its training set.
 
-    `initial_parameters` hold the parameters before training, by name; `points` [m, D], `labels` [m]; the
+    ``initial_parameters`` hold the parameters before training, by name; ``points`` [m, D], ``labels`` [m]; the
     generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
-    mode. The family "curvature" is left out when the network has more than `max_hessian_parameters`
-    parameters; "singular" samples for `num_langevin_steps`, and is left out at 0. Measures over
+    mode. The family "curvature" is left out when the network has more than ``max_hessian_parameters``
+    parameters; "singular" samples for ``num_langevin_steps``, and is left out at 0. Measures over
     a margin are infinite when a tenth of the training points is misclassified.
     """
     forward, names = functional_forward(network), weight_names(network)
@@ -150,9 +150,9 @@ def stacked_capacity_measures(
 ) -> dict[str, Tensor]:
     """The measures of K networks of equal shape as tensors [K], without the families curvature and singular.
 
-    `parameters` and `initial_parameters` are stacked [K, ...] (torch.func.stack_module_state); each network
-    has its own training set, `points` [K, m, D] and `labels` [K, m]. All share the same noise draws;
-    network k gets what `capacity_measures` gives it alone with an equal generator. `chunk_size` networks go
+    ``parameters`` and ``initial_parameters`` are stacked [K, ...] (torch.func.stack_module_state); each network
+    has its own training set, ``points`` [K, m, D] and ``labels`` [K, m]. All share the same noise draws;
+    network k gets what ``capacity_measures`` gives it alone with an equal generator. ``chunk_size`` networks go
     at a time; on a CPU few are fastest.
     """
     forward, names = functional_forward(network), weight_names(network)

@@ -20,7 +20,7 @@ def functional_forward(network: nn.Module) -> Forward:
 
 
 def weight_names(network: nn.Module) -> list[str]:
-    """Names of the weight matrices from input to output: the `weight` of every nn.Linear.
+    """Names of the weight matrices from input to output: the ``weight`` of every nn.Linear.
 
     A network without nn.Linear: every parameter of two or more dimensions. Biases never count.
     """

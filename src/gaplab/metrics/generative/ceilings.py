@@ -1,6 +1,6 @@
 """What a perfect sampler would score at a given sample size: no generator can be expected to do better.
 
-Closed forms where they are known; `monte_carlo_ceiling` measures any other statistic on the true sampler
+Closed forms where they are known; ``monte_carlo_ceiling`` measures any other statistic on the true sampler
 itself.
 """
 
@@ -33,7 +33,7 @@ def high_quality_ceiling(num_samples: int, *, num_stds: float = 3.0) -> Ceiling:
 def reverse_kl_ceiling(num_samples: int, num_modes: int) -> Ceiling:
     """(K − 1)/(2n) ± √(2(K − 1))/(2n) nats: 2n·KL is close to χ² with K − 1 degrees of freedom.
 
-    `num_samples` counts high-quality samples. Raises ValueError below 5 samples a mode, where the limit law
+    ``num_samples`` counts high-quality samples. Raises ValueError below 5 samples a mode, where the limit law
     fails.
     """
     if num_samples < 5 * num_modes:
@@ -70,7 +70,7 @@ def monte_carlo_ceiling(
     num_repeats: int,
     generator: torch.Generator,
 ) -> Ceiling:
-    """Mean and spread of `statistic(points)` over fresh draws `sample(generator)` from the true law.
+    """Mean and spread of ``statistic(points)`` over fresh draws ``sample(generator)`` from the true law.
 
     Statistics of two samples close over the real one. Raises ValueError for fewer than 2 repeats.
     """

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def nearest_distances(points: Tensor, references: Tensor) -> Tensor:
-    """Euclidean distance [P] from each point [P, D] to the nearest of `references` [R, D]."""
+    """Euclidean distance [P] from each point [P, D] to the nearest of ``references`` [R, D]."""
     if len(points) == 0 or len(references) == 0:
         raise ValueError(f"distances need points on both sides, got {len(points)} and {len(references)}")
     return torch.cdist(points, references, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
@@ -45,7 +45,7 @@ def nearest_split_gap(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
 def birthday_support_size(points: Tensor, tolerance: float) -> float:
     """Estimated number of distinct points a generator can make, from near-duplicates in one sample [P, D].
 
-    With C pairs at distance ≤ `tolerance` among P(P − 1)/2, a uniform law on S points expects C = P(P −
+    With C pairs at distance ≤ ``tolerance`` among P(P − 1)/2, a uniform law on S points expects C = P(P −
     1)/(2S), so S = P(P − 1)/(2C); infinite without a duplicate. Compare it with the value of equally many
     true points, because continuous data have near-duplicates too. After Arora & Zhang 2017 (birthday-paradox
     test).

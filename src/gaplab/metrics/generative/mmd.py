@@ -25,7 +25,7 @@ def kernel_matrix(points: Tensor, bandwidths: Tensor) -> Tensor:
 
 
 def unbiased_mmd2(kernel: Tensor, num_left: int) -> float:
-    """Unbiased MMD² from the pooled kernel matrix [P, P], whose first `num_left` points are the left sample.
+    """Unbiased MMD² from the pooled kernel matrix [P, P], whose first ``num_left`` points are the left sample.
 
     May be negative; its expectation is 0 for equal laws. Source: Gretton et al. 2012, lemma 6.
     """

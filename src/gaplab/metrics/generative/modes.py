@@ -59,7 +59,7 @@ def reverse_kl(histogram: Tensor) -> float:
 
 
 def balanced_modes(histogram: Tensor, *, share_of_fair: float = 0.2) -> int:
-    """Modes of counts [K] that hold at least `share_of_fair` of total / K (and at least one sample)."""
+    """Modes of counts [K] that hold at least ``share_of_fair`` of total / K (and at least one sample)."""
     fair = histogram.sum().item() / len(histogram)
     return int(((histogram >= share_of_fair * fair) & (histogram > 0)).sum())
 
@@ -68,7 +68,7 @@ def within_mode_std_ratio(points: Tensor, centers: Tensor, std: float, *, num_st
     """Pooled standard deviation of the high-quality points around their mode's mean, over its expectation.
 
     Pooling is over modes and coordinates with Σ(n_k − 1) degrees of freedom. In two dimensions the expected
-    variance of a normal kept to r < c·σ is σ²·(1 − (c²/2)·e^{−c²/2} / (1 − e^{−c²/2})), c = `num_stds`;
+    variance of a normal kept to r < c·σ is σ²·(1 − (c²/2)·e^{−c²/2} / (1 − e^{−c²/2})), c = ``num_stds``;
     .9495σ² at c = 3. Raises ValueError unless points are two-dimensional.
     """
     if points.shape[1] != 2:

@@ -32,7 +32,7 @@ def arm_residuals(points: Tensor, num_arms: int) -> tuple[Tensor, Tensor]:
 
 
 def radius_histogram(points: Tensor, *, num_bins: int = 20) -> Tensor:
-    """Counts of the radius in `num_bins` equal bins on [0, 1] and, last, elsewhere: int64 [num_bins + 1].
+    """Counts of the radius in ``num_bins`` equal bins on [0, 1] and, last, elsewhere: int64 [num_bins + 1].
 
     A true sampler gives each of the first bins 1 / num_bins and the last one nothing.
     """

@@ -34,7 +34,7 @@ def accuracy_p_value(accuracy: float, num_test: int) -> float:
 
 
 def detection_power(true_accuracy: float, num_test: int, *, level: float = 0.05) -> float:
-    """Chance that the test rejects at `level` when the judge's true accuracy is ½ + ε.
+    """Chance that the test rejects at ``level`` when the judge's true accuracy is ½ + ε.
 
     Φ((ε·√n_te − Φ⁻¹(1 − level)/2) / √(¼ − ε²)): says how large a difference a pass leaves possible.
     """
@@ -102,7 +102,7 @@ def network_judge(
 def two_sample_test(
     real: Tensor, fake: Tensor, *, generator: torch.Generator, judge: C2STClassifier = neighbour_judge
 ) -> TwoSampleResult:
-    """Accuracy and p-value of `judge` on equally many real and generated points [n, D].
+    """Accuracy and p-value of ``judge`` on equally many real and generated points [n, D].
 
     The pooled points are shuffled, the first half trains the judge and the second half tests it. Raises
     ValueError for unequal counts (always answering "real" would then beat ½), fewer than 10 points each, or

@@ -1,0 +1,68 @@
+"""What a run found, in a few sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gaplab.reports.numbers import half_width, number
+from gaplab.tensorboard.read_curves import History
+
+RISE = 0.05
+"""The loss on val has to rise by this share above its minimum before a run counts as overfitted."""
+
+
+def verdict_of_run(result: Mapping[str, Any], history: History) -> str:
+    """Return the finding of the last weights: how good, what gap, what the bounds say, when it overfits."""
+    last = {tag: value for tag, value in result["last"].items() if value is not None}
+    sentences = _of_classifier(last, result) if "accuracy/test" in last else _of_gan(last)
+    monitor = "loss/val" if "accuracy/test" in last else "distance/sliced_w2_val"
+    return " ".join([*sentences, *_overfitting(history, monitor)])
+
+
+def _of_classifier(last: dict[str, float], result: Mapping[str, Any]) -> list[str]:
+    gap, radius = 100 * last["gap/accuracy"], 100 * (half_width(last, "gap/accuracy") or 0.0)
+    direction = "fewer" if gap >= 0 else "more"
+    sentences = [
+        f"{100 * last['accuracy/test']:.1f} % right on unseen points: "
+        f"{abs(gap):.1f} ± {radius:.1f} points {direction} than on training points (95 %).",
+        f"The gap of the loss is {number(last['gap/loss'])} ± {number(half_width(last, 'gap/loss'))}.",
+    ]
+    bounds = [
+        bound
+        for bound in result.get("bounds", ())
+        if bound["rigorous"] and bound["value"] is not None and not bound["name"].startswith("hoeffding")
+    ]
+    if bounds:
+        best = min(bounds, key=lambda bound: (bound["vacuous"], bound["value"]))
+        what = "gap" if best["quantity"] == "gap" else "error of a noisy copy"
+        name, vacuous = best["name"].replace("_", " "), ", which is vacuous" if best["vacuous"] else ""
+        limit = f"at most {number(best['value'])}{vacuous}"
+        sentences.append(f"The best rigorous bound ({name}) says that the {what} is {limit}.")
+    return sentences
+
+
+def _of_gan(last: dict[str, float]) -> list[str]:
+    sentences = []
+    for tag, text in (
+        ("modes/captured", "{} modes captured"),
+        ("modes/high_quality", "a share of {} good samples"),
+        ("distance/sliced_w2_test", "a sliced W2 distance of {} to test points"),
+    ):
+        if tag in last:
+            ceiling = last.get(f"ceiling/{tag}")
+            beside = "" if ceiling is None else f" (a perfect sampler: {number(ceiling)})"
+            sentences.append(text.format(number(last[tag])) + beside)
+    return [f"{', '.join(sentences)}.".capitalize()] if sentences else []
+
+
+def _overfitting(history: History, monitor: str) -> list[str]:
+    """Name the step of the smallest value on val, if the value rises again after it."""
+    values = {step: row[monitor] for step, row in history.items() if monitor in row}
+    if len(values) < 3:
+        return []
+    lowest = min(values, key=lambda step: values[step])
+    end = values[max(values)]
+    if end <= values[lowest] + RISE * abs(values[lowest]):
+        return []
+    return [
+        f"It overfits after step {lowest}: {monitor} rises from {number(values[lowest])} to {number(end)}."
+    ]

@@ -1,0 +1,115 @@
+"""``hydra/launcher=basic|pool|vectorized|slurm``: all jobs are composed and checked; ``gaplab.sweeps`` does them."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from gaplab.config.cluster import PoolConfig, SlurmConfig, VectorizedConfig
+from gaplab.errors import ConfigError
+from gaplab.sweeps.job import LAUNCHED, SweepJob, jobs_of_launcher
+from gaplab.sweeps.naming import worst_objective
+
+
+@dataclass
+class BasicConfig:
+    """Takes the place of Hydra's own basic launcher, which has no keys either."""
+
+    _target_: str = "hydra_plugins.gaplab_sweeps.launchers.BasicLauncher"
+
+
+LAUNCHERS = {"basic": BasicConfig, "pool": PoolConfig, "vectorized": VectorizedConfig, "slurm": SlurmConfig}
+for _name, _node in LAUNCHERS.items():
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node, provider="gaplab")
+
+
+class SweepLauncher(Launcher):
+    """What all launchers have in common: a mistake in any job stops the sweep before the first one starts."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Do all jobs; return their objectives, the worst one for those that failed or diverged."""
+        setup_globals()
+        jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
+        worst = worst_objective(self.config.hydra.sweeper)
+        return [
+            _job_return(words, worst if math.isnan(value) else value)
+            for words, value in zip(job_overrides, self.train(jobs), strict=True)
+        ]
+
+    @abstractmethod
+    def train(self, jobs: list[SweepJob]) -> list[float]:
+        """Do what is left of all jobs; return their objectives, NaN for those that failed or diverged."""
+
+
+class BasicLauncher(SweepLauncher):
+    """One job after another, in this process and those that a job needs beside it."""
+
+    def train(self, jobs: list[SweepJob]) -> list[float]:
+        from gaplab.process.signals import stop_signals_caught
+        from gaplab.sweeps.run_job import run_in_turn
+
+        LAUNCHED.extend(job.path for job in jobs)
+        with stop_signals_caught():
+            return run_in_turn(jobs)
+
+
+class PoolLauncher(SweepLauncher):
+    """As many jobs at a time as there are parts of the machine."""
+
+    def train(self, jobs: list[SweepJob]) -> list[float]:
+        from gaplab.sweeps.run_sweep import train_in_pool
+
+        settings = PoolConfig(**self.settings)
+        LAUNCHED.extend(job.path for job in jobs)
+        return train_in_pool(jobs, settings.num_workers, jobs[0].path.parent.resolve() / "pool")
+
+
+class VectorizedLauncher(SweepLauncher):
+    """The jobs of a batch together, as stacked models."""
+
+    def train(self, jobs: list[SweepJob]) -> list[float]:
+        from gaplab.sweeps.run_sweep import train_stacked
+
+        settings = VectorizedConfig(**self.settings)
+        LAUNCHED.extend(job.path for job in jobs)
+        return train_stacked(
+            jobs,
+            max_models=settings.max_models,
+            compile=settings.compile,
+            processes=settings.processes,
+        )
+
+
+class SlurmLauncher(SweepLauncher):
+    """Submits jobs and returns at once; the same command later submits what is not finished."""
+
+    def train(self, jobs: list[SweepJob]) -> list[float]:
+        from gaplab.sweeps.slurm import submit_sweep
+
+        site = SlurmConfig(**self.settings)
+        if "direction" in self.config.hydra.sweeper:
+            raise ConfigError(
+                "hydra/launcher: expected one that waits for the objectives which this sweeper needs, but "
+                "got slurm, which only submits. Use vectorized or pool inside one job."
+            )
+        submit_sweep(site, jobs)
+        return [math.nan] * len(jobs)
+
+
+def _job_return(overrides: Sequence[str], objective: float) -> JobReturn:
+    result: Any = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
+    result.return_value = objective
+    return result

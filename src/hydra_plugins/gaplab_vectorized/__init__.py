@@ -1,1 +1,0 @@
-"""``hydra/launcher=vectorized``: a sweep as stacked models. Hydra scans this package: nothing heavy here."""
