@@ -75,7 +75,7 @@ def test_blocks_end_where_an_evaluation_is_due(num_steps: int, between: int) -> 
     assert len(blocks) == len(loader)
     assert min(map(len, blocks)) >= 1
     assert max(map(len, blocks)) <= STEPS_PER_BLOCK
-    ends = [block[-1].step + 1 for block in blocks]
+    ends = [block.batches[-1].step + 1 for block in blocks]
     assert ends[-1] == num_steps
     per_evaluation = -(-between // STEPS_PER_BLOCK)
     due = list(range(between, num_steps + 1, between))
@@ -89,7 +89,7 @@ def test_a_resumed_loader_goes_on_where_the_run_stopped(start: int) -> None:
     assert [batch.step for batch in rest] == [batch.step for batch in expected]
     assert all(torch.equal(a.labels, b.labels) for a, b in zip(rest, expected, strict=True))
     loader = make_loader()
-    assert loader.blocks_before(start) == sum(end <= start for end in (5, 10, 12))
+    assert loader.position(start) == (0, sum(end <= start for end in (5, 10, 12)))
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

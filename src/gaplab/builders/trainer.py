@@ -2,14 +2,16 @@
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.strategies import DDPStrategy
 
-from gaplab.callbacks.stopping import StopAtLastStep
+from gaplab.callbacks.stopping import StepLimits
 from gaplab.config.schema import Config
-from gaplab.data.datamodule import PointDataModule
+from gaplab.config.trainer import Accelerator
+from gaplab.data.loader import STEPS_PER_BLOCK
 from gaplab.distributed.cluster_environment import RanksEnvironment
+from gaplab.distributed.exact_ddp import ExactDDPStrategy
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import AtomicCheckpointIO
@@ -17,36 +19,48 @@ from gaplab.runs.checkpoints import AtomicCheckpointIO
 
 def build_trainer(
     config: Config,
-    data: PointDataModule,
+    data: LightningDataModule,
     callbacks: list[Callback],
     loggers: list[Logger],
     ranks: Ranks = ALONE,
 ) -> Trainer:
-    """Build Lightning's Trainer, which stops at the last step of ``data`` (see data/loader.py).
+    """Build Lightning's Trainer, which measures and stops by optimiser steps (see callbacks/stopping.py).
 
     Raises:
-        ConfigError: If the devices asked for do not exist.
+        ConfigError: If the devices asked for do not exist, or the precision is none of theirs.
     """
     section = config.trainer
+    num_steps, between = config.num_steps, config.steps_between_evaluations
+    on_gpu = section.accelerator in (Accelerator.auto, Accelerator.gpu) and torch.cuda.is_available()
+    if section.precision == "16-mixed" and not on_gpu:
+        raise ConfigError(
+            "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
+            "Take bf16-mixed, which the CPU knows too, or 32-true."
+        )
     try:
         return Trainer(
             accelerator=section.accelerator,
             devices=ranks.processes_per_node,
             num_nodes=ranks.num_nodes,
-            strategy="auto" if ranks.world_size == 1 else SummedGradients(),
+            strategy="auto" if ranks.world_size == 1 else ExactDDPStrategy(),
             precision=section.precision,  # type: ignore[arg-type]
             deterministic=section.deterministic,
             max_epochs=-1,
-            val_check_interval=data.blocks_between_evaluations,
+            val_check_interval=getattr(
+                data, "blocks_between_evaluations", between * section.accumulate_grad_batches
+            ),
+            accumulate_grad_batches=section.accumulate_grad_batches,
+            gradient_clip_val=section.gradient_clip_val,
+            gradient_clip_algorithm=section.gradient_clip_algorithm,
+            sync_batchnorm=on_gpu and ranks.world_size > 1,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
-            use_distributed_sampler=False,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,
-            callbacks=[*callbacks, StopAtLastStep(data.num_steps)],
+            callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
@@ -54,16 +68,3 @@ def build_trainer(
             f"trainer.accelerator, trainer.devices: expected what this machine has, but Lightning says: "
             f"{str(error).rstrip('.!')}. Leave trainer.accelerator=auto to take what there is."
         ) from error
-
-
-class SummedGradients(DDPStrategy):
-    """Lightning's strategy of one process a device, without the module ``DistributedDataParallel``.
-
-    That module averages gradients over processes as soon as they are ready. Here ``make_closure`` sums
-    them, because parts of a batch may differ in size; what remains is to begin with equal weights.
-    """
-
-    def configure_ddp(self) -> None:
-        assert self.model is not None
-        for tensor in self.model.state_dict().values():
-            torch.distributed.broadcast(tensor, src=0)

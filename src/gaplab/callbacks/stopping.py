@@ -4,25 +4,65 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
+from gaplab.tasks.block_loop import use_blocks
 
 
-class StopAtLastStep(Callback):
-    """Ends training at the last optimiser step, with a measurement there even if none is due.
+class StepLimits(Callback):
+    """Lets Lightning measure and stop by optimiser steps, whatever its loop counts.
 
-    Lightning's own limit counts epochs, of which a run has one: a finished run would not continue when
-    its number of steps is raised.
+    Training ends at the last optimiser step, with a measurement there even if none is due. Lightning's own
+    limit would not let a finished run continue when its number of steps is raised. Point sets are served
+    in blocks where nothing stands against it (tasks/block_loop.py).
     """
 
-    def __init__(self, num_steps: int) -> None:
+    def __init__(self, num_steps: int, steps_between_evaluations: int, block_steps: int) -> None:
         self.num_steps = num_steps
+        self.steps_between_evaluations = steps_between_evaluations
+        self.block_steps = block_steps
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if stage == "fit" and isinstance(data, PointDataModule):
+            # Asked for with the loader, when optimisers and schedules are known.
+            data.block_steps = lambda: self._block_steps(trainer, pl_module)
+
+    def _block_steps(self, trainer: Trainer, pl_module: LightningModule) -> int:
+        steps = use_blocks(trainer, pl_module, self.block_steps)
+        between = self.steps_between_evaluations
+        trainer.val_check_interval = (
+            -(-between // steps) if steps > 1 else between * trainer.accumulate_grad_batches
+        )
+        return steps
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # A stacked run, and formerly every run, counts in manual optimisation what automatic one goes on with.
+        if "loops" in checkpoint:
+            loops, step = checkpoint["loops"]["fit_loop"], checkpoint["global_step"]
+            automatic = loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+            for counters in (automatic, loops["epoch_loop.manual_optimization.optim_step_progress"]):
+                counters["total"] |= {"ready": step, "completed": step}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loader = trainer.train_dataloader
-        assert isinstance(loader, TrainLoader)
-        # Lightning measures every so many blocks; the blocks so far may have had other lengths.
-        trainer.fit_loop.epoch_loop.batch_progress.total.ready = loader.blocks_before(trainer.global_step)
-        trainer.should_stop = trainer.global_step >= self.num_steps
+        step, loader, loops = trainer.global_step, trainer.train_dataloader, trainer.fit_loop
+        if isinstance(loader, TrainLoader):
+            # Whatever the counters of an earlier part of the run counted, other blocks or none.
+            epoch, items = loader.position(step)
+            progress = loops.epoch_loop.batch_progress
+            progress.total.ready = epoch * len(loader) + items
+            for name in ("ready", "started", "processed", "completed"):
+                setattr(progress.current, name, items)
+                setattr(loops.epoch_progress.current, name, epoch)
+        trainer.should_stop = step >= self.num_steps
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # The x axis of loggers, which Lightning moves by one when it restarts between two batches.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -136,6 +136,14 @@ class GANConfig(TaskConfig):
         for key in ("stop_at_train_loss", "stop_at_train_accuracy"):
             value = getattr(trainer, key)
             check(value is None, f"trainer.{key}", "null: a GAN has no such level", value)
+        for key, ordinary in (("accumulate_grad_batches", 1), ("gradient_clip_val", None)):
+            value = getattr(trainer, key)
+            check(
+                value == ordinary,
+                f"trainer.{key}",
+                f"{ordinary or 'null'}: each player steps by itself",
+                value,
+            )
         check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
         for key in ("num_points", "num_test_points"):
             check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")

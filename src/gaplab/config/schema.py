@@ -123,7 +123,8 @@ class Config:
     def num_steps(self) -> int:
         """Optimiser steps of the whole run."""
         if self.trainer.max_epochs is not None:
-            return self.trainer.max_epochs * self.data.steps_per_epoch
+            per_epoch = -(-self.data.steps_per_epoch // self.trainer.accumulate_grad_batches)
+            return self.trainer.max_epochs * per_epoch
         return self.trainer.max_steps or DEFAULT_STEPS
 
     @property

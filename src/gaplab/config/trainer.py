@@ -14,7 +14,8 @@ class Accelerator(StrEnum):
     mps = "mps"
 
 
-PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed")
+CLIPPING = ("norm", "value")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,6 +35,16 @@ class TrainerConfig:
     rendezvous_seconds: float = 300.0
     """How long the processes of a run wait for each other at its start."""
     precision: str = "32-true"
+    accumulate_grad_batches: int = 1
+    """Batches whose gradients are averaged for one optimiser step; steps count as steps, not batches."""
+    gradient_clip_val: float | None = None
+    """Limit of every gradient, for any task with automatic optimisation; ``optimizer.max_grad_norm`` is
+    the same for one optimiser's norm."""
+    gradient_clip_algorithm: str = "norm"
+    """What ``gradient_clip_val`` limits: the ``norm`` of the whole gradient or each ``value``."""
+    block_steps: int | None = None
+    """Most optimiser steps in one call of the training loop; null for 50, 1 for Lightning's own loop, which gives
+    the same weights more slowly and calls every hook at every step."""
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1
@@ -61,7 +72,10 @@ class TrainerConfig:
                 "trainer.max_steps, trainer.max_epochs: expected one of them, but got "
                 f"{self.max_steps} and {self.max_epochs}. Set the other one to null."
             )
-        for key in ("max_steps", "max_epochs", "eval_every_n_steps", "early_stopping_patience"):
+        for key in (
+            *("max_steps", "max_epochs", "eval_every_n_steps", "early_stopping_patience"),
+            *("accumulate_grad_batches", "block_steps"),
+        ):
             value = getattr(self, key)
             if value is not None:
                 check_at_least(f"trainer.{key}", value, 1)
@@ -74,6 +88,10 @@ class TrainerConfig:
             check_positive("trainer.stop_at_train_loss", self.stop_at_train_loss)
         if self.stop_at_train_accuracy is not None:
             check_share("trainer.stop_at_train_accuracy", self.stop_at_train_accuracy)
+        if self.gradient_clip_val is not None:
+            check_positive("trainer.gradient_clip_val", self.gradient_clip_val)
+        algorithm = self.gradient_clip_algorithm
+        check(algorithm in CLIPPING, "trainer.gradient_clip_algorithm", " or ".join(CLIPPING), algorithm)
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
         if self.num_threads is not None:
             check_at_least("trainer.num_threads", self.num_threads, 1)
@@ -82,7 +100,6 @@ class TrainerConfig:
             "trainer.precision",
             f"one of {', '.join(PRECISIONS)}",
             self.precision,
-            "float16 needs loss scaling, which bf16-mixed does without.",
         )
         check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
         for key in ("devices", "num_nodes"):

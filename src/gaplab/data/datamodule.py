@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gaplab.config.data import DataConfig, LabelNoise, SplitMode
 from gaplab.data.corruption import append_noise_dimensions, flip_labels
-from gaplab.data.loader import STEPS_PER_BLOCK, SplitLoader, TrainLoader
+from gaplab.data.loader import SplitLoader, TrainLoader
 from gaplab.data.validity import check_split
 from gaplab.randomness import make_generator
 
@@ -63,12 +63,9 @@ class PointDataModule(LightningDataModule):
         self.train_seed = train_seed
         self.num_steps = num_steps
         self.steps_between_evaluations = steps_between_evaluations
+        self.block_steps: Callable[[], int] = lambda: 1
+        """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
         self.splits = _make_splits(config, draw, num_classes, data_seed)
-
-    @property
-    def blocks_between_evaluations(self) -> int:
-        """Calls of ``training_step`` between two evaluations: Lightning's ``val_check_interval``."""
-        return -(-self.steps_between_evaluations // STEPS_PER_BLOCK)
 
     def setup(self, stage: str | None = None) -> None:
         if self.trainer is None:
@@ -93,6 +90,8 @@ class PointDataModule(LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             first_step=lambda: trainer.global_step,
+            block_steps=self.block_steps(),
+            batches_per_step=trainer.accumulate_grad_batches,
         )
 
     def val_dataloader(self) -> list[SplitLoader]:

@@ -1,9 +1,9 @@
 """Batches as index selections from tensors that stay on the device.
 
-A step of a small network takes less time than Lightning's bookkeeping around one call of
-``training_step``. The training loader therefore hands out *blocks*, lists of the batches of many
-optimiser steps, and ``training_step`` loops over them. It is stateless: the batch of a step follows from
-the step's number and ``train_seed``, so a resumed run needs to know nothing but the step.
+A step of a small network takes less time than Lightning's bookkeeping around it. The training loader can
+therefore hand out *blocks*, the batches of many optimiser steps, which tasks/block_loop.py takes in one
+call. It is stateless: a batch follows from its number and ``train_seed``, so a resumed run needs to know
+nothing but the step.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from torch import Tensor
 from gaplab.randomness import epoch_order
 
 STEPS_PER_BLOCK = 50
-"""Most optimiser steps in one call of ``training_step``; more would save nothing measurable."""
+"""Optimiser steps in a block unless the configuration says otherwise; more would save nothing measurable."""
 
 
 class Batch(NamedTuple):
@@ -31,7 +31,25 @@ class Batch(NamedTuple):
     global_batch_size: int
     """Points of the whole batch over all processes: what a mean over the batch divides by."""
     step: int
-    """Number of the optimiser step, from 0."""
+    """Number of the batch, from 0: that of the optimiser step unless gradients are accumulated."""
+
+    @property
+    def share(self) -> float:
+        """This process's part of the whole batch, in [0, 1]."""
+        return len(self.labels) / self.global_batch_size
+
+
+class Block:
+    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
 
 
 def shard(num_points: int, rank: int, world_size: int) -> slice:
@@ -40,9 +58,24 @@ def shard(num_points: int, rank: int, world_size: int) -> slice:
 
 
 class TrainLoader:
-    """Blocks of batches from step ``first_step()`` to ``num_steps``.
+    """What is left from step ``first_step()``: blocks until ``num_steps``, or batches of one epoch.
 
-    Blocks end where an evaluation is due, so that Lightning can evaluate between two of them.
+    Blocks end where an evaluation is due, so that Lightning can evaluate between two of them, and all of
+    them are one epoch to Lightning, because an epoch of one step would cost more than the step.
+
+    Args:
+        points: All training points [P, D].
+        labels: Their labels [P].
+        batch_size: Points of a batch over all processes.
+        num_steps: Optimiser steps of the run.
+        steps_between_evaluations: Optimiser steps between two evaluations.
+        train_seed: Seed of the order.
+        rank: Number of this process.
+        world_size: Number of processes.
+        first_step: Tells how many optimiser steps have been taken.
+        block_steps: Most steps in a block; 1 for plain batches instead of blocks.
+        batches_per_step: Batches whose gradients one step accumulates, fewer at the end of an epoch; 1 for
+            blocks.
     """
 
     def __init__(
@@ -57,6 +90,8 @@ class TrainLoader:
         rank: int = 0,
         world_size: int = 1,
         first_step: Callable[[], int] = lambda: 0,
+        block_steps: int = STEPS_PER_BLOCK,
+        batches_per_step: int = 1,
     ) -> None:
         self.points, self.labels = points, labels
         self.batch_size = batch_size
@@ -64,22 +99,38 @@ class TrainLoader:
         self.train_seed = train_seed
         self.rank, self.world_size = rank, world_size
         self.first_step = first_step
-        blocks = -(-steps_between_evaluations // STEPS_PER_BLOCK)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks)
+        self.in_blocks = block_steps > 1
+        self.batches_per_step = batches_per_step
+        self.batches_per_epoch = -(-len(labels) // batch_size)
+        self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
+        blocks = -(-steps_between_evaluations // block_steps)
+        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
-        return len(self.ends) - 1
+        return len(self.ends) - 1 if self.in_blocks else self.batches_per_epoch
 
-    def __iter__(self) -> Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[Any]:
         start = self.first_step()
-        for begin, end in pairwise(self.ends):
-            if end > start:
-                yield [self.batch(step) for step in range(max(begin, start), end)]
+        if self.in_blocks:
+            for begin, end in pairwise(self.ends):
+                if end > start:
+                    yield self.block(range(max(begin, start), end))
+        else:
+            epoch, position = self.position(start)
+            for number in range(position, self.batches_per_epoch):
+                yield self.batch(epoch * self.batches_per_epoch + number)
 
-    def blocks_before(self, step: int) -> int:
-        """Return the number of whole blocks before a step."""
-        return sum(end <= step for end in self.ends[1:])
+    def block(self, steps: range) -> Any:
+        """Return the batches of some steps."""
+        return Block([self.batch(step) for step in steps])
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
+        if self.in_blocks:
+            return 0, sum(end <= step for end in self.ends[1:])
+        epoch, steps = divmod(step, self.steps_per_epoch)
+        return epoch, steps * self.batches_per_step
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: the step says it all. Lightning asks loaders that can be resumed for it."""
@@ -89,11 +140,10 @@ class TrainLoader:
         """Take what ``state_dict`` returned."""
 
     def batch(self, step: int) -> Batch:
-        """Return this process's part of the batch of one step; the last batch of an epoch may be smaller."""
+        """Return this process's part of a batch; the last batch of an epoch may be smaller."""
         num_points = len(self.labels)
-        steps_per_epoch = -(-num_points // self.batch_size)
-        epoch, position = divmod(step, steps_per_epoch)
-        if steps_per_epoch == 1 and self.world_size == 1:
+        epoch, position = divmod(step, self.batches_per_epoch)
+        if self.batches_per_epoch == 1 and self.world_size == 1:
             return Batch(self.points, self.labels, 0, num_points, step)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, epoch_order(num_points, self.train_seed, epoch).to(self.points.device)

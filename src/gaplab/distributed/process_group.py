@@ -120,6 +120,8 @@ def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Decision]) -> Decisi
 def check_equal_parameters(module: torch.nn.Module) -> None:
     """Compare a checksum of all parameters and buffers over the processes.
 
+    Buffers count, because they are made equal before every measurement (distributed/exact_ddp.py).
+
     Raises:
         RanksDisagreeError: If a process holds other values than rank 0.
     """
@@ -128,7 +130,7 @@ def check_equal_parameters(module: torch.nn.Module) -> None:
     digest = hashlib.blake2b(digest_size=8)
     for name, tensor in module.state_dict().items():
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     own = digest.hexdigest()
     digests: list[str] = [""] * dist.get_world_size()
     dist.all_gather_object(digests, own)
@@ -136,8 +138,8 @@ def check_equal_parameters(module: torch.nn.Module) -> None:
     if others:
         raise RanksDisagreeError(
             f"the parameters of process {', '.join(map(str, others))} differ from those of process 0 at the "
-            "end of the run; its numbers cannot be trusted. A task must draw and sum the same on all "
-            "processes (tasks/optimizers.py)."
+            "end of the run; its numbers cannot be trusted. A task must draw the same on all processes, and "
+            "change weights by gradients alone."
         )
 
 

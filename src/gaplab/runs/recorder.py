@@ -113,7 +113,7 @@ class Recorder:
         """
         result = Result(
             step=self.step,
-            epochs=self.step / self.config.data.steps_per_epoch,
+            epochs=self.step * self.config.trainer.accumulate_grad_batches / self.config.data.steps_per_epoch,
             num_parameters=num_parameters,
             num_train_points=num_train_points,
             last=last or self.history[self.step],

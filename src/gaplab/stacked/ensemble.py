@@ -15,7 +15,7 @@ from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.stacked_optimizer import DrawBuffers, StackedOptimizer
 from gaplab.stacked.stacking import moved, stack
 from gaplab.stacked.update_rules import Params, select
-from gaplab.tasks.optimizers import count_steps
+from gaplab.tasks.block_loop import count_steps
 
 GATHERED = 20
 """Steps whose batches are gathered at once; more would leave the cache."""

@@ -68,6 +68,7 @@ class StackedGANs(Ensemble):
                 width=width,
                 num_steps=num_steps,
                 every=(1, every)[number],
+                step_dtype=dtype,
             )
             for number, name in enumerate(("discriminator", "generator"))
         ]

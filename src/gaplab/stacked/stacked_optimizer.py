@@ -22,6 +22,8 @@ class StackedOptimizer:
         width: Number of models that are computed; those beyond the runs only fill up.
         num_steps: Steps of the run, on which schedules end.
         every: Steps of the run for one step of this optimiser.
+        step_dtype: Type in which torch's Adam counts its steps. Double precision of Lightning's is the default
+            type inside ``training_step`` only, so that it depends on who steps.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class StackedOptimizer:
         width: int,
         num_steps: int,
         every: int = 1,
+        step_dtype: torch.dtype = torch.float32,
     ) -> None:
         self.prefix, self.configs, self.width = prefix, configs, width
+        self.step_dtype = step_dtype
         self.num_steps, self.every = num_steps // every, every
         self.rule = rule_of(configs[0])
         self.clips = configs[0].max_grad_norm is not None
@@ -82,7 +86,7 @@ class StackedOptimizer:
         names = optimizer_names(config, weights)
         # Without momentum torch's SGD keeps nothing.
         keeps = getattr(config, "momentum", 1.0) > 0
-        moments = torch_state(self.rule, self.state, index, names) if keeps else {}
+        moments = torch_state(self.rule, self.state, index, names, self.step_dtype) if keeps else {}
         state["state"] = {n: {k: v.cpu() for k, v in m.items()} for n, m in moments.items()}
         rate, taken = self.rate(index, step), step // self.every
         for group in state["param_groups"]:

@@ -36,7 +36,7 @@ from gaplab.stacked.run_files import (
 from gaplab.stacked.stacking import unstack
 from gaplab.storage.atomic import without_waiting, write_json
 from gaplab.storage.locking import unlock
-from gaplab.tasks.optimizers import count_steps
+from gaplab.tasks.block_loop import count_steps
 from gaplab.tensorboard.custom_scalars import charts
 from gaplab.tensorboard.event_files import EVENT_FILES, write_events
 
@@ -113,7 +113,7 @@ class StackedRuns:
         keeper = StackedCheckpoints(
             self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
         )
-        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])  # type: ignore[arg-type]
+        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
         try:

@@ -30,8 +30,13 @@ def unstack(stacked: Params, index: int) -> Params:
     return {name: tensor[index].clone() for name, tensor in stacked.items()}
 
 
-def torch_state(rule: str, state: OptimizerState, index: int, names: Sequence[str]) -> dict[int, Params]:
-    """Return one model's moments as the ``state`` of its torch optimiser, numbered in order of ``names``."""
+def torch_state(
+    rule: str, state: OptimizerState, index: int, names: Sequence[str], step_dtype: torch.dtype
+) -> dict[int, Params]:
+    """Return one model's moments as the ``state`` of its torch optimiser, numbered in order of ``names``.
+
+    ``step_dtype`` is the type in which torch's Adam counts: its default where the optimiser first stepped.
+    """
     steps = float(state.steps[index])
     if steps == 0:
         return {}
@@ -40,7 +45,7 @@ def torch_state(rule: str, state: OptimizerState, index: int, names: Sequence[st
         moments = {key: buffer[name][index].clone() for key, buffer in state.buffers.items()}
         if rule in ("adam", "adamw"):
             result[number] = {
-                "step": torch.tensor(steps, dtype=moments["mean"].dtype),
+                "step": torch.tensor(steps, dtype=step_dtype),
                 "exp_avg": moments["mean"],
                 "exp_avg_sq": moments["square"],
             }

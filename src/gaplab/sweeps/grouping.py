@@ -45,6 +45,8 @@ def obstacle(config: Config) -> str | None:
         return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
+    if trainer.accumulate_grad_batches != 1 or trainer.gradient_clip_val is not None:
+        return "trainer.accumulate_grad_batches and trainer.gradient_clip_val are not stacked"
     if trainer.num_nodes not in (1, "auto") or trainer.devices not in (1, "auto"):
         return "a run that is spread over several processes is not stacked as well"
     return None

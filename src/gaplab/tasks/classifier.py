@@ -1,14 +1,12 @@
 """The classifier: a network, a loss, and the measurement of all splits at equal weights."""
 
-import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.loader import Batch
@@ -20,9 +18,7 @@ from gaplab.randomness import make_generator
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
-    count_steps,
     l2_penalty,
-    make_closure,
     reapply_hparams,
 )
 from gaplab.tasks.task import Task
@@ -41,6 +37,8 @@ class Classifier(Task):
         num_steps: Optimiser steps of the run; the learning-rate schedule ends there.
         train_seed: Seed of the dropout masks.
     """
+
+    quantities: ClassVar = {"loss/train_batch": "the loss"}
 
     def __init__(
         self,
@@ -68,35 +66,26 @@ class Classifier(Task):
         logits: Tensor = self.network(points)
         return logits
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Return this process's share of the mean training loss over the whole batch, a scalar."""
-        return self.loss_fn(self(batch.points), batch.labels).sum() / batch.global_batch_size
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean training loss over this process's part of the batch, a scalar."""
+        if self.uses_dropout:
+            self.draw_dropout(batch)
+        # A part may be empty, where there are more processes than points left in an epoch.
+        loss = self.loss_fn(self(batch.points), batch.labels).sum() / max(len(batch.labels), 1)
+        self.note("loss/train_batch", batch, loss)
+        return loss
 
-    def training_step(self, block: list[Batch], batch_idx: int) -> None:
-        """Take one optimiser step for each batch of the block."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer), "this task configures one optimiser"
-        schedule = self.lr_schedulers()
-        parameters = list(self.network.parameters())
-        losses: list[Any] = []
-        for batch in block:
-            if self.uses_dropout:
-                self.draw_dropout(batch)
-            closure = make_closure(
-                functools.partial(self.loss, batch),
-                optimizer,
-                parameters,
-                max_grad_norm=self.optimizer_config.max_grad_norm,
-                world_size=self.trainer.world_size,
-            )
-            losses.append(optimizer.step(closure))
-            if isinstance(schedule, LRScheduler):
-                schedule.step()
-        count_steps(self.trainer, len(block))
-        values = torch.stack(losses)
-        self.block_losses = {"loss/train_batch": float(values.mean())}
-        if not torch.isfinite(values).all():
-            raise DivergedError("the loss", block[int(values.isfinite().logical_not().nonzero()[0])].step)
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Limit the norm of the whole gradient, and do what the Trainer's flags ask for."""
+        if self.optimizer_config.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.optimizer_config.max_grad_norm)
+        if gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def draw_dropout(self, batch: Batch) -> None:
         """Draw the masks of the whole batch and keep those of this process's part."""
@@ -110,7 +99,9 @@ class Classifier(Task):
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
         schedule = build_schedule(self.optimizer_config, optimizer, self.num_steps)
-        return optimizer if schedule is None else ([optimizer], [schedule])
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
         schedule = self.lr_schedulers()

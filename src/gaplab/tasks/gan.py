@@ -1,11 +1,11 @@
 """The GAN: two networks that play a game, and the measurement of what the generator draws."""
 
 import copy
-import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -32,8 +32,6 @@ from gaplab.tasks.gan_scores import LawScores, SampleScorer, discriminator_score
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
-    count_steps,
-    make_closure,
     reapply_hparams,
 )
 from gaplab.tasks.task import Task
@@ -59,6 +57,10 @@ class GAN(Task):
     """
 
     monitor = GANConfig.monitor
+    quantities: ClassVar = {
+        "loss/discriminator_batch": "the discriminator's loss",
+        "loss/generator_batch": "the generator's loss",
+    }
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class GAN(Task):
         law_scores: LawScores | None = None,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
@@ -116,7 +119,7 @@ class GAN(Task):
         return pack_samples(batch.points / self.scale, self.config.pack), pack_samples(fake, self.config.pack)
 
     def discriminator_phase(self, batch: Batch) -> Tensor:
-        """Return this process's share of the discriminator's loss over the whole batch, a scalar."""
+        """Return the discriminator's loss over this process's part of a batch, a scalar."""
         with torch.no_grad():
             real, fake = self.packs(batch)
         draws = make_generator(self.train_seed, "mixing", batch.step)
@@ -124,7 +127,7 @@ class GAN(Task):
         mixing = torch.rand(
             batch.global_batch_size // self.config.pack, 1, generator=draws, dtype=torch.float32
         )
-        loss = discriminator_loss(
+        return discriminator_loss(
             self.config,
             self.discriminate(batch.labels),
             real,
@@ -132,60 +135,55 @@ class GAN(Task):
             mixing=mixing[first : first + len(real)].to(real),
             penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
         )
-        return loss * (len(batch.points) / batch.global_batch_size)
 
     def generator_phase(self, batch: Batch) -> Tensor:
-        """Return this process's share of the generator's loss over the whole batch, a scalar."""
-        loss = generator_loss(self.config, self.discriminate(batch.labels), *self.packs(batch))
-        return loss * (len(batch.points) / batch.global_batch_size)
+        """Return the generator's loss over this process's part of a batch, a scalar."""
+        return generator_loss(self.config, self.discriminate(batch.labels), *self.packs(batch))
 
-    def training_step(self, block: list[Batch], batch_idx: int) -> None:
-        """Take a step of the discriminator for each batch of the block, and the generator's when due."""
-        noted: dict[str, list[tuple[int, Tensor]]] = {"discriminator": [], "generator": []}
-        for batch in block:
-            noted["discriminator"].append((batch.step, self.step_discriminator(batch)))
-            if (batch.step + 1) % self.config.discriminator_steps == 0:
-                noted["generator"].append((batch.step, self.step_generator(batch)))
-        count_steps(self.trainer, len(block))
-        self.block_losses = {}
-        for player, pairs in noted.items():
-            if pairs:
-                losses = torch.stack([loss for _, loss in pairs])
-                self.block_losses[f"loss/{player}_batch"] = float(losses.mean())
-                broken = losses.isfinite().logical_not().nonzero()
-                if len(broken) > 0:
-                    raise DivergedError(f"the {player}'s loss", pairs[int(broken[0])][0])
-
-    def step_discriminator(self, batch: Batch) -> Tensor:
-        loss = self._step(0, self.discriminator, functools.partial(self.discriminator_phase, batch))
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take a step of the discriminator, and the generator's when it is due."""
+        of_discriminator, of_generator = self.optimizers()  # type: ignore[attr-defined]
+        of_discriminator.step(closure=self.closure(0, batch, self.discriminator_phase))
+        self.move_schedule(0)
         if self.config.clip_weights is not None:
             clip_weights(self.discriminator, self.config.clip_weights)
-        return loss
-
-    def step_generator(self, batch: Batch) -> Tensor:
+        if (batch.step + 1) % self.config.discriminator_steps != 0:
+            return
         self.discriminator.requires_grad_(False)
-        loss = self._step(1, self.generator, functools.partial(self.generator_phase, batch))
+        # Through the strategy, because the optimiser that Lightning wraps would count a second step of the
+        # x axis for this batch.
+        self.trainer.strategy.optimizer_step(
+            of_generator.optimizer, self.closure(1, batch, self.generator_phase)
+        )
         self.discriminator.requires_grad_(True)
-        move_average(
-            self.average, self.generator, self.config.ema, batch.step // self.config.discriminator_steps
-        )
-        return loss
+        self.move_schedule(1)
+        count = batch.step // self.config.discriminator_steps
+        move_average(self.average, self.generator, self.config.ema, count)
 
-    def _step(self, phase: int, network: torch.nn.Module, loss: Any) -> Tensor:
-        optimizer = self.optimizers(use_pl_optimizer=False)[phase]  # type: ignore[index]
-        assert isinstance(optimizer, Optimizer), "this task configures torch's optimisers"
-        closure = make_closure(
-            loss,
-            optimizer,
-            list(network.parameters()),
-            max_grad_norm=self.optimizer_configs[phase].max_grad_norm,
-            world_size=self.trainer.world_size,
-        )
-        value: Any = optimizer.step(closure)
-        schedule = self.schedules[phase]
+    def closure(self, player: int, batch: Batch, phase: Callable[[Batch], Tensor]) -> Callable[[], Tensor]:
+        """Return the function that gives a player its gradients."""
+
+        def evaluate() -> Tensor:
+            self.trainer.optimizers[player].zero_grad()
+            loss = phase(batch)
+            self.manual_backward(loss)
+            self.note(tuple(self.quantities)[player], batch, loss)
+            return loss.detach()
+
+        return evaluate
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Limit the norm of the gradient of one player."""
+        player = self.trainer.optimizers.index(optimizer)
+        norm = self.optimizer_configs[player].max_grad_norm
+        if norm is not None:
+            network = (self.discriminator, self.generator)[player]
+            nn.utils.clip_grad_norm_(network.parameters(), norm)
+
+    def move_schedule(self, player: int) -> None:
+        schedule = self.schedules[player]
         if schedule is not None:
             schedule.step()
-        return torch.as_tensor(value)
 
     def configure_optimizers(self) -> Any:
         networks = (self.discriminator, self.generator)

@@ -1,12 +1,9 @@
-"""One optimiser step, with gradients that are the same however many processes share the batch."""
+"""Optimisers, learning-rate schedules and the weight penalty of a section ``optimizer``."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-import torch
-from lightning.pytorch import Trainer
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -84,57 +81,3 @@ def reapply_hparams(config: OptimizerConfig, optimizer: Optimizer, schedule: Lam
         schedule.base_lrs = [config.lr for _ in optimizer.param_groups]
         for group, factor in zip(optimizer.param_groups, schedule.lr_lambdas, strict=True):
             group["lr"] = config.lr * factor(schedule.last_epoch)
-
-
-def make_closure(
-    loss: Callable[[], Tensor],
-    optimizer: Optimizer,
-    parameters: list[nn.Parameter],
-    *,
-    max_grad_norm: float | None,
-    world_size: int,
-) -> Callable[[], Any]:
-    """Return the closure of one step: gradients of ``loss`` summed over processes and clipped.
-
-    ``loss`` returns this process's share of the mean over the whole batch (its sum of losses divided by the
-    size of the whole batch), so that the sum over processes is exact for shares of unequal size. The mean
-    of means that DistributedDataParallel computes is not, and it expects every parameter to receive a
-    gradient in every backward pass, which the two phases of a GAN do not give.
-    """
-
-    def closure() -> Any:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        if world_size > 1:
-            value = sum_over_processes(value.detach(), parameters)
-        if max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-        return value.detach()
-
-    return closure
-
-
-def count_steps(trainer: Trainer, num_steps: int) -> None:
-    """Add to ``trainer.global_step``, which is the x axis of everything that is logged.
-
-    Lightning counts by wrapping every optimiser's ``step``. That costs a tenth of a small network's step
-    and would count each phase of a GAN.
-    """
-    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-    for tracker in (progress.total, progress.current):
-        tracker.ready += num_steps
-        tracker.completed += num_steps
-
-
-def sum_over_processes(value: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    """Sum a scalar and the gradients of ``parameters`` over all processes in one collective call."""
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([value.reshape(1), *(gradient.reshape(-1) for gradient in gradients)])
-    torch.distributed.all_reduce(flat)
-    start = 1
-    for parameter in parameters:
-        end = start + parameter.numel()
-        parameter.grad = flat[start:end].view_as(parameter)
-        start = end
-    return flat[0]
