@@ -101,3 +101,12 @@ def test_command_line_and_configuration_load_neither_torch_nor_lightning() -> No
     loaded = set(json.loads(answer.stdout))
     assert "hydra" in loaded
     assert not loaded & {"torch", "lightning", "torchmetrics", "matplotlib", "tensorboard"}
+
+
+@pytest.mark.parametrize("room", [path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()])
+def test_a_room_says_what_lives_there_and_where_to_start(room: str) -> None:
+    text = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text())) or ""
+    named = {word.strip("`.,;").removesuffix(".py") for word in text.split() if word.startswith("``")}
+    here = {path.stem for path in (SOURCE / room).glob("*.py")} | {path.name for path in SOURCE.iterdir()}
+    assert len(text.split(". ")) >= 2
+    assert {name.split("/")[-1].removesuffix(".py") for name in named} & here, "it names a file to start with"

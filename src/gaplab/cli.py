@@ -21,6 +21,7 @@ from gaplab.config.command_line import read_command_line
 from gaplab.config.compose import CONFIG_DIR, Composed, compose_tree, convert, take_apart
 from gaplab.config.errors import explain
 from gaplab.config.help import overview
+from gaplab.config.ignored import refuse_ignored
 from gaplab.config.registry import register_all
 from gaplab.config.resumption import with_overrides
 from gaplab.errors import ConfigError
@@ -68,6 +69,7 @@ def run_single(overrides: list[str]) -> None:
         tree = compose_tree(overrides)
         check_no_sweep(tree.hydra)
         composed = take_apart(tree, overrides)
+        refuse_ignored(composed.config, overrides, stacked=False)
         decide = partial(_plan_single, composed)
     run_with_all_processes(decide, composed.config)
 
@@ -116,6 +118,7 @@ def _hydra_main(tree: DictConfig) -> None:
         raise ConfigError("hydra/launcher: expected basic, pool, vectorized or slurm.")
     check_no_sweep(facts)
     composed = convert(tree, dict(facts.runtime.choices), list(map(str, facts.overrides.task)))
+    refuse_ignored(composed.config, composed.overrides, stacked=False)
     run_with_all_processes(partial(_plan_single, composed), composed.config)
 
 

@@ -13,7 +13,7 @@ import torch
 from gaplab.config.compose import compose_config
 from gaplab.train import run_one
 from quick_runs import set_once
-from running import TRAIN, alive, finished, running
+from running import PROJECT, TRAIN, alive, finished, running
 
 pytestmark = pytest.mark.ddp
 
@@ -182,3 +182,69 @@ def test_rank_zero_decides_and_different_weights_are_noticed(tmp_path: Path, fre
     ):
         assert first.finish() == 0, first.output
         assert second.finish() == 0, second.output
+
+
+NORMALISED = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gaplab.config.network import NetworkConfig
+from gaplab.config.registry import register
+
+
+@dataclass(kw_only=True, slots=True)
+class NormalisedConfig(NetworkConfig):
+    width: int = 8
+
+
+class Normalised(nn.Module):
+    def __init__(self, in_features, width, out_features):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, out_features)
+        )
+        self.temperature = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, points):
+        return self.layers(points) * self.temperature
+
+
+def build(config, in_features, out_features, generator):
+    return Normalised(in_features, config.width, out_features)
+
+
+register("network", "normalised", NormalisedConfig, build)
+"""
+
+
+def test_a_network_with_batch_norm_and_a_scalar_runs_in_two_processes(tmp_path: Path) -> None:
+    """Running statistics are rank 0's: all processes end with the same, and the run can be loaded."""
+    (tmp_path / "normalised.py").write_text(NORMALISED)
+    program = (
+        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); import normalised; "
+        "sys.argv[0] = 'train.py'; from gaplab.cli import main; main()"
+    )
+    words = [word for word in ODD if not word.startswith("network.")]
+    words = set_once(*words, "trainer.max_steps=20", "network=normalised", "run.id=normalised")
+    found = []
+    for devices in (1, 2):
+        root = tmp_path / str(devices)
+        command = finished(
+            [
+                sys.executable,
+                "-c",
+                program,
+                str(tmp_path),
+                *words,
+                f"trainer.devices={devices}",
+                f"run.root={root}",
+            ],
+            tmp_path / f"log{devices}.txt",
+            {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{PROJECT / 'src'}:{tmp_path}"},
+        )
+        assert command.process.returncode == 0, command.output
+        found.append(numbers(root / "default" / "normalised"))
+    assert found[0].keys() == found[1].keys()
+    assert all(abs(value) < 1e3 for value in found[1].values())

@@ -1,7 +1,6 @@
 """From configuration to objects: the only room that knows all classes.
 
-Each group has a table from config class to builder. ``gaplab.config.registry.register`` adds a builder of
-your own, which is called with the same arguments as those in the tables.
+Start with ``tasks.py``, which builds data and task of a run, then ``trainer.py`` and ``callbacks.py``.
 """
 
 from gaplab.builders.callbacks import build_callbacks

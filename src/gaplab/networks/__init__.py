@@ -1,4 +1,7 @@
-"""Architectures. They know nothing of training."""
+"""Architectures and their initial weights; they know nothing of training.
+
+A network of a user's own need not stand here: any ``nn.Module`` can be registered. Start with ``mlp.py``.
+"""
 
 from gaplab.networks.activations import ACTIVATIONS, build_activation
 from gaplab.networks.blocks import BLOCKS

@@ -2,5 +2,6 @@
 
 ``python train.py experiment=phenomena/NAME`` tests one; ``python -m gaplab.phenomena`` tests all and writes
 their pages. Every file has functions that measure, a function ``judge`` that compares the measurements with
-the expectation, and a ``PHENOMENON`` that names claim and source.
+the expectation, and a ``PHENOMENON`` that names claim and source. Nothing else
+imports them but ``train.py``. Start with ``catalogue.py``.
 """

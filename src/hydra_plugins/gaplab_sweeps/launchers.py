@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gaplab.config.cluster import PoolConfig, SlurmConfig, VectorizedConfig
+from gaplab.config.ignored import refuse_ignored
 from gaplab.errors import ConfigError
 from gaplab.sweeps.job import LAUNCHED, SweepJob, jobs_of_launcher
 from gaplab.sweeps.naming import worst_objective
@@ -43,11 +44,18 @@ class SweepLauncher(Launcher):
         """Do all jobs; return their objectives, the worst one for those that failed or diverged."""
         setup_globals()
         jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
+        for job in jobs:
+            refuse_ignored(job.composed.config, job.composed.overrides, stacked=self.stacks)
         worst = worst_objective(self.config.hydra.sweeper)
         return [
             _job_return(words, worst if math.isnan(value) else value)
             for words, value in zip(job_overrides, self.train(jobs), strict=True)
         ]
+
+    @property
+    def stacks(self) -> bool:
+        """Whether jobs are trained as stacked models."""
+        return False
 
     @abstractmethod
     def train(self, jobs: list[SweepJob]) -> list[float]:
@@ -80,6 +88,10 @@ class PoolLauncher(SweepLauncher):
 class VectorizedLauncher(SweepLauncher):
     """The jobs of a batch together, as stacked models."""
 
+    @property
+    def stacks(self) -> bool:
+        return True
+
     def train(self, jobs: list[SweepJob]) -> list[float]:
         from gaplab.sweeps.run_sweep import train_stacked
 
@@ -95,6 +107,10 @@ class VectorizedLauncher(SweepLauncher):
 
 class SlurmLauncher(SweepLauncher):
     """Submits jobs and returns at once; the same command later submits what is not finished."""
+
+    @property
+    def stacks(self) -> bool:
+        return SlurmConfig(**self.settings).vectorized
 
     def train(self, jobs: list[SweepJob]) -> list[float]:
         from gaplab.sweeps.slurm import submit_sweep
