@@ -227,7 +227,9 @@ def test_a_network_with_batch_norm_and_a_scalar_runs_in_two_processes(tmp_path: 
         "sys.argv[0] = 'train.py'; from gaplab.cli import main; main()"
     )
     words = [word for word in ODD if not word.startswith("network.")]
-    words = set_once(*words, "trainer.max_steps=20", "network=normalised", "run.id=normalised")
+    words = set_once(
+        *words, "data.num_points=100", "trainer.max_steps=20", "network=normalised", "run.id=normalised"
+    )
     found = []
     for devices in (1, 2):
         root = tmp_path / str(devices)
