@@ -46,7 +46,7 @@ def seed_global_generators(seed: int, *stream: str | int) -> None:
 def seeded_global_generators(seed: int, *stream: str | int) -> Iterator[None]:
     """Seed the global generators for the length of a block, and leave them as they were."""
     before = np.random.get_state(), random.getstate()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
         seed_global_generators(seed, *stream)
         try:
             yield

@@ -1,6 +1,6 @@
-"""From configuration to objects: the only room that knows all classes.
+"""From configuration to objects, where a section of the configuration does not build itself.
 
-Start with ``tasks.py``, which builds data and task of a run, then ``trainer.py`` and ``callbacks.py``.
+Nothing is measured or written here. Start with ``tasks.py``, which builds data and task of a run, then ``trainer.py`` and ``callbacks.py``.
 """
 
 from gaplab.builders.callbacks import build_callbacks

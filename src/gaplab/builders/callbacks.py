@@ -1,6 +1,7 @@
 """The callbacks of a run: what is measured, drawn, kept and shown while it trains."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, Trainer
@@ -53,7 +54,7 @@ def build_callbacks(
     callbacks: list[Callback] = [
         GlobalGenerators(config.train_seed),
         Recording(recorder),
-        GapCurves(subruns, config.measures, recorder),
+        GapCurves(subruns, recorder, partial(config.task.build_lines, config)),
     ]
     if subruns:
         callbacks.append(SubRunCurves(run.path))

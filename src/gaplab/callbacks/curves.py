@@ -1,16 +1,15 @@
 """Writes every measurement to the loggers, and lays out TensorBoard's custom charts."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
-from gaplab.callbacks.measures import bound_lines
-from gaplab.config.measures import Measures
 from gaplab.metrics.scorecard import band_edges
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
-from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
@@ -24,14 +23,16 @@ class GapCurves(Callback):
 
     Args:
         subruns: Whether ``SubRunCurves`` writes too, which the custom charts can use.
-        measures: Whether bounds are wanted.
         recorder: Has what was measured.
+        lines: Returns what stays the same in training, of data module and task.
     """
 
-    def __init__(self, subruns: bool, measures: Measures, recorder: Recorder) -> None:
+    def __init__(
+        self, subruns: bool, recorder: Recorder, lines: Callable[[Any, Any], dict[str, float]]
+    ) -> None:
         self.subruns = subruns
-        self.measures = measures
         self.recorder = recorder
+        self.lines = lines
         self.laid_out = False
         self.bounds: dict[str, float] = {}
 
@@ -40,18 +41,16 @@ class GapCurves(Callback):
             if isinstance(logger, EventFiles | MetricsTable):
                 logger.forget_after(trainer.global_step)
         self.laid_out = bool(self.recorder.history)  # of an earlier part of the same run
-        if isinstance(pl_module, Classifier):
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            self.bounds = bound_lines(self.measures, data, pl_module.network)
+        self.bounds = self.lines(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Task)
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
+        losses = cast(Task, pl_module).block_losses
         table = self.recorder.history[trainer.global_step]
         extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]} | band_edges(table)
         for logger in trainer.loggers:
-            logger.log_metrics(table | extra | pl_module.block_losses, step=trainer.global_step)
+            logger.log_metrics(table | extra | losses, step=trainer.global_step)
         writer = event_writer(trainer)
         if writer is None:
             return
@@ -85,8 +84,7 @@ class SubRunCurves(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, Task)
-        table = pl_module.scorecard()
+        table = cast(Task, pl_module).scorecard()
         for split in trainer.datamodule.splits:  # type: ignore[attr-defined]
             values = {tag: table.get(name.format(split=split)) for tag, name in SUBRUN_QUANTITIES.items()}
             for tag, value in values.items():

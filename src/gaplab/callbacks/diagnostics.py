@@ -1,12 +1,12 @@
 """Why a run learns or does not: gradient norms, dead units, histograms."""
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from gaplab.networks.hidden_outputs import dead_share, hidden_outputs
-from gaplab.tasks.classifier import Classifier
+from gaplab.networks.hidden_outputs import dead_share
+from gaplab.tasks.task import Task
 from gaplab.tensorboard.loggers import event_writer
 
 MOST_POINTS = 2_000
@@ -35,9 +35,7 @@ class LayerDiagnostics(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         train = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
-        layers = {}
-        if isinstance(pl_module, Classifier):
-            layers = hidden_outputs(pl_module, pl_module, train.points[:MOST_POINTS])
+        layers = cast(Task, pl_module).layer_outputs(train.points[:MOST_POINTS])
         table = {f"gradient_norm/{name}": norm for name, norm in self.gradient_norms.items()}
         table |= {f"dead_units/{name}": dead_share(outputs) for name, outputs in layers.items()}
         for logger in trainer.loggers:

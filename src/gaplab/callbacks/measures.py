@@ -1,6 +1,7 @@
 """Bounds and capacity measures of a classifier's last weights, at the end of an ordinary run."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -66,14 +67,14 @@ class FinalMeasures(Callback):
         return bounds | scales | {f"capacity/{name}": value for name, value in self.capacity.items()}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if isinstance(pl_module, Classifier):
-            self.measure(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-            if self.recorder is not None:
-                self.recorder.bounds, self.recorder.measures = self.bounds, self.table
-            writer = event_writer(trainer)
-            if writer is not None:
-                for tag, value in self.news(pl_module, trainer.datamodule).items():  # type: ignore[attr-defined]
-                    writer.add_scalar(tag, value, trainer.global_step)
+        task, data = cast(Classifier, pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        self.measure(task, data)
+        if self.recorder is not None:
+            self.recorder.bounds, self.recorder.measures = self.bounds, self.table
+        writer = event_writer(trainer)
+        if writer is not None:
+            for tag, value in self.news(task, data).items():
+                writer.add_scalar(tag, value, trainer.global_step)
 
     def news(self, task: Classifier, data: PointDataModule) -> dict[str, float]:
         """Return the part of ``table`` that TensorBoard has not had at every measurement."""
@@ -95,8 +96,7 @@ class FinalMeasures(Callback):
         task.train(training)
 
     def _measure_capacity(self, network: nn.Module, train: Split, independent: bool) -> None:
-        fresh = self.rebuild()
-        assert isinstance(fresh, Classifier), "the same configuration builds the same task"
+        fresh = cast(Classifier, self.rebuild())
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
         full = self.level is Measures.full
         if full and independent and len(train) >= FEWEST_POINTS:

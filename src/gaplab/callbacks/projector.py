@@ -3,7 +3,6 @@
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.networks.hidden_outputs import hidden_outputs
-from gaplab.tasks.classifier import Classifier
 from gaplab.tensorboard.loggers import event_writer
 
 MOST_POINTS = 300
@@ -15,7 +14,7 @@ class Projector(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         writer = event_writer(trainer)
-        if writer is None or not isinstance(pl_module, Classifier):
+        if writer is None:
             return
         test = trainer.datamodule.splits["test"]  # type: ignore[attr-defined]
         test = test[slice(None, None, -(-len(test) // MOST_POINTS))]

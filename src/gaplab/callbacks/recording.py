@@ -1,6 +1,6 @@
 """Keeps the books of a run: every measurement goes into its ``Recorder`` before anybody writes or draws it."""
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -32,7 +32,6 @@ class Recording(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        assert isinstance(pl_module, Task)
-        self.recorder.record(trainer.global_step, pl_module.scorecard())
+        self.recorder.record(trainer.global_step, cast(Task, pl_module).scorecard())
         if trainer.strategy.reduce_boolean_decision(self.recorder.stopped, all=False):
             trainer.should_stop = True

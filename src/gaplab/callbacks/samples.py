@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -33,19 +33,19 @@ class SamplePictures(Callback):
         """Which of the pictures is the latest."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, GAN)
-        self.drawn = trainer.global_step * NUM_FRAMES // pl_module.num_steps
+        task = cast(GAN, pl_module)
+        self.drawn = trainer.global_step * NUM_FRAMES // task.num_steps
         if trainer.global_step == 0:
-            self._draw(trainer, pl_module)
+            self._draw(trainer, task)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, GAN)
-        due = trainer.global_step * NUM_FRAMES // pl_module.num_steps
+        task = cast(GAN, pl_module)
+        due = trainer.global_step * NUM_FRAMES // task.num_steps
         if due > self.drawn:
             self.drawn = due
-            self._draw(trainer, pl_module)
+            self._draw(trainer, task)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:

@@ -49,6 +49,11 @@ class GANConfig(TaskConfig):
 
     monitor: ClassVar[str] = "distance/sliced_w2_{split}"
     stacks: ClassVar[bool] = True
+    # The second derivatives of its penalties cost more as a pure function.
+    why_alone: ClassVar[str | None] = "a single GAN is faster by itself"
+    # Most of a step is matrix products, which compiling has made slower in some sweeps and faster in others.
+    compiling_pays: ClassVar[bool] = False
+    seconds_per_step: ClassVar[float | None] = 4e-3
 
     defaults: list[Any] = field(
         default_factory=lambda: [
@@ -113,6 +118,10 @@ class GANConfig(TaskConfig):
         from gaplab.callbacks.samples import SamplePictures
 
         return [SamplePictures(run.figures)] if config.logging.pictures else []
+
+    def networks_of(self, config: "Config") -> tuple[list[NetworkConfig], int]:
+        # A step keeps the activations of real and generated points, their gradients, and those of gradients.
+        return [self.generator, self.discriminator], 4 * config.data.points_per_step
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.gans import StackedGANs

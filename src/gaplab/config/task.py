@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaplab.config.checks import check
+from gaplab.config.network import NetworkConfig
 
 if TYPE_CHECKING:
     from gaplab.config.schema import Config
@@ -27,6 +28,12 @@ class TaskConfig:
 
     stacks: ClassVar[bool] = False
     """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
+    why_alone: ClassVar[str | None] = None
+    """Why a single run of this kind is not worth a stack of one; None where it is."""
+    compiling_pays: ClassVar[bool] = True
+    """Whether compiling a stacked step of this kind can save time."""
+    seconds_per_step: ClassVar[float | None] = None
+    """A stacked step of one model on one core; None where it follows from the size of the network."""
 
     def build_stack_class(self) -> Any:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
@@ -34,6 +41,14 @@ class TaskConfig:
 
     def check_fits(self, config: "Config") -> None:
         """Raise ``ConfigError`` if other sections of the configuration do not suit the task."""
+
+    def networks_of(self, config: "Config") -> tuple[list[NetworkConfig], int]:
+        """Return the networks of a run, and the points whose activations a stacked step of it keeps."""
+        return [config.network], max(config.data.points_per_step, 2_048)
+
+    def build_lines(self, config: "Config", data: Any, task: Any) -> dict[str, float]:
+        """Return what stays the same in training and is shown beside every measurement, of data module and task."""
+        return {}
 
     def build_callbacks(
         self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
@@ -93,3 +108,8 @@ class ClassificationConfig(TaskConfig):
         from gaplab.stacked.classifiers import StackedClassifiers
 
         return StackedClassifiers
+
+    def build_lines(self, config: "Config", data: Any, task: Any) -> dict[str, float]:
+        from gaplab.callbacks.measures import bound_lines
+
+        return bound_lines(config.measures, data, task.network)

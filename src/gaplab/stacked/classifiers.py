@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gaplab.builders import build_data_and_task
-from gaplab.callbacks.measures import FinalMeasures, bound_lines
+from gaplab.callbacks.measures import FinalMeasures
 from gaplab.config.measures import Measures
 from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.gap import SplitScore
@@ -134,10 +134,6 @@ class StackedClassifiers(Ensemble):
         table = scorecard(scores, self.stacked_optimizers[0].num_parameters, self.penalties[index])
         extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
-
-    def lines(self, index: int, data: PointDataModule) -> dict[str, float]:
-        """Return the bounds that only count points and parameters."""
-        return bound_lines(self.members[index].config.measures, data, self.tasks[index].network)
 
     def measure_last(self, data: Sequence[PointDataModule], indices: Sequence[int]) -> None:
         """Measure bounds and capacity of the last weights, as far as each run asks for them."""

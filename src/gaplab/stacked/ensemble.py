@@ -75,10 +75,6 @@ class Ensemble(LightningModule):
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at the positions ``kept`` (``rows`` as a tensor) of what is its own."""
 
-    def lines(self, index: int, data: PointDataModule) -> dict[str, float]:
-        """Return what stays the same in the training of one run and is shown beside every measurement."""
-        return {}
-
     def measure_last(self, data: Sequence[PointDataModule], indices: Sequence[int]) -> None:
         """Measure the last weights of some runs beyond their scores, and give it to their members."""
 

@@ -235,7 +235,8 @@ class StackedRuns:
 
     def _lines(self, index: int) -> dict[str, float]:
         """What TensorBoard shows beside every measurement."""
-        return self.ensemble.lines(index, self.built[index][0])
+        config = self.members[index].config
+        return config.task.build_lines(config, *self.built[index])
 
     def _facts(self) -> dict[str, Any]:
         return {"seconds": self._seconds(), "trained_beside": len(self.results) - 1}

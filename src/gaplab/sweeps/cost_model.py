@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from gaplab.config.gan import GANConfig
 from gaplab.config.schema import Config
 from gaplab.sweeps.grouping import obstacle
 
 START_SECONDS = 8.0
 """Seconds of one core that another process should save, so that loading and compiling once more pays."""
-STEP_SECONDS, GAN_STEP_SECONDS = 1e-5, 4e-3
-"""A compiled model-step of a classifier, and a step of a GAN."""
+STEP_SECONDS = 1e-5
+"""A compiled model-step of a classifier."""
 POINT_SECONDS, RUN_SECONDS = 2e-8, 2e-2
 """Scoring one point, and drawing the points and writing the files of a run."""
 SMALL_NETWORK = 600
@@ -33,8 +32,8 @@ def worthwhile_processes(configs: Sequence[Config], cpus: int) -> int:
 def estimated_seconds(config: Config) -> float:
     """Return roughly how long one core has to do with a run that is stacked with others."""
     data, steps = config.data, config.num_steps
-    if isinstance(config.task, GANConfig):
-        return RUN_SECONDS + GAN_STEP_SECONDS * steps
+    if config.task.seconds_per_step is not None:
+        return RUN_SECONDS + config.task.seconds_per_step * steps
     widths = [2, *getattr(config.network, "widths", [100]), 3]
     size = max(1.0, sum(a * b for a, b in pairwise(widths)) / SMALL_NETWORK)
     points = data.num_points + data.num_val_points + data.num_test_points
@@ -55,10 +54,7 @@ def model_bytes(config: Config) -> int:
     data = config.data
     num_points = data.num_points + data.num_val_points + data.num_test_points
     points = 2 * num_points * (scalar * (2 + data.noise_dimensions) + 9)
-    task, networks, at_once = config.task, [config.network], max(data.points_per_step, 2_048)
-    if isinstance(task, GANConfig):
-        # A step keeps the activations of real and generated points, their gradients, and those of gradients.
-        networks, at_once = [task.generator, task.discriminator], 4 * data.points_per_step
+    networks, at_once = config.task.networks_of(config)
     total = points
     for network in networks:
         widths = [2 + data.noise_dimensions, *getattr(network, "widths", [100]), 10]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from gaplab.config.gan import GANConfig
 from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import read_checkpoint
@@ -76,14 +75,14 @@ def sort_plans(
         else:
             step = 0 if plan.checkpoint is None else int(read_checkpoint(plan.checkpoint)["global_step"])
             groups[group_key(config), step].append(PlannedRun(number, plan, step))
-    for jobs in [jobs for jobs in groups.values() if _is_single_gan(jobs)]:
-        alone["a single GAN is faster by itself"] += jobs
-    return [jobs for jobs in groups.values() if not _is_single_gan(jobs)], alone
-
-
-def _is_single_gan(jobs: Sequence[PlannedRun]) -> bool:
-    """Whether a group has one GAN: the second derivatives of its penalties cost more as a pure function."""
-    return len(jobs) == 1 and isinstance(jobs[0].plan.composed.config.task, GANConfig)
+    together = []
+    for jobs in groups.values():
+        reason = jobs[0].plan.composed.config.task.why_alone if len(jobs) == 1 else None
+        if reason is None:
+            together.append(jobs)
+        else:
+            alone[reason] += jobs
+    return together, alone
 
 
 def cut_groups(
@@ -183,8 +182,7 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, jobs[0].work
-    # Most of a GAN's step is matrix products, which compiling has made slower in some sweeps and faster in others.
-    if isinstance(config.task, GANConfig) or not has_compiler(torch.device(device_of(config))):
+    if not config.task.compiling_pays or not has_compiler(torch.device(device_of(config))):
         return False
     points = data.num_points + data.num_val_points + data.num_test_points
     scored = points * -(-steps // config.steps_between_evaluations)

@@ -14,6 +14,7 @@ from gaplab.errors import DivergedError
 from gaplab.metrics.gap import SplitScores
 from gaplab.metrics.scorecard import scorecard
 from gaplab.networks import Dropout, draw_dropout_masks, num_parameters
+from gaplab.networks.hidden_outputs import hidden_outputs
 from gaplab.randomness import make_generator
 from gaplab.tasks.optimizers import (
     build_optimizer,
@@ -110,6 +111,9 @@ class Classifier(Task):
             self.trainer.optimizers[0],
             schedule if isinstance(schedule, LambdaLR) else None,
         )
+
+    def layer_outputs(self, points: Tensor) -> dict[str, Tensor]:
+        return hidden_outputs(self, self, points)
 
     def scorecard(self) -> dict[str, float]:
         """Return the table of the latest measurement."""

@@ -57,6 +57,10 @@ class Task(LightningModule):
             if len(broken) > 0:
                 raise DivergedError(self.quantities[tag], list(losses)[int(broken[0])])
 
+    def layer_outputs(self, points: Tensor) -> dict[str, Tensor]:
+        """Return outputs [P, H] by hidden layer, where the diagnostics of a run should look at them."""
+        return {}
+
     @abstractmethod
     def scorecard(self) -> dict[str, float]:
         """Return the table of the latest measurement."""
