@@ -1,7 +1,6 @@
-"""From configuration to objects: the only room that knows all classes.
+"""From configuration to objects: the parts of a run put together.
 
-Each group has a table from config class to builder. ``gaplab.config.registry.register`` adds a builder of
-your own, which is called with the same arguments as those in the tables.
+What one choice of a group stands for, its config class builds; here the parts are put together.
 """
 
 from gaplab.builders.callbacks import build_callbacks

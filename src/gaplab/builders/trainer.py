@@ -7,6 +7,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from gaplab.callbacks.stopping import StopAtLastStep
+from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.distributed.cluster_environment import RanksEnvironment
@@ -29,12 +30,13 @@ def build_trainer(
     """
     section = config.trainer
     try:
-        return Trainer(
+        trainer: Trainer = build_choice(
+            section,
             accelerator=section.accelerator,
             devices=ranks.processes_per_node,
             num_nodes=ranks.num_nodes,
             strategy="auto" if ranks.world_size == 1 else SummedGradients(),
-            precision=section.precision,  # type: ignore[arg-type]
+            precision=section.precision,
             deterministic=section.deterministic,
             max_epochs=-1,
             val_check_interval=data.blocks_between_evaluations,
@@ -49,6 +51,7 @@ def build_trainer(
             callbacks=[*callbacks, StopAtLastStep(data.num_steps)],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
+        return trainer
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"trainer.accelerator, trainer.devices: expected what this machine has, but Lightning says: "
