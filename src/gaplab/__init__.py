@@ -3,13 +3,17 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_run"]
+__all__ = ["__version__", "load_run", "register"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``load_run`` only when it is asked for: it needs torch, which ``--help`` can do without."""
+    """Import a name only when it is asked for: ``load_run`` needs torch, which ``--help`` can do without."""
     if name == "load_run":
         from gaplab.builders.load_run import load_run
 
         return load_run
+    if name == "register":
+        from gaplab.config.registry import register
+
+        return register
     raise AttributeError(f"module 'gaplab' has no attribute {name!r}")

@@ -22,7 +22,7 @@ from gaplab.config.compose import CONFIG_DIR, Composed, compose_tree, convert, t
 from gaplab.config.errors import explain
 from gaplab.config.help import overview
 from gaplab.config.ignored import refuse_ignored
-from gaplab.config.registry import register_all
+from gaplab.config.registry import load_extensions
 from gaplab.config.resumption import with_overrides
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import run_with_all_processes
@@ -82,7 +82,7 @@ def run_by_hydra(flags: list[str], overrides: list[str]) -> None:
     """
     sys.argv[1:] = [*flags, *overrides]  # its parser takes overrides only in one piece
     os.environ["HYDRA_FULL_ERROR"] = "1"  # it would print its errors and leave with 1
-    register_all()
+    load_extensions()
     try:
         _hydra_main()
     except (HydraException, OmegaConfBaseException) as error:

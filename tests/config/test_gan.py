@@ -88,7 +88,5 @@ def test_points_without_spread_are_refused() -> None:
     config = compose("data=spirals", "data.noise=0", "data.min_radius=0.5").config
     data, _ = build_data_and_task(config)
     data.splits["train"].points.fill_(1.0)
-    from gaplab.builders.gan import build_gan
-
     with pytest.raises(ConfigError, match="points with some spread"):
-        build_gan(config, data, torch.Generator())
+        config.task.build(config, data, torch.Generator())

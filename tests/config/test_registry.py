@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gaplab import register
 from gaplab.config.data import DataConfig
 from gaplab.config.network import NetworkConfig
-from gaplab.config.registry import register
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,6 +1,7 @@
-"""From configuration to objects, where a section of the configuration does not build itself.
+"""From configuration to objects: the parts of a run put together.
 
-Nothing is measured or written here. Start with ``tasks.py``, which builds data and task of a run, then ``trainer.py`` and ``callbacks.py``.
+What one choice of a group stands for, its section of the configuration builds. Start with ``tasks.py``, which builds
+data and task of a run, then ``trainer.py`` and ``callbacks.py``.
 """
 
 from gaplab.builders.callbacks import build_callbacks

@@ -1,57 +1,11 @@
-"""Tasks from their configuration, and data and task of a whole run."""
-
-import functools
-from collections.abc import Callable
-
-import torch
+"""Data and task of a whole run."""
 
 from gaplab.builders.data import build_data
-from gaplab.builders.gan import build_gan
-from gaplab.builders.networks import build_network
-from gaplab.config.gan import GANConfig
-from gaplab.config.registry import registered_builder
+from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
-from gaplab.config.task import ClassificationConfig
 from gaplab.data.datamodule import PointDataModule
-from gaplab.errors import ConfigError
-from gaplab.losses.classification import LOSSES, cross_entropy
 from gaplab.randomness import make_generator, seeded_global_generators
-from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.task import Task
-
-
-def build_task(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Task:
-    """Build the LightningModule of a run for the data it will see."""
-    build = registered_builder(config.task) or TASKS[type(config.task)]
-    task: Task = build(config, data, init_stream)
-    return task
-
-
-def build_classifier(config: Config, data: PointDataModule, init_stream: torch.Generator) -> Classifier:
-    assert isinstance(config.task, ClassificationConfig), "the table of builders chose by this type"
-    if data.num_classes < 2:
-        raise ConfigError(
-            "task: expected at least two classes to tell apart, but this point set has one. "
-            "Learn its law with task=gan."
-        )
-    score = loss_fn = LOSSES[config.task.loss]
-    if config.task.label_smoothing:
-        loss_fn = functools.partial(cross_entropy, label_smoothing=config.task.label_smoothing)
-    return Classifier(
-        build_network(config.network, data.in_features, data.num_classes, init_stream),
-        loss_fn,
-        score,
-        optimizer=config.optimizer,
-        num_steps=config.num_steps,
-        train_seed=config.train_seed,
-    )
-
-
-TASKS: dict[type, Callable[..., Task]] = {
-    ClassificationConfig: build_classifier,
-    GANConfig: build_gan,
-}
-
 
 SharedDraws = dict[tuple[str, int], PointDataModule]
 """Point sets by settings and seed: runs beside each other that draw the same points can share them."""
@@ -74,4 +28,4 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
             draws[key] = build_data(config, init_stream)
         data = draws[key]
     with seeded_global_generators(config.init_seed, "global", "weights"):
-        return data, build_task(config, data, init_stream)
+        return data, build_choice(config.task, config, data, init_stream)

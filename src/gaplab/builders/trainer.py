@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 
 from gaplab.callbacks.stopping import StepLimits
+from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator
 from gaplab.data.loader import STEPS_PER_BLOCK
@@ -38,12 +39,13 @@ def build_trainer(
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
     try:
-        return Trainer(
+        trainer: Trainer = build_choice(
+            section,
             accelerator=section.accelerator,
             devices=ranks.processes_per_node,
             num_nodes=ranks.num_nodes,
             strategy="auto" if ranks.world_size == 1 else ExactDDPStrategy(),
-            precision=section.precision,  # type: ignore[arg-type]
+            precision=section.precision,
             deterministic=section.deterministic,
             max_epochs=-1,
             val_check_interval=getattr(
@@ -63,6 +65,7 @@ def build_trainer(
             callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
+        return trainer
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"trainer.accelerator, trainer.devices: expected what this machine has, but Lightning says: "

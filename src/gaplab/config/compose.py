@@ -17,7 +17,7 @@ from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.config.registry import PROJECT_ROOT, SHIPPED, register_all
+from gaplab.config.registry import CHOICES, PROJECT_ROOT, load_extensions
 from gaplab.config.renamed import new_key
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
@@ -74,7 +74,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
     content["choices"] = {
-        group: name for group, name in choices.items() if group.split("@")[0] in (*SHIPPED, "experiment")
+        group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }
     return Composed(config=config, resolved=content, overrides=overrides)
 
@@ -94,7 +94,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
-    groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in SHIPPED}
+    groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in CHOICES}
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)
@@ -108,7 +108,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
 
 def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> DictConfig:
     """Compose with Hydra, with its own ``hydra`` section."""
-    register_all()
+    load_extensions()
     try:
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir), version_base="1.3"):
@@ -125,7 +125,7 @@ def to_config(tree: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise explain(error) from error
     assert isinstance(config, Config), "the schema of the root is Config"
-    for group, options in SHIPPED.items():
+    for group, options in CHOICES.items():
         section = getattr(config, group)
         if type(section) in (DataConfig, NetworkConfig, TaskConfig, OptimizerConfig):
             raise ConfigError(f"{group}: expected one of {', '.join(options)}, but got no option at all.")

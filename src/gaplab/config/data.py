@@ -1,10 +1,16 @@
 """Settings of the point sets: how many points, from which law, and how they are split and batched."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
+from gaplab.config.registry import choice, without_builder
 from gaplab.errors import ConfigError
+
+Streams = Callable[[str], Any]
+"""Gives each split its own random stream, a ``torch.Generator``."""
 
 
 class Sampling(StrEnum):
@@ -104,7 +110,20 @@ class DataConfig:
     def steps_per_epoch(self) -> int:
         return -(-self.num_train_points // self.points_per_step)
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        """Return ``draw(split, num_points)``, which gives points [P, D] and labels [P], and the number of classes.
 
+        Raises:
+            ConfigError: If a class has no method of its own and no builder is registered for it.
+        """
+        raise without_builder(self)
+
+    def build_law_scores(self) -> Any:
+        """Return a GAN's scores that need the formula of the law (a ``LawScores``); None without a formula."""
+        return None
+
+
+@choice("data", "spirals")
 @dataclass(kw_only=True, slots=True)
 class SpiralsConfig(DataConfig):
     """Spirals with any number of arms: angle 2 pi (arm / num_arms + turns t) + noise, radius t."""
@@ -126,7 +145,29 @@ class SpiralsConfig(DataConfig):
             check_positive("data.turns", self.turns)
         check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.spirals import sample_spirals
 
+        def draw(split: str, num_points: int) -> Any:
+            return sample_spirals(
+                num_points,
+                num_arms=self.num_arms,
+                noise=self.noise,
+                turns=self.turns,
+                sampling=self.sampling,
+                min_radius=self.min_radius,
+                generator=stream(split),
+            )
+
+        return draw, self.num_arms
+
+    def build_law_scores(self) -> Any:
+        from gaplab.tasks.gan_scores import spiral_scores
+
+        return spiral_scores(self.num_arms) if self.turns is None and self.min_radius == 0.0 else None
+
+
+@choice("data", "notebook_spirals")
 @dataclass(kw_only=True, slots=True)
 class NotebookSpiralsConfig(DataConfig):
     """The course notebook's three arms, drawn by the notebook's own sequence of random numbers."""
@@ -138,7 +179,23 @@ class NotebookSpiralsConfig(DataConfig):
     def __post_init__(self) -> None:
         _check_published_spirals(self)
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.spirals import sample_notebook_spirals
 
+        def draw(split: str, num_points: int) -> Any:
+            return sample_notebook_spirals(
+                num_points, num_arms=self.num_arms, noise=self.noise, generator=stream(split)
+            )
+
+        return draw, self.num_arms
+
+    def build_law_scores(self) -> Any:
+        from gaplab.tasks.gan_scores import spiral_scores
+
+        return spiral_scores(self.num_arms)
+
+
+@choice("data", "cs231n_spirals")
 @dataclass(kw_only=True, slots=True)
 class CS231nSpiralsConfig(DataConfig):
     """The spiral of the CS231n case study, drawn from NumPy's legacy stream as there."""
@@ -150,6 +207,19 @@ class CS231nSpiralsConfig(DataConfig):
     def __post_init__(self) -> None:
         _check_published_spirals(self)
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        import numpy as np
+
+        from gaplab.data.published_spirals import published_cs231n_spirals
+
+        def draw(split: str, num_points: int) -> Any:
+            random_state = np.random.RandomState(stream(split).initial_seed() % 2**32)
+            return published_cs231n_spirals(
+                random_state, num_points, num_arms=self.num_arms, noise=self.noise
+            )
+
+        return draw, self.num_arms
+
 
 def _check_published_spirals(config: NotebookSpiralsConfig | CS231nSpiralsConfig) -> None:
     _check_every_arm(config, config.num_arms)
@@ -158,6 +228,7 @@ def _check_published_spirals(config: NotebookSpiralsConfig | CS231nSpiralsConfig
     _check_equal_arms(config.num_points, config.num_arms)
 
 
+@choice("data", "playground_spirals")
 @dataclass(kw_only=True, slots=True)
 class PlaygroundSpiralsConfig(DataConfig):
     """TensorFlow Playground's two arms with uniform noise."""
@@ -172,7 +243,16 @@ class PlaygroundSpiralsConfig(DataConfig):
         check(0 <= self.noise <= 0.5, "data.noise", "a half width between 0 and 0.5", self.noise)
         _check_equal_arms(self.num_points, 2)
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.published_spirals import sample_playground_spirals
 
+        def draw(split: str, num_points: int) -> Any:
+            return sample_playground_spirals(num_points, noise=self.noise, generator=stream(split))
+
+        return draw, 2
+
+
+@choice("data", "two_spirals")
 @dataclass(kw_only=True, slots=True)
 class TwoSpiralsConfig(DataConfig):
     """The 194 points of Lang and Witbrock; the test split lies between them."""
@@ -191,6 +271,14 @@ class TwoSpiralsConfig(DataConfig):
                 "validation; leave num_points, num_val_points, num_test_points and split_mode as they are, or "
                 "use data=spirals data.num_arms=2."
             )
+
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.published_spirals import sample_two_spirals
+
+        def draw(split: str, num_points: int) -> Any:
+            return sample_two_spirals(num_points, between=split == "test", generator=stream(split))
+
+        return draw, 2
 
 
 def _check_every_arm(config: DataConfig, num_arms: int) -> None:

@@ -7,7 +7,7 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import nearest
-from gaplab.config.registry import PROJECT_ROOT, SHIPPED
+from gaplab.config.registry import CHOICES, PROJECT_ROOT
 from gaplab.config.renamed import VALUES, new_choice, new_key
 from gaplab.errors import ConfigError
 
@@ -81,7 +81,7 @@ def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
 
 def _home_of(key: str, full: str) -> str:
     """Return a hint at the section, or the option of its group, that has a key of this name."""
-    for group, options in SHIPPED.items():
+    for group, options in CHOICES.items():
         having = [name for name, schema in options.items() if key in {field.name for field in fields(schema)}]
         if having and full == f"{group}.{key}":
             return f" It is a key of {' and '.join(f'{group}={name}' for name in having)}."

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
 from gaplab.config.network import MLPConfig, NetworkConfig
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
+from gaplab.config.registry import build_choice, choice
+from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
-
-if TYPE_CHECKING:
-    from gaplab.config.schema import Config
 
 
 class AdversarialLoss(StrEnum):
@@ -32,6 +31,7 @@ class LatentLaw(StrEnum):
     """Uniform on [-1, 1]."""
 
 
+@choice("network", "deep_mlp")
 @dataclass(kw_only=True, slots=True)
 class DeepMLPConfig(MLPConfig):
     """Four hidden layers of 64 units: wide enough for 25 modes, narrow enough for CPU minutes."""
@@ -39,6 +39,7 @@ class DeepMLPConfig(MLPConfig):
     widths: list[int] = field(default_factory=lambda: [64, 64, 64, 64])
 
 
+@choice("task", "gan")
 @dataclass(kw_only=True, slots=True)
 class GANConfig(TaskConfig):
     """Learn to draw new points: a generator against a discriminator.
@@ -112,14 +113,50 @@ class GANConfig(TaskConfig):
             dropout = getattr(getattr(self, key), "dropout", 0.0)
             check(dropout == 0, f"task.{key}.dropout", "0: a GAN's noise is its latent variables", dropout)
 
+    def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
+        """Build both networks and the task; ``init_stream`` draws the generator's weights first.
+
+        Raises:
+            ConfigError: If the training points have no spread, so that nothing can be scaled by it.
+        """
+        import torch
+
+        from gaplab.tasks.gan import GAN
+        from gaplab.tasks.gan_losses import Discriminator, Generator
+
+        scale = float(data.splits["train"].points.std())
+        if not scale > 0:
+            raise ConfigError(
+                "data: expected points with some spread, but all training coordinates are equal."
+            )
+        size, inputs = self.label_embedding, self.pack * (data.in_features + self.label_embedding)
+
+        def embedding() -> torch.Tensor | None:
+            return torch.randn(data.num_classes, size, generator=init_stream) if size else None
+
+        generator = build_choice(self.generator, self.latent_size + size, data.in_features, init_stream)
+        generator = Generator(generator, embedding())
+        discriminator = build_choice(self.discriminator, inputs, 1, init_stream)
+        discriminator = Discriminator(discriminator, self.pack, embedding())
+        return GAN(
+            generator,
+            discriminator,
+            config=self,
+            optimizer=config.optimizer,
+            scale=scale,
+            num_steps=config.num_steps,
+            train_seed=config.train_seed,
+            law_scores=config.data.build_law_scores(),
+        )
+
     def build_callbacks(
-        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+        self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
         from gaplab.callbacks.samples import SamplePictures
 
         return [SamplePictures(run.figures)] if config.logging.pictures else []
 
-    def networks_of(self, config: "Config") -> tuple[list[NetworkConfig], int]:
+    def networks_of(self, config: Sections) -> tuple[list[NetworkConfig], int]:
         # A step keeps the activations of real and generated points, their gradients, and those of gradients.
         return [self.generator, self.discriminator], 4 * config.data.points_per_step
 
@@ -128,7 +165,7 @@ class GANConfig(TaskConfig):
 
         return StackedGANs
 
-    def check_fits(self, config: "Config") -> None:
+    def check_fits(self, config: Sections) -> None:
         """Raise ``ConfigError`` if the other sections do not suit a GAN."""
         if config.network != MLPConfig():
             raise ConfigError(
@@ -158,7 +195,7 @@ class GANConfig(TaskConfig):
             check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
         self._check_pack(config)
 
-    def _check_pack(self, config: "Config") -> None:
+    def _check_pack(self, config: Sections) -> None:
         """Whole packs in every batch, so that what is learned does not depend on the processes."""
         data, processes = config.data, config.trainer.num_processes or 1
         last = data.num_train_points % data.points_per_step or data.points_per_step

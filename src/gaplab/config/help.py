@@ -5,7 +5,7 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 
 from gaplab.config.compose import CONFIG_DIR
-from gaplab.config.registry import SHIPPED, register_all
+from gaplab.config.registry import CHOICES, load_extensions
 
 MOST_USED = {
     "seed": "default of data_seed, init_seed and train_seed",
@@ -31,10 +31,10 @@ EXAMPLES = {
 
 def overview() -> str:
     """Return groups, experiments, the most used keys and examples."""
-    register_all()
+    load_extensions()
     lines = ["Train a network on a 2-D point set and measure its generalization gap.", "", "Groups:"]
     store = ConfigStore.instance()
-    for group in SHIPPED:
+    for group in CHOICES:
         names = sorted(name.removesuffix(".yaml") for name in store.list(group) if name.endswith(".yaml"))
         lines.append(f"  {group}={'|'.join(names)}")
     for group in ("experiment", "debug"):

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from gaplab.config.registry import SHIPPED
+from gaplab.config.registry import CHOICES
 from gaplab.config.schema import Config
 
 Setting = bool | int | float | str
@@ -30,7 +30,7 @@ def flat_settings(config: Config) -> dict[str, Setting]:
 
     Numbers and booleans keep their type, None is ``"null"``, everything else becomes a text.
     """
-    names = {kind: name for choices in SHIPPED.values() for name, kind in choices.items()}
+    names = {kind: name for choices in CHOICES.values() for name, kind in choices.items()}
     sections = {name: getattr(config, name) for name in SECTIONS}
     flat: dict[str, Setting] = {
         name: names.get(type(section), type(section).__name__) for name, section in sections.items()

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gaplab.config.checks import check_at_least, check_not_negative, check_positive
-from gaplab.config.data import DataConfig
+from gaplab.config.data import DataConfig, Streams
+from gaplab.config.registry import choice
 
 
 class Scaling(StrEnum):
@@ -27,38 +29,72 @@ class GenerativeDataConfig(DataConfig):
 
 
 @dataclass(kw_only=True, slots=True)
-class RingConfig(GenerativeDataConfig):
-    """Equally likely normal modes on a circle; the label is the mode."""
+class MixtureConfig(GenerativeDataConfig):
+    """Equally likely normal modes of one width; the label is the mode."""
 
-    num_modes: int = 8
     scaling: Scaling = Scaling.pacgan
     std: float | None = None
     """Standard deviation of a mode; null for the one of ``scaling``."""
 
     def __post_init__(self) -> None:
         DataConfig.__post_init__(self)
-        check_at_least("data.num_modes", self.num_modes, 2)
         if self.std is not None:
             check_positive("data.std", self.std)
 
+    def build_law(self) -> tuple[Any, float]:
+        """Return the centres [K, 2] and the standard deviation of the modes."""
+        raise NotImplementedError
 
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.mixtures import sample_mixture
+
+        centers, std = self.build_law()
+        return lambda split, n: sample_mixture(n, centers, std, generator=stream(split)), len(centers)
+
+    def build_law_scores(self) -> Any:
+        from gaplab.tasks.gan_scores import mixture_scores
+
+        return mixture_scores(*self.build_law())
+
+
+@choice("data", "ring")
 @dataclass(kw_only=True, slots=True)
-class GridConfig(GenerativeDataConfig):
-    """Equally likely normal modes on a square grid; the label is the mode."""
+class RingConfig(MixtureConfig):
+    """Modes on a circle."""
+
+    num_modes: int = 8
+
+    def __post_init__(self) -> None:
+        MixtureConfig.__post_init__(self)
+        check_at_least("data.num_modes", self.num_modes, 2)
+
+    def build_law(self) -> tuple[Any, float]:
+        from gaplab.data.mixtures import RING_SCALINGS, ring_centers
+
+        published = RING_SCALINGS[self.scaling]
+        return ring_centers(self.num_modes, published["radius"]), self.std or published["std"]
+
+
+@choice("data", "grid")
+@dataclass(kw_only=True, slots=True)
+class GridConfig(MixtureConfig):
+    """Modes on a square grid."""
 
     grid_side: int = 5
     """Modes on each side."""
-    scaling: Scaling = Scaling.pacgan
-    std: float | None = None
-    """Standard deviation of a mode; null for the one of ``scaling``."""
 
     def __post_init__(self) -> None:
-        DataConfig.__post_init__(self)
+        MixtureConfig.__post_init__(self)
         check_at_least("data.grid_side", self.grid_side, 2)
-        if self.std is not None:
-            check_positive("data.std", self.std)
+
+    def build_law(self) -> tuple[Any, float]:
+        from gaplab.data.mixtures import GRID_SCALINGS, grid_centers
+
+        published = GRID_SCALINGS[self.scaling]
+        return grid_centers(self.grid_side, published["spacing"]), self.std or published["std"]
 
 
+@choice("data", "swiss_roll")
 @dataclass(kw_only=True, slots=True)
 class SwissRollConfig(GenerativeDataConfig):
     """The swiss roll of the improved Wasserstein GAN; one class, so only a GAN can learn it."""
@@ -69,3 +105,11 @@ class SwissRollConfig(GenerativeDataConfig):
     def __post_init__(self) -> None:
         DataConfig.__post_init__(self)
         check_not_negative("data.noise", self.noise)
+
+    def build(self, stream: Streams) -> tuple[Any, int]:
+        from gaplab.data.mixtures import sample_swiss_roll
+
+        def draw(split: str, num_points: int) -> Any:
+            return sample_swiss_roll(num_points, noise=self.noise, generator=stream(split))
+
+        return draw, 1

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from gaplab.config.checks import check, check_at_least, check_positive
+from gaplab.config.registry import choice, without_builder
 
 
 class Activation(StrEnum):
@@ -50,7 +52,18 @@ class Initialization(StrEnum):
 class NetworkConfig:
     """Any network; a user's own config derives from this class."""
 
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        """Return a module from points [P, in_features] to [P, out_features].
 
+        Its initial weights are drawn from ``generator``, a ``torch.Generator``.
+
+        Raises:
+            ConfigError: If a class has no method of its own and no builder is registered for it.
+        """
+        raise without_builder(self)
+
+
+@choice("network", "mlp")
 @dataclass(kw_only=True, slots=True)
 class MLPConfig(NetworkConfig):
     """A multilayer perceptron; ``widths`` lists the hidden layers, so ``[]`` is a linear model."""
@@ -81,7 +94,26 @@ class MLPConfig(NetworkConfig):
             self.block.value,
         )
 
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        from gaplab.networks import MLP
 
+        for widths in [*self.rng_skip_widths, self.widths]:
+            network = MLP(
+                in_features,
+                out_features,
+                widths,
+                activation=self.activation,
+                block=self.block,
+                dropout=self.dropout,
+                dense_skip=self.dense_skip,
+                initialization=self.initialization,
+                gain=self.gain,
+                generator=generator,
+            )
+        return network
+
+
+@choice("network", "linear")
 @dataclass(kw_only=True, slots=True)
 class LinearConfig(NetworkConfig):
     """The softmax model: one linear map from the input to the logits."""
@@ -92,7 +124,20 @@ class LinearConfig(NetworkConfig):
     def __post_init__(self) -> None:
         check_positive("network.gain", self.gain)
 
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        from gaplab.networks import MLP
 
+        return MLP(
+            in_features,
+            out_features,
+            [],
+            initialization=self.initialization,
+            gain=self.gain,
+            generator=generator,
+        )
+
+
+@choice("network", "perceptron")
 @dataclass(kw_only=True, slots=True)
 class PerceptronConfig(NetworkConfig):
     """Rosenblatt's perceptron: a linear threshold unit a class, all weights zero at the start.
@@ -101,7 +146,13 @@ class PerceptronConfig(NetworkConfig):
     his learning rule.
     """
 
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        from gaplab.networks import Perceptron
 
+        return Perceptron(in_features, out_features)
+
+
+@choice("network", "cs231n")
 @dataclass(kw_only=True, slots=True)
 class CS231nConfig(NetworkConfig):
     """A linear or one-hidden-layer network with the random numbers of the CS231n case study."""
@@ -114,3 +165,22 @@ class CS231nConfig(NetworkConfig):
     def __post_init__(self) -> None:
         if self.hidden_units is not None:
             check_at_least("network.hidden_units", self.hidden_units, 1)
+
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        """Zero biases, and weights that continue NumPy's stream after the points were drawn from it."""
+        import numpy as np
+        import torch
+
+        from gaplab.data.published_spirals import draw_cs231n_weights
+        from gaplab.networks import MLP
+
+        widths = [] if self.hidden_units is None else [self.hidden_units]
+        network = MLP(in_features, out_features, widths, initialization="zeros", generator=generator)
+        random_state = np.random.RandomState(generator.initial_seed() % 2**32)
+        random_state.randn(self.points_drawn_before)
+        matrices = [p for p in network.parameters() if p.ndim == 2]
+        weights = draw_cs231n_weights(random_state, [in_features, *widths, out_features])
+        with torch.no_grad():
+            for matrix, weight in zip(matrices, weights, strict=True):
+                matrix.copy_(weight)
+        return network

@@ -1,9 +1,12 @@
 """Settings of the optimisers, the learning-rate schedule and gradient clipping."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
+from gaplab.config.registry import choice, without_builder
 
 
 class Schedule(StrEnum):
@@ -19,6 +22,9 @@ class Schedule(StrEnum):
 @dataclass(kw_only=True, slots=True)
 class OptimizerConfig:
     """What every optimiser has in common."""
+
+    stacked_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings of the stacked update rule beside the learning rate and weight decay."""
 
     lr: float = 1e-3
     """Learning rate."""
@@ -44,9 +50,32 @@ class OptimizerConfig:
         if self.max_grad_norm is not None:
             check_positive("optimizer.max_grad_norm", self.max_grad_norm, "Use null for no clipping.")
 
+    @property
+    def update_rule(self) -> str | None:
+        """Name of the stacked update rule (``gaplab.stacked.update_rules``) that does the same; None without one."""
+        return None
 
+    def groups(self, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return torch's parameter groups: those that weight decay shrinks, and the biases if it spares them."""
+        decayed = [p for p in parameters if self.weight_decay_on_bias or p.ndim > 1]
+        spared = [p for p in parameters if not self.weight_decay_on_bias and p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}]
+        return [*groups, {"params": spared, "weight_decay": 0.0}] if spared else groups
+
+    def build(self, parameters: list[Any]) -> Any:
+        """Return a ``torch.optim.Optimizer`` of a network's parameters.
+
+        Raises:
+            ConfigError: If a class has no method of its own and no builder is registered for it.
+        """
+        raise without_builder(self)
+
+
+@choice("optimizer", "sgd")
 @dataclass(kw_only=True, slots=True)
 class SGDConfig(OptimizerConfig):
+    stacked_settings: ClassVar[tuple[str, ...]] = ("momentum",)
+
     lr: float = 1e-1
     momentum: float = 0.0
     nesterov: bool = False
@@ -57,10 +86,23 @@ class SGDConfig(OptimizerConfig):
         if self.nesterov:
             check_positive("optimizer.momentum", self.momentum, "Nesterov's method needs momentum.")
 
+    @property
+    def update_rule(self) -> str | None:
+        return "nesterov" if self.nesterov else "sgd"
 
+    def build(self, parameters: list[Any]) -> Any:
+        from torch.optim import SGD
+
+        groups = self.groups(parameters)
+        return SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov)
+
+
+@choice("optimizer", "adam")
 @dataclass(kw_only=True, slots=True)
 class AdamConfig(OptimizerConfig):
     """Adam; weight decay is the classical L2 term in the gradient."""
+
+    stacked_settings: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "eps")
 
     lr: float = 1e-2
     beta1: float = 0.9
@@ -73,14 +115,36 @@ class AdamConfig(OptimizerConfig):
         check(0 <= self.beta2 < 1, "optimizer.beta2", "a number in [0, 1)", self.beta2)
         check_positive("optimizer.eps", self.eps)
 
+    @property
+    def update_rule(self) -> str | None:
+        return "adam"
 
+    def build(self, parameters: list[Any]) -> Any:
+        from torch.optim import Adam
+
+        groups = self.groups(parameters)
+        return Adam(groups, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps)
+
+
+@choice("optimizer", "adamw")
 @dataclass(kw_only=True, slots=True)
 class AdamWConfig(AdamConfig):
     """AdamW; weight decay is decoupled from the gradient."""
 
     weight_decay: float = 1e-2
 
+    @property
+    def update_rule(self) -> str | None:
+        return "adamw"
 
+    def build(self, parameters: list[Any]) -> Any:
+        from torch.optim import AdamW
+
+        groups = self.groups(parameters)
+        return AdamW(groups, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps)
+
+
+@choice("optimizer", "lbfgs")
 @dataclass(kw_only=True, slots=True)
 class LBFGSConfig(OptimizerConfig):
     """L-BFGS with a strong-Wolfe line search; meant for ``data.batch_size=null``."""
@@ -101,3 +165,14 @@ class LBFGSConfig(OptimizerConfig):
             self.max_grad_norm,
         )
         check(self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay)
+
+    def build(self, parameters: list[Any]) -> Any:
+        from torch.optim import LBFGS
+
+        return LBFGS(
+            parameters,
+            lr=self.lr,
+            max_iter=self.max_iter,
+            history_size=self.history_size,
+            line_search_fn="strong_wolfe",
+        )

@@ -1,6 +1,7 @@
-"""The list of choices: which config class stands behind ``group=name``, and who builds from it.
+"""The one table of choices: which config class stands behind ``group=name``, and what builds from it.
 
-A choice of your own needs no change here::
+A shipped choice is a dataclass below ``@choice(group, name)`` with a method ``build``. One of your own needs no
+change here::
 
     register("network", "mine", MyNetworkConfig, build_my_network)
 
@@ -12,81 +13,98 @@ import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 
-from gaplab.config import data, gan, mixtures, network, optimizer, schema, task, trainer
 from gaplab.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
-SHIPPED: dict[str, dict[str, type]] = {
-    "data": {
-        "spirals": data.SpiralsConfig,
-        "notebook_spirals": data.NotebookSpiralsConfig,
-        "cs231n_spirals": data.CS231nSpiralsConfig,
-        "playground_spirals": data.PlaygroundSpiralsConfig,
-        "two_spirals": data.TwoSpiralsConfig,
-        "ring": mixtures.RingConfig,
-        "grid": mixtures.GridConfig,
-        "swiss_roll": mixtures.SwissRollConfig,
-    },
-    "network": {
-        "mlp": network.MLPConfig,
-        "deep_mlp": gan.DeepMLPConfig,
-        "linear": network.LinearConfig,
-        "perceptron": network.PerceptronConfig,
-        "cs231n": network.CS231nConfig,
-    },
-    "task": {"classification": task.ClassificationConfig, "gan": gan.GANConfig},
-    "optimizer": {
-        "sgd": optimizer.SGDConfig,
-        "adam": optimizer.AdamConfig,
-        "adamw": optimizer.AdamWConfig,
-        "lbfgs": optimizer.LBFGSConfig,
-    },
-    "trainer": {"default": trainer.TrainerConfig, "ddp": trainer.DDPTrainerConfig},
+T = TypeVar("T", bound=type)
+
+CHOICES: dict[str, dict[str, type]] = {
+    group: {} for group in ("data", "network", "task", "optimizer", "trainer")
 }
+"""Config classes by group and name, as the classes enter themselves."""
 
-_builders: dict[type, Callable[..., Any]] = {}
+_builders: dict[type, Callable[..., Any] | str] = {}
 
 
-def register(group: str, name: str, config: type, build: Callable[..., Any] | None = None) -> None:
+def choice(group: str, name: str) -> Callable[[T], T]:
+    """Enter the dataclass below as ``group=name``; its method ``build`` makes what it describes."""
+
+    def enter(config: T) -> T:
+        register(group, name, config)
+        return config
+
+    return enter
+
+
+def register(group: str, name: str, config: type, build: Callable[..., Any] | str | None = None) -> None:
     """Offer ``config`` as ``group=name`` on the command line and ``build`` as its builder.
 
     Args:
         group: ``data``, ``network``, ``task``, ``optimizer`` or ``trainer``.
         name: What the user types.
         config: A dataclass derived from the group's base class, with ``slots=True``.
-        build: Called by ``gaplab.builders`` with the config and the facts of the run; see the builder
-            of the same group there for its arguments.
+        build: Called with the section, a ``config``, and then the arguments that the method ``build`` of the
+            group's base class documents; it goes before a method of the class. A text ``"module:function"`` is
+            imported when something is built, so that ``--help`` need not wait for it.
 
     Raises:
         ConfigError: If the group does not exist or the class has no slots (without them Hydra would
             accept misspelt ``+keys``).
     """
-    if group not in SHIPPED:
-        raise ConfigError(f"register: expected one of the groups {', '.join(SHIPPED)}, but got {group!r}.")
+    if group not in CHOICES:
+        raise ConfigError(f"register: expected one of the groups {', '.join(CHOICES)}, but got {group!r}.")
     if not hasattr(config, "__slots__"):
         raise ConfigError(f"register: declare {config.__name__} with @dataclass(kw_only=True, slots=True).")
     ConfigStore.instance().store(group=group, name=name, node=config, provider="gaplab")
+    CHOICES[group][name] = config
     if build is not None:
         _builders[config] = build
 
 
-def registered_builder(config: object) -> Callable[..., Any] | None:
-    """Return the builder that an extension registered for the config's class, if one did."""
-    return _builders.get(type(config))
+def build_choice(section: Any, *arguments: Any, **settings: Any) -> Any:
+    """Build what a section describes: with the builder registered for its class, else with its method.
+
+    Raises:
+        ConfigError: If a builder given as text cannot be imported, or there is neither builder nor method.
+    """
+    build = _builders.get(type(section))
+    if build is None:
+        return section.build(*arguments, **settings)
+    if isinstance(build, str):
+        module, _, function = build.partition(":")
+        try:
+            build = getattr(import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"register: expected a builder of {type(section).__name__} as 'module:function', but "
+                f"{build!r} gave: {error}."
+            ) from error
+    return build(section, *arguments, **settings)
 
 
-def register_all() -> None:
-    """Put every shipped choice and every extension of the project into Hydra's store."""
-    ConfigStore.instance().store(name="schema", node=schema.Config, provider="gaplab")
-    for group, choices in SHIPPED.items():
-        for name, config in choices.items():
-            register(group, name, config)
-    load_extensions()
+def without_builder(section: object) -> ConfigError:
+    """Return what a base class raises in place of building something."""
+    name = type(section).__name__
+    return ConfigError(
+        f"{name}: expected a method build, or a builder as in register(group, name, {name}, build), but there "
+        "is neither."
+    )
+
+
+def built_otherwise(section: object, fact: str) -> bool:
+    """Return whether other code builds a section than the class knew that states ``fact`` of what it builds.
+
+    A class inherits such a statement, but a builder registered for it or a ``build`` of its own need not hold to it.
+    """
+    build, stated = (
+        next(kind for kind in type(section).__mro__ if name in vars(kind)) for name in ("build", fact)
+    )
+    return type(section) in _builders or (build is not stated and issubclass(build, stated))
 
 
 def load_extensions(pyproject: Path = PROJECT_ROOT / "pyproject.toml") -> None:

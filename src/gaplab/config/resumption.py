@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.compose import Composed, merge_saved, to_config
 from gaplab.config.errors import explain
-from gaplab.config.registry import SHIPPED
+from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
 
 
@@ -54,7 +54,7 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
         raise explain(error) from error
     for override in parsed:
         key = override.key_or_group
-        if key in SHIPPED or key in ("experiment", "debug"):
+        if key in CHOICES or key in ("experiment", "debug"):
             raise ConfigError(
                 f"{key}: expected overrides of single keys beside resume, but got {override.input_line!r}. "
                 "A run continues with the groups that it began with; start a new run for others."

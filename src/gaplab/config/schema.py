@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
+from gaplab.config import gan, mixtures  # noqa: F401  # their choices enter the table
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
@@ -130,3 +132,6 @@ class Config:
     @property
     def steps_between_evaluations(self) -> int:
         return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 10), self.num_steps)
+
+
+ConfigStore.instance().store(name="schema", node=Config, provider="gaplab")

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check
 from gaplab.config.network import NetworkConfig
-
-if TYPE_CHECKING:
-    from gaplab.config.schema import Config
+from gaplab.config.registry import build_choice, choice, without_builder
+from gaplab.config.sections import Sections
+from gaplab.errors import ConfigError
 
 
 class ClassificationLoss(StrEnum):
@@ -35,23 +35,36 @@ class TaskConfig:
     seconds_per_step: ClassVar[float | None] = None
     """A stacked step of one model on one core; None where it follows from the size of the network."""
 
+    def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
+        """Return the ``Task`` of a run.
+
+        Args:
+            config: The configuration of the run.
+            data: Its ``PointDataModule``.
+            init_stream: The ``torch.Generator`` that draws the initial weights.
+
+        Raises:
+            ConfigError: If a class has no method of its own and no builder is registered for it.
+        """
+        raise without_builder(self)
+
     def build_stack_class(self) -> Any:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
         return None
 
-    def check_fits(self, config: "Config") -> None:
+    def check_fits(self, config: Sections) -> None:
         """Raise ``ConfigError`` if other sections of the configuration do not suit the task."""
 
-    def networks_of(self, config: "Config") -> tuple[list[NetworkConfig], int]:
+    def networks_of(self, config: Sections) -> tuple[list[NetworkConfig], int]:
         """Return the networks of a run, and the points whose activations a stacked step of it keeps."""
         return [config.network], max(config.data.points_per_step, 2_048)
 
-    def build_lines(self, config: "Config", data: Any, task: Any) -> dict[str, float]:
+    def build_lines(self, config: Sections, data: Any, task: Any) -> dict[str, float]:
         """Return what stays the same in training and is shown beside every measurement, of data module and task."""
         return {}
 
     def build_callbacks(
-        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+        self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
         """Return the callbacks that only tasks of this kind have: pictures, measures at the end.
 
@@ -64,6 +77,7 @@ class TaskConfig:
         return []
 
 
+@choice("task", "classification")
 @dataclass(kw_only=True, slots=True)
 class ClassificationConfig(TaskConfig):
     """Learn the label of a point."""
@@ -88,8 +102,31 @@ class ClassificationConfig(TaskConfig):
             self.label_smoothing,
         )
 
+    def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
+        import functools
+
+        from gaplab.losses.classification import LOSSES, cross_entropy
+        from gaplab.tasks.classifier import Classifier
+
+        if data.num_classes < 2:
+            raise ConfigError(
+                "task: expected at least two classes to tell apart, but this point set has one. "
+                "Learn its law with task=gan."
+            )
+        score = loss_fn = LOSSES[self.loss]
+        if self.label_smoothing:
+            loss_fn = functools.partial(cross_entropy, label_smoothing=self.label_smoothing)
+        return Classifier(
+            build_choice(config.network, data.in_features, data.num_classes, init_stream),
+            loss_fn,
+            score,
+            optimizer=config.optimizer,
+            num_steps=config.num_steps,
+            train_seed=config.train_seed,
+        )
+
     def build_callbacks(
-        self, config: "Config", run: Any, recorder: Any, rebuild: Callable[[], Any]
+        self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
         from gaplab.callbacks.measures import FinalMeasures
         from gaplab.callbacks.pictures import Pictures
@@ -109,7 +146,7 @@ class ClassificationConfig(TaskConfig):
 
         return StackedClassifiers
 
-    def build_lines(self, config: "Config", data: Any, task: Any) -> dict[str, float]:
+    def build_lines(self, config: Sections, data: Any, task: Any) -> dict[str, float]:
         from gaplab.callbacks.measures import bound_lines
 
         return bound_lines(config.measures, data, task.network)

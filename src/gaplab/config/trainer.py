@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gaplab.config.checks import check, check_at_least, check_positive, check_share
+from gaplab.config.registry import choice
 from gaplab.errors import ConfigError
 
 
@@ -18,6 +20,7 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
 CLIPPING = ("norm", "value")
 
 
+@choice("trainer", "default")
 @dataclass(kw_only=True, slots=True)
 class TrainerConfig:
     """What is handed to Lightning's Trainer, in units of optimiser steps."""
@@ -119,7 +122,14 @@ class TrainerConfig:
             return None
         return self.devices * self.num_nodes
 
+    def build(self, **settings: Any) -> Any:
+        """Return Lightning's ``Trainer`` with the settings that gaplab derives from the section."""
+        from lightning.pytorch import Trainer
 
+        return Trainer(**settings)
+
+
+@choice("trainer", "ddp")
 @dataclass(kw_only=True, slots=True)
 class DDPTrainerConfig(TrainerConfig):
     """Two processes on one machine; raise ``trainer.devices`` for more."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gaplab.config.optimizer import AdamConfig, AdamWConfig, OptimizerConfig, Schedule, SGDConfig
+from gaplab.config.optimizer import OptimizerConfig, Schedule
 from gaplab.stacked.stacking import fill, moved, stack, stacked_state, torch_state
 from gaplab.stacked.update_rules import RULES, Params, Update, initial_state, stack_hyperparameters
 from gaplab.tasks.optimizers import build_optimizer, build_schedule, schedule_factor
@@ -40,7 +40,9 @@ class StackedOptimizer:
         self.prefix, self.configs, self.width = prefix, configs, width
         self.step_dtype = step_dtype
         self.num_steps, self.every = num_steps // every, every
-        self.rule = rule_of(configs[0])
+        rule = configs[0].update_rule
+        assert rule is not None, "grouping.obstacle lets only such optimisers pass"
+        self.rule = rule
         self.clips = configs[0].max_grad_norm is not None
         self.params = stack(params, width)
         self.state = initial_state(self.rule, self.params)
@@ -107,22 +109,10 @@ DrawBuffers = Callable[[int, int, int], Params]
 """``draw(model, step, num_points)``: what one model draws for one step, for example dropout masks."""
 
 
-def rule_of(config: OptimizerConfig) -> str:
-    """Return the name of the stacked update rule of an optimiser section."""
-    match config:
-        case SGDConfig():
-            return "nesterov" if config.nesterov else "sgd"
-        case AdamWConfig():
-            return "adamw"
-        case AdamConfig():
-            return "adam"
-    raise TypeError(f"no stacked update rule is known for {type(config).__name__}")
-
-
 def settings_of(configs: Sequence[OptimizerConfig]) -> dict[str, list[float]]:
     """Return one list of K values per hyperparameter of the runs' common update rule."""
-    names = ["momentum"] if isinstance(configs[0], SGDConfig) else ["beta1", "beta2", "eps"]
-    settings = {name: [float(getattr(c, name)) for c in configs] for name in ("lr", "weight_decay", *names)}
+    names = ("lr", "weight_decay", *configs[0].stacked_settings)
+    settings = {name: [float(getattr(c, name)) for c in configs] for name in names}
     settings["bias_decay"] = [c.weight_decay if c.weight_decay_on_bias else 0.0 for c in configs]
     return settings
 

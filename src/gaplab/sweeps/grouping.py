@@ -6,6 +6,7 @@ from typing import Any
 
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
+from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
 
 FREE = {
@@ -39,10 +40,13 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
-    if not config.task.stacks:
+    if not config.task.stacks or built_otherwise(config.task, "stacks"):
         return f"the task {type(config.task).__name__} has no stacked form"
-    if any(isinstance(one, LBFGSConfig) for one in (config.optimizer, _second_optimizer(config))):
-        return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
+    for optimizer in filter(None, (config.optimizer, _second_optimizer(config))):
+        if isinstance(optimizer, LBFGSConfig):
+            return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
+        if optimizer.update_rule is None or built_otherwise(optimizer, "update_rule"):
+            return f"the optimizer {type(optimizer).__name__} has no stacked update rule"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
     if trainer.accumulate_grad_batches != 1 or trainer.gradient_clip_val is not None:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from gaplab.config.registry import register_all
+from gaplab.config.registry import load_extensions
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
 from gaplab.process.exits import is_first_process, readable_exits
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     """Run the jobs of a file, one after another or as stacked models; the exit code is that of a sweep."""
     (file,) = (Path(argument) for argument in arguments if not argument.startswith("-"))
     with readable_exits(), stop_signals_caught():
-        register_all()
+        load_extensions()
         jobs = thaw(file)
         try:
             if "--vectorized" in arguments:

@@ -6,7 +6,7 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from gaplab.config.registry import register_all
+from gaplab.config.registry import load_extensions
 from gaplab.errors import ConfigError, Preempted
 from gaplab.process.children import pipe_to_parent
 from gaplab.process.devices import keep_to_share
@@ -26,7 +26,7 @@ def main() -> None:
     pipe = pipe_to_parent()
     STOP_SIGNAL.install()
     keep_to_share()
-    register_all()
+    load_extensions()
     with quick_imports():
         from gaplab.sweeps.train_work import CompiledByGroup, train_handed_out
 

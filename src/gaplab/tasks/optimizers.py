@@ -4,36 +4,17 @@ import math
 from collections.abc import Iterable
 
 from torch import nn
-from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, OptimizerConfig, Schedule, SGDConfig
+from gaplab.config.optimizer import AdamWConfig, OptimizerConfig, Schedule
+from gaplab.config.registry import build_choice
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Return the torch optimiser of a section ``optimizer`` for some parameters."""
-    parameters = list(parameters)
-    decayed = [p for p in parameters if config.weight_decay_on_bias or p.ndim > 1]
-    spared = [p for p in parameters if not config.weight_decay_on_bias and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
-    if spared:
-        groups.append({"params": spared, "weight_decay": 0.0})
-    match config:
-        case SGDConfig():
-            return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
-        case AdamWConfig():
-            return AdamW(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps)
-        case AdamConfig():
-            return Adam(groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps)
-        case LBFGSConfig():
-            return LBFGS(
-                parameters,
-                lr=config.lr,
-                max_iter=config.max_iter,
-                history_size=config.history_size,
-                line_search_fn="strong_wolfe",
-            )
-    raise TypeError(f"no optimizer is known for {type(config).__name__}; register a builder for it")
+    optimizer: Optimizer = build_choice(config, list(parameters))
+    return optimizer
 
 
 def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
