@@ -20,9 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.command_line import read_command_line
 from gaplab.config.compose import CONFIG_DIR, Composed, compose_tree, convert, take_apart
 from gaplab.config.errors import explain
+from gaplab.config.extensions import load_extensions, load_given
 from gaplab.config.help import overview
 from gaplab.config.ignored import refuse_ignored
-from gaplab.config.registry import load_extensions
 from gaplab.config.resumption import with_overrides
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import run_with_all_processes
@@ -84,6 +84,7 @@ def run_by_hydra(flags: list[str], overrides: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # it would print its errors and leave with 1
     load_extensions()
     try:
+        load_given(overrides)
         _hydra_main()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error) from error

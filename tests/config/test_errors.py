@@ -43,7 +43,7 @@ MISTAKES = {
     "network=mpl": ["network", "linear, mlp", "'mpl'", "Did you mean 'mlp'?"],
     "network=null": ["expected the name of an option"],
     "experiment=notebook_rleu": ["experiment", "two_spirals", "'notebook_rleu'", "'notebook_relu'"],
-    "trainer.precision=16-mixed": ["trainer.precision", "bf16-mixed", "'16-mixed'"],
+    "trainer.precision=bf16-true": ["trainer.precision", "bf16-mixed", "'bf16-true'"],
     "trainer.devices=two": ["trainer.devices", "a whole number or auto", "'two'"],
     # ranges
     "data.num_points=-5": ["data.num_points", "at least 3", "-5"],

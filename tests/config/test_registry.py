@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gaplab.config.registry import load_extensions
+from gaplab.config.extensions import load_extensions
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 
@@ -59,8 +59,8 @@ register("data", "stripes", StripesConfig, build_stripes)
 PROGRAM = """
 import sys
 from pathlib import Path
-from gaplab.config import registry
-registry.load_extensions(Path("pyproject.toml"))
+from gaplab.config import extensions
+extensions.load_extensions(Path("pyproject.toml"))
 from gaplab.cli import main
 main()
 from gaplab.builders.load_run import load_run

@@ -13,8 +13,9 @@ from gaplab.config.phenomenon import PhenomenonName
 from gaplab.errors import ConfigError
 from gaplab.phenomena import __main__ as command
 from gaplab.phenomena.catalogue import load_phenomenon
-from gaplab.phenomena.pages import markdown_table
+from gaplab.phenomena.pages import cell
 from gaplab.phenomena.verdict import Check, Verdict, at_least, at_most
+from gaplab.reports.render import markdown_table
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_new
 from gaplab.train import run_planned
@@ -118,7 +119,7 @@ def test_one_bad_seed_is_enough_against_a_check() -> None:
 
 
 def test_table_cells_cannot_break_the_table() -> None:
-    assert markdown_table(("a", "b"), [("x|y", 0.123456)]) == [
+    assert markdown_table(("a", "b"), [("x|y", cell(0.123456))]) == [
         "| a | b |",
         "| --- | --- |",
         "| x\\|y | 0.1235 |",

@@ -15,9 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
+from gaplab.config.extensions import absolute, load_extensions, load_files, load_given
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.config.registry import CHOICES, PROJECT_ROOT, load_extensions
+from gaplab.config.registry import CHOICES, PROJECT_ROOT
 from gaplab.config.renamed import new_key
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
@@ -70,6 +71,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     if tree.run.name is None:
         tree.run.name = str(choices.get("experiment") or "default").replace("/", "_")
     config = to_config(tree)
+    tree.extensions = config.extensions = absolute(config.extensions)
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
@@ -94,6 +96,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
+    load_files(values.get("extensions") or [], f"{where}, extensions")
     groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in CHOICES}
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
@@ -110,6 +113,7 @@ def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Dic
     """Compose with Hydra, with its own ``hydra`` section."""
     load_extensions()
     try:
+        load_given(overrides)
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir), version_base="1.3"):
             return compose("config", overrides=list(overrides), return_hydra_config=True)

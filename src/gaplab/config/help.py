@@ -5,7 +5,8 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 
 from gaplab.config.compose import CONFIG_DIR
-from gaplab.config.registry import CHOICES, load_extensions
+from gaplab.config.extensions import load_extensions
+from gaplab.config.registry import CHOICES
 
 MOST_USED = {
     "seed": "default of data_seed, init_seed and train_seed",

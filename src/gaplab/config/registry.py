@@ -5,11 +5,9 @@ change here::
 
     register("network", "mine", MyNetworkConfig, build_my_network)
 
-in a module of yours that ``[tool.gaplab] extensions`` in pyproject.toml names.
+in a file of yours that ``extensions=[path.py]`` names, or a module in ``[tool.gaplab] extensions`` of pyproject.toml.
 """
 
-import sys
-import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -105,24 +103,3 @@ def built_otherwise(section: object, fact: str) -> bool:
         next(kind for kind in type(section).__mro__ if name in vars(kind)) for name in ("build", fact)
     )
     return type(section) in _builders or (build is not stated and issubclass(build, stated))
-
-
-def load_extensions(pyproject: Path = PROJECT_ROOT / "pyproject.toml") -> None:
-    """Import the modules that ``[tool.gaplab] extensions`` lists, so that they can register choices.
-
-    Raises:
-        ConfigError: If a listed module cannot be imported.
-    """
-    if not pyproject.is_file():
-        return
-    settings = tomllib.loads(pyproject.read_text()).get("tool", {}).get("gaplab", {})
-    for name in settings.get("extensions", []):
-        if str(pyproject.parent) not in sys.path:
-            sys.path.insert(0, str(pyproject.parent))
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise ConfigError(
-                f"{pyproject.name}, [tool.gaplab] extensions: expected modules that can be imported, but "
-                f"{name!r} gave: {error}."
-            ) from error

@@ -54,7 +54,7 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
         raise explain(error) from error
     for override in parsed:
         key = override.key_or_group
-        if key in CHOICES or key in ("experiment", "debug"):
+        if key in CHOICES or key in ("experiment", "debug", "extensions"):
             raise ConfigError(
                 f"{key}: expected overrides of single keys beside resume, but got {override.input_line!r}. "
                 "A run continues with the groups that it began with; start a new run for others."
@@ -75,7 +75,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     changes = []
     for key in sorted(old.keys() | new.keys()):
         full = f"{prefix}{key}"
-        if full in ("run", "resume", "tags", "choices"):
+        if full in ("run", "resume", "tags", "choices", "extensions"):
             continue
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):

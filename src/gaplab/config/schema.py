@@ -81,6 +81,8 @@ class Config:
     """A run directory to continue, or ``auto`` to continue this run's own if it exists."""
     tags: list[str] = field(default_factory=list)
     """Free words that are recorded with the run."""
+    extensions: list[str] = field(default_factory=list)
+    """Python files that register further choices; named on the command line, recorded as absolute paths."""
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from gaplab.config.registry import load_extensions
+from gaplab.config.extensions import load_extensions
 from gaplab.errors import Preempted
 from gaplab.process.children import end_with_parent, pipe_to_parent
 from gaplab.process.exits import EXIT_FAILED, refuse
@@ -15,12 +15,12 @@ def main() -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
     STOP_SIGNAL.install()  # a signal to all processes of the run must not end this one before the others agree
     pipe = pipe_to_parent()
+    load_extensions()  # what is sent may be of a class of theirs
     try:
         ranks, trainer = pipe.recv()
     except EOFError:
         sys.exit(EXIT_FAILED)
     end_with_parent(pipe)
-    load_extensions()
     with quick_imports():
         from gaplab.distributed.process_group import (
             broadcast_from_rank0,

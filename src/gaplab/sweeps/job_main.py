@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from gaplab.config.registry import load_extensions
+from gaplab.config.extensions import load_extensions
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
 from gaplab.process.exits import is_first_process, readable_exits

@@ -6,7 +6,7 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from gaplab.config.registry import load_extensions
+from gaplab.config.extensions import load_extensions
 from gaplab.errors import ConfigError, Preempted
 from gaplab.process.children import pipe_to_parent
 from gaplab.process.devices import keep_to_share
