@@ -32,7 +32,9 @@ class LoadedRun:
 def load_run(
     path: str | Path, *, weights: Which | str = Which.best, overrides: Sequence[str] = ()
 ) -> LoadedRun:
-    """Rebuild a run from its directory; nothing else is needed, and nothing stored there is executed.
+    """Rebuild a run from its directory; nothing stored there is executed.
+
+    Nothing else is needed but the files that ``extensions=[...]`` named, where they were.
 
     Args:
         path: The run directory.

@@ -48,6 +48,21 @@ def load_given(overrides: Sequence[str]) -> None:
             load_files(absolute(list(map(str, files))), "extensions")
 
 
+def load_recorded(files: object, where: str) -> None:
+    """Import the files with which a saved configuration was made.
+
+    None may lie beside it: a run directory that comes from elsewhere must not bring code that is executed.
+
+    Raises:
+        ConfigError: As ``load_files``, and for a file in the folder of ``where``.
+    """
+    place, folder = f"{where}, extensions", Path(where).resolve().parent
+    for file in files if isinstance(files, list) else []:
+        if not isinstance(file, str) or folder in Path(file).resolve().parents:
+            raise ConfigError(f"{place}: expected paths of files outside {folder}, but got {file!r}.")
+    load_files(files if isinstance(files, list) else [], place)
+
+
 def load_files(files: Sequence[str], where: str) -> None:
     """Import Python files by their absolute paths; one that was imported before is left alone.
 
