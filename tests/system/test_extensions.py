@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gaplab.config.extensions import load_recorded
+from gaplab.config.extensions import check_recorded, load_files
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 from running import TRAIN, finished
@@ -53,7 +53,11 @@ def test_a_file_serves_ranks_workers_resume_and_evaluation(tmp_path: Path) -> No
     assert yaml.safe_load((run / "config.yaml").read_text())["extensions"] == [str(file)]
 
     (other := tmp_path / "other").mkdir()
-    more = finished([*TRAIN, f"resume={run}", "trainer.max_steps=32", "trainer.devices=1"], other / "log")
+    words = [*TRAIN, f"resume={run}", "trainer.max_steps=32", "trainer.devices=1"]
+    refused = finished(words, other / "refused")
+    assert refused.process.returncode == 2
+    assert f"add extensions=[{file}] to the command" in refused.output
+    more = finished([*words, f"extensions=[{file}]"], other / "log")
     assert more.process.returncode == 0, more.output
 
     sweep = [*TRAIN, "-m", *WORDS, "seed=0,1", "hydra/launcher=pool", "hydra.launcher.num_workers=2"]
@@ -64,8 +68,10 @@ def test_a_file_serves_ranks_workers_resume_and_evaluation(tmp_path: Path) -> No
     file.unlink()
     gone = finished([TRAIN[0], "-m", "gaplab.evaluate", str(run)], tmp_path / "gone.log")
     assert gone.process.returncode == 2
-    assert gone.output.startswith(f"error: {run}/config.yaml, extensions: expected Python files")
-    assert f"there is no {file}." in gone.output
+    assert gone.output.startswith(
+        f"error: {run}/config.yaml, extensions: this run was made with choices of {file}"
+    )
+    assert "which is not there any more" in gone.output
 
 
 @pytest.mark.parametrize(
@@ -81,11 +87,11 @@ def test_what_is_no_file_is_refused(value: str, answer: str) -> None:
 
 def test_a_run_directory_brings_no_code(tmp_path: Path) -> None:
     (tmp_path / "evil.py").write_text("raise SystemExit")
-    with pytest.raises(ConfigError, match=r"expected paths of files outside .*evil.py"):
-        load_recorded([str(tmp_path / "evil.py")], str(tmp_path / "config.yaml"))
+    with pytest.raises(ConfigError, match=r"is not executed by itself: add extensions=.*evil.py"):
+        check_recorded([str(tmp_path / "evil.py")], str(tmp_path / "config.yaml"))
 
 
 def test_a_file_called_like_a_module_is_refused(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("")
     with pytest.raises(ConfigError, match="a name of its own, but 'json' is also .*Rename"):
-        load_recorded([str(tmp_path / "json.py")], "elsewhere/config.yaml")
+        load_files([str(tmp_path / "json.py")], "extensions")

@@ -34,12 +34,11 @@ def load_run(
 ) -> LoadedRun:
     """Rebuild a run from its directory; nothing stored there is executed.
 
-    Nothing else is needed but the files that ``extensions=[...]`` named, where they were.
-
     Args:
         path: The run directory.
         weights: ``best`` (smallest validation loss; ``last`` where a run has no validation) or ``last``.
-        overrides: Changes such as ``data.noise=0.5``, to see the trained network on other data.
+        overrides: Changes such as ``data.noise=0.5``, to see the trained network on other data; and
+            ``extensions=[path.py]`` for a run that was made with choices of a file.
 
     Raises:
         ConfigError: If the directory is not a run, or a file in it is missing or damaged.

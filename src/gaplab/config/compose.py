@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
-from gaplab.config.extensions import absolute, load_extensions, load_given, load_recorded
+from gaplab.config.extensions import absolute, check_recorded, load_extensions, load_given
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import CHOICES, PROJECT_ROOT
@@ -82,7 +82,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
 
 
 def restore(saved: dict[str, Any], where: str) -> Config:
-    """Make the ``Config`` of a saved run from plain values. Nothing named in them is executed but extensions.
+    """Make the ``Config`` of a saved run from plain values. Nothing named in them is executed.
 
     Raises:
         ConfigError: If the values do not describe a run of this version.
@@ -96,7 +96,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     choices = values.pop("choices", None)
     if not isinstance(choices, dict):
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
-    load_recorded(values.get("extensions"), where)
+    check_recorded(values.get("extensions"), where)
     groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in CHOICES}
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):

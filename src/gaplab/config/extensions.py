@@ -48,19 +48,21 @@ def load_given(overrides: Sequence[str]) -> None:
             load_files(absolute(list(map(str, files))), "extensions")
 
 
-def load_recorded(files: object, where: str) -> None:
-    """Import the files with which a saved configuration was made.
-
-    None may lie beside it: a run directory that comes from elsewhere must not bring code that is executed.
+def check_recorded(files: object, where: str) -> None:
+    """Check that the files with which a saved run was made are loaded; a run directory names no code to execute.
 
     Raises:
-        ConfigError: As ``load_files``, and for a file in the folder of ``where``.
+        ConfigError: If one of them is not; it says how to load it.
     """
-    place, folder = f"{where}, extensions", Path(where).resolve().parent
+    known = os.environ.get(LOADED, "").split(os.pathsep)
     for file in files if isinstance(files, list) else []:
-        if not isinstance(file, str) or folder in Path(file).resolve().parents:
-            raise ConfigError(f"{place}: expected paths of files outside {folder}, but got {file!r}.")
-    load_files(files if isinstance(files, list) else [], place)
+        if file not in known:
+            there = "" if isinstance(file, str) and Path(file).is_file() else ", which is not there any more"
+            raise ConfigError(
+                f"{where}, extensions: this run was made with choices of {file}{there}. What a run directory names "
+                f"is not executed by itself: add extensions=[{file}] to the command (to load_run as an override), or "
+                f"set {LOADED}={file}."
+            )
 
 
 def load_files(files: Sequence[str], where: str) -> None:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.compose import Composed, merge_saved, to_config
 from gaplab.config.errors import explain
+from gaplab.config.extensions import load_given
 from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
 
@@ -47,6 +48,8 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
         ConfigError: If the saved values or the overrides are not sound, or an override would exchange a
             whole group (``network=...``), which a checkpoint cannot follow.
     """
+    load_given(overrides)
+    overrides = [word for word in overrides if not word.startswith("extensions=")]
     tree = merge_saved(saved, where)
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gaplab.config.compose import Composed, merge_saved, restore, to_config
+from gaplab.config.extensions import load_files
 from gaplab.errors import ConfigError
 from gaplab.sweeps.compose_jobs import is_single, vary
 from gaplab.sweeps.job import SweepJob
@@ -40,6 +41,7 @@ def thaw(file: Path) -> list[SweepJob]:
         base, rows = content["config"], [(row["path"], row["overrides"], row) for row in content["jobs"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{file}: expected jobs that a launcher has frozen, but: {error!r}.") from error
+    load_files(base.get("extensions") or [], f"{file}, extensions")  # written by a command of the user's own
     tree = merge_saved(base, str(file))
     first = Composed(to_config(tree), base, [])
     jobs = [SweepJob(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
