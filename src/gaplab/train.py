@@ -36,7 +36,8 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
             unlock(plan.path)
         return float(read_json(plan.path / "result.json")["objective"])
     try:
-        return run_one(plan.composed, plan.path, checkpoint=plan.checkpoint, ranks=ranks).objective
+        checkpoint, anew = plan.checkpoint, plan.anew
+        return run_one(plan.composed, plan.path, checkpoint=checkpoint, anew=anew, ranks=ranks).objective
     except Preempted as error:
         if ranks.rank == 0:
             requeue(error)
@@ -44,7 +45,12 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
 
 
 def run_one(
-    composed: Composed, path: Path, *, checkpoint: Path | None = None, ranks: Ranks = ALONE
+    composed: Composed,
+    path: Path,
+    *,
+    checkpoint: Path | None = None,
+    anew: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Result:
     """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
 
@@ -52,6 +58,7 @@ def run_one(
         composed: The configuration of the run.
         path: The run directory, which may hold the earlier part of the same run.
         checkpoint: A ``last.ckpt`` to continue from.
+        anew: Choose the best weights among those from there on only.
         ranks: The place of this process among those of the run, which have joined their group.
 
     Raises:
@@ -64,7 +71,7 @@ def run_one(
     data, task = build_data_and_task(config)
     if config.trainer.precision == "64-true":
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
-    run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config)
+    run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
     run.open(composed)
@@ -73,7 +80,8 @@ def run_one(
         check_equal_parameters(task)
         if recorder.step not in recorder.measured:  # continued at its end, perhaps on other data
             trainer.validate(task, datamodule=data, verbose=False)
-            recorder.history[recorder.step] = task.scorecard()
+            if recorder.record(recorder.step, task.scorecard()):
+                trainer.save_checkpoint(run.best, weights_only=True)
         result = conclude(recorder, task, data, lambda: read_weights(run.best).weights)
         if run.writes:
             write_json(path / "result.json", result.as_json())

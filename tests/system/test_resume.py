@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from gaplab.builders.load_run import load_run
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError, Preempted
-from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.results import Result
 from gaplab.runs.resume import plan_new, plan_resumption
@@ -176,3 +177,22 @@ def test_what_is_no_run_is_refused(tmp_path: Path, stopped_run: Path) -> None:
 def test_resume_auto_is_no_part_of_the_identity_of_a_run(stopped_run: Path, quick: Compose) -> None:
     plan = plan_new(compose_config(quick("optimizer=sgd", "resume=auto").overrides), stopped_run)
     assert plan.checkpoint is not None
+
+
+@pytest.mark.parametrize("steps", [24, 32])
+def test_on_other_data_the_best_weights_are_chosen_anew(tmp_path: Path, quick: Compose, steps: int) -> None:
+    """A loss on the old data says nothing beside one on the new, however small it was."""
+    run = tmp_path / "run"
+    before = run_one(quick("data.noise=0.1"), run)
+    assert before.best_step is not None
+    plan = plan_resumption(run, ["data.noise=1.5", f"trainer.max_steps={steps}"])
+    assert plan.anew
+    run_planned(plan)
+    result = json.loads((run / "result.json").read_text())
+    assert result["best_step"] == steps, "the one measurement on the new data"
+    assert result["best"]["loss/val"] == result["last"]["loss/val"] != before.history[24]["loss/val"]
+    best = load_run(run)
+    assert best.config.data.noise == 1.5
+    assert read_weights(run / "checkpoints" / "best.ckpt").step == result["best_step"]
+    same = plan_resumption(run, [f"trainer.max_steps={steps + 8}"])
+    assert not same.anew

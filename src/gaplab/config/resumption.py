@@ -25,6 +25,13 @@ class Change:
     new: Any
 
     @property
+    def is_measured_differently(self) -> bool:
+        """Whether values of the monitored quantity before and after the change cannot be compared."""
+        if self.key.startswith("data."):
+            return self.key != "data.batch_size"
+        return self.key in ("data_seed", "task.loss", "task.num_samples")
+
+    @property
     def effect(self) -> str:
         """What the change does to a run that continues from a checkpoint."""
         section = self.key.split(".")[0]

@@ -40,6 +40,9 @@ class Recorder:
     """Measurements since the monitored value was last better."""
     stopped: bool = False
     divergence: DivergedError | None = None
+    anew: bool = False
+    """Whether the best weights are chosen anew when a checkpoint is restored: values on other data, or of another loss,
+    cannot be compared."""
     measured: set[int] = field(default_factory=set)
     """Steps that this process has measured; others come from a checkpoint."""
     bounds: list[Bound] = field(default_factory=list)
@@ -91,10 +94,6 @@ class Recorder:
         step = self.best_step if self.best_step in self.history else max(self.history, default=0)
         return step, self.history.get(step, {})
 
-    def forget_best(self) -> None:
-        """Choose the best weights anew: values on other data, or of another loss, cannot be compared."""
-        self.best_value, self.best_step, self.stale = math.inf, 0, 0
-
     def result(
         self,
         *,
@@ -144,6 +143,8 @@ class Recorder:
         self.history = dict(state["history"])
         self.best_value, self.best_step = float(state["best_value"]), int(state["best_step"])
         self.stale = int(state["stale"])
+        if self.anew:
+            self.best_value, self.best_step, self.stale = math.inf, 0, 0
 
 
 def conclude(

@@ -25,6 +25,8 @@ class Plan:
     checkpoint: Path | None = None
     finished: bool = False
     """Nothing is left to do."""
+    anew: bool = False
+    """What was measured so far cannot be compared with what will be: see ``Recorder.anew``."""
 
 
 def plan_new(composed: Composed, path: Path) -> Plan:
@@ -59,7 +61,9 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
         raise ConfigError(f"resume: {shown} cannot change: {refused[0].effect.removeprefix('refused: ')}.")
     for change in changes:
         print(f"{change.key}: {change.old!r} -> {change.new!r} ({change.effect})")
-    return _plan_continuation(composed, path, changed=bool(changes))
+    plan = _plan_continuation(composed, path, changed=bool(changes))
+    plan.anew = any(change.is_measured_differently for change in changes)
+    return plan
 
 
 def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
