@@ -52,6 +52,16 @@ class TaskConfig:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
         return None
 
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        """Return the loop that takes a run's steps in compiled code (a ``BlockOptimization``), or None.
+
+        Args:
+            config: The configuration of the run, whose ``trainer.compile`` says what is wanted.
+            trainer: Lightning's, with the data.
+            task: What it trains.
+        """
+        return None
+
     def check_fits(self, config: Sections) -> None:
         """Raise ``ConfigError`` if other sections of the configuration do not suit the task."""
 
@@ -140,6 +150,11 @@ class ClassificationConfig(TaskConfig):
         if logging.projector:
             callbacks.append(Projector())
         return [*callbacks, FinalMeasures(config.measures, rebuild, recorder)]
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        from gaplab.stacked.compiled_loop import build_compiled_loop
+
+        return build_compiled_loop(config, trainer, task)
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.classifiers import StackedClassifiers

@@ -40,16 +40,21 @@ class Batch(NamedTuple):
 
 
 class Block:
-    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
+    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it.
 
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
+    Args:
+        steps: Numbers of the batches.
+        batch: Gathers one of them, when its turn comes.
+    """
+
+    def __init__(self, steps: range, batch: Callable[[int], Batch]) -> None:
+        self.steps, self.batch = steps, batch
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+        return map(self.batch, self.steps)
 
 
 def shard(num_points: int, rank: int, world_size: int) -> slice:
@@ -123,7 +128,7 @@ class TrainLoader:
 
     def block(self, steps: range) -> Any:
         """Return the batches of some steps."""
-        return Block([self.batch(step) for step in steps])
+        return Block(steps, self.batch)
 
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
