@@ -117,4 +117,5 @@ def test_short_runs_are_not_compiled_by_themselves(quick: Compose, tmp_path: Pat
     short, long = quick().config, quick().config
     long.trainer.max_steps = compiled_loop.PAYS_FROM
     assert compiled_loop.build_compiled_loop(short, None, None) is None  # type: ignore[arg-type]
-    assert long.trainer.compile == "auto" and long.num_steps >= compiled_loop.PAYS_FROM > short.num_steps
+    assert long.trainer.compile == "auto"
+    assert long.num_steps >= compiled_loop.PAYS_FROM > short.num_steps

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from gaplab.config.checks import check
 from gaplab.config.network import NetworkConfig
@@ -154,7 +154,7 @@ class ClassificationConfig(TaskConfig):
     def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
         from gaplab.stacked.compiled_loop import build_compiled_loop
 
-        return build_compiled_loop(config, trainer, task)
+        return build_compiled_loop(cast(Any, config), trainer, task)
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.classifiers import StackedClassifiers

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gaplab.config.optimizer import LBFGSConfig
@@ -127,11 +127,11 @@ class CompiledBlocks(BlockOptimization):
         tensors, drawn = self.batches.gather_steps(steps, [True])
         device = tensors[0].device
         active = torch.ones(number, 1, dtype=torch.bool, device=device)
-        tensors = tuple(_padded(tensor, missing) for tensor in (*tensors, active, rates))
+        padded = [_padded(tensor, missing) for tensor in (*tensors, active, rates)]
         drawn += drawn[-1:] * missing
         for begin in range(0, number, STEPS_PER_CALL):
             part = slice(begin, begin + STEPS_PER_CALL)
-            *batch, trains, lr = (tensor[part] for tensor in tensors)
+            *batch, trains, lr = (tensor[part] for tensor in padded)
             if begin + STEPS_PER_CALL > number:
                 trains = (
                     trains & (torch.arange(begin, begin + STEPS_PER_CALL, device=device) < number)[:, None]
@@ -171,7 +171,7 @@ class CompiledBlocks(BlockOptimization):
         return optimizer_names(self.opt.configs[0], dict(self.task.network.named_parameters()))
 
 
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
