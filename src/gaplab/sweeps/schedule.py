@@ -184,6 +184,6 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     data, steps = config.data, jobs[0].work
     if not config.task.compiling_pays or not has_compiler(torch.device(device_of(config))):
         return False
-    points = data.num_points + data.num_val_points + data.num_test_points
+    points = sum(map(data.size_of, ("train", "val", "test")))
     scored = points * -(-steps // config.steps_between_evaluations)
     return pays(len(jobs) * steps, len(jobs) * scored)
