@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, cast
 
 from gaplab.config.checks import check
-from gaplab.config.network import NetworkConfig
-from gaplab.config.registry import build_choice, choice, without_builder
+from gaplab.config.network import NetworkConfig, build_network
+from gaplab.config.registry import choice, without_builder
 from gaplab.config.sections import Sections
 from gaplab.errors import ConfigError
 
@@ -115,19 +115,36 @@ class ClassificationConfig(TaskConfig):
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         import functools
 
+        from gaplab.data.outputs import check_outputs
         from gaplab.losses.classification import LOSSES, cross_entropy
         from gaplab.tasks.classifier import Classifier
 
-        if data.num_classes < 2:
+        if not hasattr(data, "num_classes"):
             raise ConfigError(
-                "task: expected at least two classes to tell apart, but this point set has one. "
-                "Learn its law with task=gan."
+                "task: expected tensors or Datasets to classify, but the data are the data module "
+                f"{type(data).__name__}. Return its Datasets by split, or take task=lightning."
+            )
+        if data.num_classes < 2:
+            what = (
+                "this point set has one" if data.num_classes else "the targets of these data are real numbers"
+            )
+            raise ConfigError(
+                f"task: expected at least two classes to tell apart, but {what}. "
+                + ("Learn its law with task=gan." if data.num_classes else "Take task=regression.")
             )
         score = loss_fn = LOSSES[self.loss]
         if self.label_smoothing:
             loss_fn = functools.partial(cross_entropy, label_smoothing=self.label_smoothing)
+        network = build_network(
+            config.network,
+            in_features=data.in_features,
+            out_features=data.num_classes,
+            example_shape=data.example_shape,
+            generator=init_stream,
+        )
+        check_outputs(network, data, (data.num_classes,))
         return Classifier(
-            build_choice(config.network, data.in_features, data.num_classes, init_stream),
+            network,
             loss_fn,
             score,
             optimizer=config.optimizer,

@@ -188,6 +188,6 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
         return config.trainer.compile
     if not config.task.compiling_pays:
         return False
-    points = data.num_points + data.num_val_points + data.num_test_points
+    points = sum(map(data.size_of, ("train", "val", "test")))
     scored = points * -(-steps // config.steps_between_evaluations)
     return pays(len(jobs) * steps, len(jobs) * scored)

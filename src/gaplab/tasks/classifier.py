@@ -95,7 +95,7 @@ class Classifier(Task):
         )
         for layer in self.network.modules():
             if isinstance(layer, Dropout):
-                layer.mask = layer.mask[batch.offset : batch.offset + len(batch.labels)]
+                layer.mask = batch.part(layer.mask)
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_config, self.network.parameters())
