@@ -6,7 +6,7 @@ from enum import StrEnum
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import gan, mixtures  # noqa: F401  # their choices enter the table
+from gaplab.config import autoencoder, gan, mixtures, regression  # noqa: F401  # their choices enter the table
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig

@@ -108,6 +108,10 @@ class ClassificationConfig(TaskConfig):
         from gaplab.losses.classification import LOSSES, cross_entropy
         from gaplab.tasks.classifier import Classifier
 
+        if data.num_classes == 0:
+            raise ConfigError(
+                "task: expected classes to tell apart, but these points have real targets. Use task=regression."
+            )
         if data.num_classes < 2:
             raise ConfigError(
                 "task: expected at least two classes to tell apart, but this point set has one. "

@@ -1,5 +1,6 @@
 """The ``LightningDataModule``: draws a point set once, splits it, and serves it from the device."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ SampleFn = Callable[[str, int], tuple[Tensor, Tensor]]
 
 @dataclass(slots=True)
 class Split:
-    """Points float [P, D] and labels int64 [P]."""
+    """Points float [P, D] and labels, int64 [P], or real targets [P] or [P, T]."""
 
     points: Tensor
     labels: Tensor
@@ -59,13 +60,15 @@ class PointDataModule(LightningDataModule):
         self.config = config
         self.draw = draw
         self.num_classes = num_classes
-        self.in_features = 2 + config.noise_dimensions
         self.train_seed = train_seed
         self.num_steps = num_steps
         self.steps_between_evaluations = steps_between_evaluations
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
         self.splits = _make_splits(config, draw, num_classes, data_seed)
+        train = self.splits["train"]
+        self.example_shape, self.target_shape = train.points.shape[1:], train.labels.shape[1:]
+        self.in_features = math.prod(self.example_shape)
 
     def setup(self, stage: str | None = None) -> None:
         if self.trainer is None:
@@ -74,7 +77,7 @@ class PointDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device
         for split in self.splits.values():
             split.points = split.points.to(device, dtype)
-            split.labels = split.labels.to(device)
+            split.labels = split.labels.to(device, dtype if split.labels.is_floating_point() else None)
 
     def train_dataloader(self) -> TrainLoader:
         trainer = self.trainer

@@ -38,6 +38,13 @@ class Batch(NamedTuple):
         """This process's part of the whole batch, in [0, 1]."""
         return len(self.labels) / self.global_batch_size
 
+    def part(self, whole: Tensor) -> Tensor:
+        """Return the rows of ``whole`` [global_batch_size, ...] that belong to these points.
+
+        Random numbers drawn for the whole batch are then the same with one process or many.
+        """
+        return whole[self.offset : self.offset + len(self.labels)]
+
 
 class Block:
     """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
@@ -160,6 +167,8 @@ class SplitLoader:
         self, points: Tensor, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
+        self.first, self.num_points, self.chunk_size = part.start, len(labels), chunk_size
+        """Where this process's part begins in the split, the points of the whole split, and those of a chunk."""
         self.points = torch.split(points[part], chunk_size)
         self.labels = torch.split(labels[part], chunk_size)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.errors import DivergedError
+from gaplab.errors import ConfigError, DivergedError
 from gaplab.metrics.bounds import Bound
 from gaplab.networks import num_parameters
 from gaplab.runs.results import Result
@@ -69,7 +69,12 @@ class Recorder:
             self.extras[step] = dict(extras)
         trainer = self.config.trainer
         if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
-            self.stopped |= self._reaches_level(table["loss/train"], table["accuracy/train"])
+            if trainer.stop_at_train_accuracy is not None and "accuracy/train" not in table:
+                raise ConfigError(
+                    "trainer.stop_at_train_accuracy: expected null, as this task measures no accuracy/train. Use "
+                    "trainer.stop_at_train_loss."
+                )
+            self.stopped |= self._reaches_level(table["loss/train"], table.get("accuracy/train", 0.0))
         value = table.get(self.config.task.monitor.format(split="val"))
         if value is None:
             return False
