@@ -41,7 +41,7 @@ def draw_fit(
     Returns:
         Pixels [H, W, 3] uint8.
     """
-    extent: Extent = (*span(x, 0.0), *span(torch.cat([train[1], test[1]])))
+    extent: Extent = (*span(x), *span(torch.cat([train[1], test[1]])))
     canvas = Canvas(WIDTH, HEIGHT)
     axes = Axes(canvas, BOX, extent, title)
     axes.dots(torch.stack(test, dim=1), 1.0, hex_color(TEST))

@@ -41,6 +41,8 @@ def print_result(result: Result, console: Console) -> None:
             f"{' (vacuous)' if bound.vacuous else ''}.",
             highlight=False,
         )
+    for remark in result.remarks:
+        console.print(remark, highlight=False, markup=False)
     for measures in measure_tables(facts):
         _print_table(measures, console)
     for comparison in result.comparisons:

@@ -19,7 +19,7 @@ def verdict_of_run(result: Mapping[str, Any], history: History) -> str:
     else:
         of_kind = _of_classifier(last, result) if "gap/accuracy" in last else _of_any_task(last)
         sentences, monitor = of_kind, "loss/val"
-    return " ".join([*sentences, *_overfitting(history, monitor)])
+    return " ".join([*sentences, *result.get("remarks", ()), *_overfitting(history, monitor)])
 
 
 def _of_classifier(last: dict[str, float], result: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,8 @@ class Recorder:
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     @property
     def active(self) -> bool:
@@ -126,6 +128,7 @@ class Recorder:
             history=self.history,
             bounds=self.bounds,
             measures=self.measures,
+            remarks=self.remarks,
         )
         if self.best_step:
             result.best = best or self.history[self.best_step]
