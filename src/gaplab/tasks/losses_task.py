@@ -4,7 +4,7 @@ import functools
 import math
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 
 from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.registry import build_choice
+from gaplab.config.sections import Sections
 from gaplab.data.loader import Batch, SplitLoader
 from gaplab.errors import ConfigError, DivergedError
 from gaplab.metrics.gap import ExampleMean, Mean
@@ -61,6 +63,29 @@ class LossesTask(Task):
         self._split_names: list[str] = []
         self._means: list[dict[str, ExampleMean]] = []
         self._metrics: list[dict[str, Metric]] = []
+
+    section: Any = None
+    """The ``task`` section, where ``from_config`` built the task."""
+
+    @classmethod
+    def from_config(cls, section: Any, config: Sections, data: Any, init_stream: torch.Generator) -> Self:
+        """Build the task with one network, which has an output a class, or a target; a builder for ``register``.
+
+        Args:
+            section: The ``task`` section; the task keeps it as ``section``.
+            config: The configuration of the run.
+            data: Its ``PointDataModule``.
+            init_stream: Draws the initial weights.
+        """
+        out_features = data.num_classes or math.prod(data.target_shape)
+        task = cls(
+            build_choice(config.network, data.in_features, out_features, init_stream),
+            optimizer=config.optimizer,
+            num_steps=config.num_steps,
+            train_seed=config.train_seed,
+        )
+        task.section = section
+        return task
 
     @abstractmethod
     def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
