@@ -176,6 +176,8 @@ class SplitLoader:
         self, points: Inputs, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
+        self.first, self.num_points, self.chunk_size = part.start, len(labels), chunk_size
+        """Where this process's part begins in the split, the points of the whole split, and those of a chunk."""
         chunks = [
             slice(begin, begin + chunk_size) for begin in range(0, max(part.stop - part.start, 1), chunk_size)
         ]
