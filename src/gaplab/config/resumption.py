@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.compose import Composed, merge_saved, to_config
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_given
+from gaplab.config.named_classes import allow
 from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
 
@@ -29,6 +30,8 @@ class Change:
         """Whether values of the monitored quantity before and after the change cannot be compared."""
         if self.key.startswith("data."):
             return self.key != "data.batch_size"
+        if self.key.startswith(("task.datamodule", "task.monitor")):
+            return True
         return self.key in ("data_seed", "task.loss", "task.num_samples")
 
     @property
@@ -37,6 +40,8 @@ class Change:
         section = self.key.split(".")[0]
         if section == "network" or self.key.startswith(("task.generator.", "task.discriminator.")):
             return "refused: the checkpoint holds another network"
+        if self.key.startswith(("task.module", "init_from")):
+            return "refused: the checkpoint holds what came of it; start a new run with init_from=RUN"
         if self.key in ("init_seed", "shared_rng"):
             return "no effect: the weights come from the checkpoint"
         if section == "seed":
@@ -62,6 +67,7 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise explain(error) from error
+    allow(str(one.value()) for one in parsed if one.key_or_group in ("task.module", "task.datamodule"))
     for override in parsed:
         key = override.key_or_group
         if key in CHOICES or key in ("experiment", "debug", "extensions"):

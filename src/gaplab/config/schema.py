@@ -6,7 +6,7 @@ from enum import StrEnum
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import gan, mixtures  # noqa: F401  # their choices enter the table
+from gaplab.config import gan, lightning_project, mixtures  # noqa: F401  # their choices enter the table
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
@@ -25,6 +25,11 @@ class Relation(StrEnum):
     near = "near"
     at_most = "at_most"
     at_least = "at_least"
+
+
+class InitFrom(StrEnum):
+    best = "best"
+    last = "last"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,6 +88,10 @@ class Config:
     """Free words that are recorded with the run."""
     extensions: list[str] = field(default_factory=list)
     """Python files that register further choices; named on the command line, recorded as absolute paths."""
+    init_from: str | None = None
+    """A run directory or a checkpoint whose weights this run starts from, at step 0."""
+    init_from_weights: InitFrom = InitFrom.best
+    """Which weights of that run."""
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -111,6 +120,8 @@ class Config:
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        if self.task.has_own_data:
+            return
         check(
             number <= self.data.points_per_step,
             "trainer.devices",

@@ -65,6 +65,8 @@ class PointDataModule(LightningDataModule):
         self.steps_between_evaluations = steps_between_evaluations
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
+        self.validates_all = True
+        """Whether a validation runs on all splits, for modules that measure them."""
         self.splits = _make_splits(config, draw, num_classes, data_seed)
 
     def setup(self, stage: str | None = None) -> None:
@@ -95,7 +97,12 @@ class PointDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> list[SplitLoader]:
-        """Return one loader a split, in the order of ``splits``."""
+        """Return one loader a split, in the order of ``splits``; that of val (or test) where ``validates_all`` is not."""
+        loaders = self.split_loaders()
+        return loaders if self.validates_all else loaders[1:2]
+
+    def split_loaders(self) -> list[SplitLoader]:
+        """Return one loader a split, of this process's part, in the order of ``splits``."""
         rank, world_size = (
             (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         )
