@@ -41,7 +41,9 @@ def build_trainer(
             "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
-    limits = StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)
+    # What is kept at single steps ends a block there.
+    block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
+    limits = StepLimits(num_steps, between, block_steps)
     settings: dict[str, Any] = {
         "max_epochs": -1,
         "val_check_interval": getattr(
@@ -87,7 +89,7 @@ def _pace_of_a_project(config: Config, callbacks: list[Callback]) -> dict[str, A
     section = config.trainer
     every, in_epochs = section.eval_every_n_steps, section.max_epochs is not None
     if every is None and in_epochs:
-        measured = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
+        measured: dict[str, Any] = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
     else:
         batches = (every or max(1, config.num_steps // 10)) * section.accumulate_grad_batches
         measured = {"val_check_interval": batches, "check_val_every_n_epoch": None}

@@ -58,7 +58,7 @@ class Checkpoints(Callback):
         best: Path,
         every_n_seconds: float,
         recorder: Recorder | None = None,
-        keep: CheckpointSteps = CheckpointSteps(),  # noqa: B008  # frozen
+        keep: CheckpointSteps = CheckpointSteps(),  # frozen
     ) -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds

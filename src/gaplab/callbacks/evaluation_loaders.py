@@ -60,7 +60,9 @@ def _derived(trainer: Trainer) -> dict[str, Any]:
         else:
             found[name] = loader
     if "train" not in found:
-        raise ConfigError(f"GeneralizationGap: expected a train_dataloader, but there is none. {DEFINE_SPLITS}")
+        raise ConfigError(
+            f"GeneralizationGap: expected a train_dataloader, but there is none. {DEFINE_SPLITS}"
+        )
     return found
 
 

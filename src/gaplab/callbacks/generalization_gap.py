@@ -1,6 +1,6 @@
 """The generalization gap of anybody's LightningModule: whatever it logs in validation, on every split."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sized
 from typing import Any
 
 import torch
@@ -17,11 +17,11 @@ from gaplab.metrics.logged_names import gap_table, is_better_when_higher, quanti
 class GeneralizationGap(Callback):
     """Measures a module on train, val and test at the same weights in eval mode, at every validation and at the end.
 
-    What ``validation_step`` and ``on_validation_epoch_end`` log, in Lightning's or torchmetrics' terms, becomes a value a
-    split, ``loss/train``, ``loss/val``, ``loss/test``, and a gap, ``gap/loss``: how much worse the test split is. Names
-    such as ``val_loss`` and ``val/acc`` lose their split. All go to the Trainer's loggers and to
-    ``trainer.callback_metrics``, where ``ModelCheckpoint(monitor="gap/loss")`` finds them, and stay here in ``table`` and
-    ``history``::
+    What ``validation_step`` and ``on_validation_epoch_end`` log, numbers, tensors or metrics of torchmetrics, becomes
+    a value a split, ``loss/train``, ``loss/val``, ``loss/test``, and a gap, ``gap/loss``: how much worse the test split
+    is. Names such as ``val_loss`` and ``val/acc`` lose their split. All go to the Trainer's loggers and to
+    ``trainer.callback_metrics``, where ``ModelCheckpoint(monitor="gap/loss")`` finds them, and stay here in ``table``
+    and ``history``::
 
         gap = GeneralizationGap()
         Trainer(callbacks=[gap]).fit(module, datamodule=data)
@@ -34,7 +34,7 @@ class GeneralizationGap(Callback):
 
     Args:
         higher_is_better: Names of quantities that are wanted to be large, or a dict with True or False by name. For
-            others it follows from the metric of torchmetrics, or from a name such as ``acc``, ``auroc``, ``f1``, ``r2``.
+            others it follows from the metric of torchmetrics, or from a name such as ``acc``, ``auroc`` or ``r2``.
         max_batches: Measure only so many batches of every split; needed for iterable data without a length.
         log: Whether to hand the values to the Trainer's loggers.
     """
@@ -91,8 +91,10 @@ class GeneralizationGap(Callback):
         """
         if self._loaders is None:
             self._loaders = evaluation_loaders(trainer, self.max_batches)
-            sizes = {name: getattr(loader, "dataset", None) for name, loader in self._loaders.items()}
-            self.num_points = {name: len(data) for name, data in sizes.items() if hasattr(data, "__len__")}
+            data = {name: getattr(loader, "dataset", loader) for name, loader in self._loaders.items()}
+            self.num_points = {
+                name: len(points) for name, points in data.items() if isinstance(points, Sized)
+            }
         scores: dict[str, dict[str, float]] = {}
         for split, loader in self._loaders.items():
             logged = validate_on(trainer, loader, self.max_batches)

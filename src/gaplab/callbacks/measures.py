@@ -15,7 +15,6 @@ from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_baye
 from gaplab.metrics.scales import gap_scales
 from gaplab.runs.recorder import Recorder
 from gaplab.tasks.classifier import Classifier
-from gaplab.tasks.task import Task
 from gaplab.tensorboard.loggers import event_writer
 
 SEED = 0
@@ -50,7 +49,7 @@ class FinalMeasures(Callback):
     """
 
     def __init__(
-        self, level: Measures, rebuild: Callable[[], Task], recorder: Recorder | None = None
+        self, level: Measures, rebuild: Callable[[], LightningModule], recorder: Recorder | None = None
     ) -> None:
         self.level = level
         self.rebuild = rebuild

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 from lightning.pytorch.trainer.connectors.data_connector import _DataLoaderSource
 from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection, _ResultMetric
 from lightning.pytorch.trainer.states import RunningStage, TrainerFn
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torchmetrics import Metric
@@ -119,7 +119,7 @@ def _detached(trainer: Trainer, loop: _EvaluationLoop, max_batches: int | None) 
         setattr(holder, place, outer)
         trainer.callbacks, trainer.loggers = callbacks, loggers  # type: ignore[attr-defined]
         trainer.state.stage, trainer.limit_val_batches = stage, limit
-        trainer._last_val_time = last_time
+        trainer._last_val_time = last_time  # type: ignore[attr-defined]
         vars(connector).update(kept)
         if distributed is not None:
             distributed.require_forward_param_sync = True

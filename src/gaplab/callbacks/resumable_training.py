@@ -32,7 +32,7 @@ class _SeededSource(_DataLoaderSource):
     def _position(self, batches: int | None) -> tuple[int, int]:
         loop = self.trainer.fit_loop
         if batches is None:
-            return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.completed
+            return self.trainer.current_epoch, loop.epoch_loop.batch_progress.current.completed
         return divmod(loop.epoch_loop.batch_progress.total.completed, limited(self.trainer, batches))
 
 
@@ -45,8 +45,8 @@ def limited(trainer: Trainer, batches: int) -> int:
 class ResumableTraining(Callback):
     """Makes batches a function of ``train_seed`` and their number, and counters those of the batch to come.
 
-    A run that ended at its last step, in the middle of an epoch, counts that epoch as done; when more steps are asked for
-    it goes on within it.
+    A run that ended at its last step, in the middle of an epoch, counts that epoch as done; when more steps are asked
+    for it goes on within it.
 
     Args:
         train_seed: Of order and augmentation.

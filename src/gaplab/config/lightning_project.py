@@ -4,12 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from omegaconf import DictConfig
+
 from gaplab.config.checks import check
 from gaplab.config.named_classes import check_arguments, import_class
 from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
+
+
+def _of_any_name() -> Any:
+    """Return an empty mapping that takes ``task.module_args.NAME=value`` for every name."""
+    return DictConfig({}, flags={"struct": False})
 
 
 @choice("task", "lightning")
@@ -22,12 +29,12 @@ class LightningConfig(TaskConfig):
     why_alone: ClassVar[str | None] = "a LightningModule of its own takes its own steps"
 
     module: str = ""
-    """The LightningModule as ``package.module.Class``, found in the working directory or in ``extensions=[path.py]``."""
-    module_args: dict[str, Any] = field(default_factory=dict)
+    """The LightningModule as ``package.module.Class``, in the working directory or in ``extensions=[path.py]``."""
+    module_args: dict[str, Any] = field(default_factory=_of_any_name)
     """Arguments of the module, for example ``task.module_args.lr=1e-3``."""
     datamodule: str | None = None
     """The LightningDataModule; null where the module has loaders of its own."""
-    datamodule_args: dict[str, Any] = field(default_factory=dict)
+    datamodule_args: dict[str, Any] = field(default_factory=_of_any_name)
     """Arguments of the data module, for example ``task.datamodule_args.batch_size=32``."""
     monitor: str | None = None  # type: ignore[assignment, misc]
     """The logged value that selects the best weights and that a sweep minimises, for example ``val_loss``; null for the
@@ -38,7 +45,9 @@ class LightningConfig(TaskConfig):
     """Batches of each split that are measured; null for all. Data without a length need it."""
 
     def __post_init__(self) -> None:
-        check(self.module != "", "task.module", "a LightningModule, as in task.module=mypkg.LitCNN", self.module)
+        check(
+            self.module != "", "task.module", "a LightningModule, as in task.module=mypkg.LitCNN", self.module
+        )
         check(self.monitor_mode in (None, "min", "max"), "task.monitor_mode", "min or max", self.monitor_mode)
 
     @property
@@ -74,7 +83,9 @@ class LightningConfig(TaskConfig):
             data = import_class(self.datamodule, "task.datamodule", LightningDataModule)
             check_arguments(data, self.datamodule_args, "task.datamodule_args")
         elif self.datamodule_args:
-            raise ConfigError("task.datamodule_args: expected task.datamodule=mypkg.CLASS beside it, but it is null.")
+            raise ConfigError(
+                "task.datamodule_args: expected task.datamodule=mypkg.CLASS beside it, but it is null."
+            )
         return module, data
 
     def build_data(self, config: Sections) -> Any:

@@ -41,7 +41,7 @@ class LoggingConfig:
     """Optimiser steps after which the weights are kept as ``checkpoints/step=N.ckpt``, for example ``[1,10,100]``;
     ``log`` for 1, 2, 5, 10, 20, 50 and so on."""
     keep_best: int = 1
-    """Keep the weights of so many of the best measurements; the best one is ``best.ckpt``, the others ``step=N.ckpt``."""
+    """Keep the weights of so many of the best measurements, also the best one, as ``checkpoints/step=N.ckpt``."""
     extra: list[str] = field(default_factory=list)
     """Further loggers: ``mlflow``, ``wandb``; their packages are not installed by default."""
     subruns: SubRuns = SubRuns.auto
@@ -58,7 +58,8 @@ class LoggingConfig:
         check_at_least("logging.keep_best", self.keep_best, 1)
         steps = self.checkpoint_steps
         check(
-            steps == "log" or (isinstance(steps, list) and all(type(step) is int and step > 0 for step in steps)),
+            steps == "log"
+            or (isinstance(steps, list) and all(type(step) is int and step > 0 for step in steps)),
             "logging.checkpoint_steps",
             "a list of whole numbers from 1 on, as in [1,10,100], or log",
             steps,

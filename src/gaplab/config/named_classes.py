@@ -103,7 +103,9 @@ def check_arguments(cls: type, arguments: Mapping[str, Any], key: str) -> None:
     """
     parameters = dict(inspect.signature(cls).parameters)
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    named = [name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    named = [
+        name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    ]
     for name in arguments:
         if name not in named and not takes_any:
             raise ConfigError(
@@ -117,7 +119,7 @@ def check_arguments(cls: type, arguments: Mapping[str, Any], key: str) -> None:
             f"{key}.{missing[0]}=VALUE."
         )
     try:
-        hints = typing.get_type_hints(cls.__init__)
+        hints = typing.get_type_hints(vars(cls).get("__init__", cls))
     except Exception:  # names that only exist for type checkers
         hints = {}
     for name, value in arguments.items():

@@ -97,7 +97,7 @@ class PointDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> list[SplitLoader]:
-        """Return one loader a split, in the order of ``splits``; that of val (or test) where ``validates_all`` is not."""
+        """Return one loader a split, in the order of ``splits``; without ``validates_all`` that of val, or test."""
         loaders = self.split_loaders()
         return loaders if self.validates_all else loaders[1:2]
 

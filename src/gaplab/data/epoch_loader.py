@@ -16,7 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampl
 from gaplab.randomness import stream_seed
 
 Position = Callable[[int | None], tuple[int, int]]
-"""Given the batches of an epoch, None where their number is unknown, tells the epoch and the batches of it that are done."""
+"""Given the batches of an epoch (None: unknown), tells the epoch and how many of its batches are done."""
 
 
 class EpochLoader:
@@ -29,8 +29,8 @@ class EpochLoader:
         seed: Of order and augmentation.
         position: Asked at the first batch of every epoch.
         rank: Number of this process.
-        world_size: Number of processes. A map-style data set is shared out as by ``DistributedSampler``, which repeats a
-            few points where their number is no multiple; iterable data share themselves out.
+        world_size: Number of processes. A map-style data set is shared out as by ``DistributedSampler``, which repeats
+            a few points where their number is no multiple; iterable data share themselves out.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class EpochLoader:
             yield from self._replayed(epoch, done)
             return
         order = self.order(epoch)
-        self._batches[:] = [(self._seed_of(epoch, number), order[number]) for number in range(done, len(order))]
+        self._batches[:] = [
+            (self._seed_of(epoch, number), order[number]) for number in range(done, len(order))
+        ]
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "workers", epoch, self.rank))
         if self._inner is None:
             loader = self.original

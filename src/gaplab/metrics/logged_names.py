@@ -11,9 +11,24 @@ _SPLIT = "train|training|val|valid|validation|eval|dev|test"
 _BEFORE, _AFTER = re.compile(rf"^(?:{_SPLIT})[/_.\- ]+", re.I), re.compile(rf"[/_.\- ]+(?:{_SPLIT})$", re.I)
 _CHANGES_NOTHING = ("epoch", "step", "lr", "learning_rate")
 _HIGHER = frozenset(
-    "acc accuracy top1 top5 auc auroc auprc precision recall specificity sensitivity f1 fbeta dice iou miou jaccard map "
-    "r2 kappa mcc matthews psnr ssim bleu rouge ndcg mrr correlation pearson spearman likelihood elbo reward return "
-    "score".split()
+    (
+        *("acc", "accuracy", "top1", "top5", "auc", "auroc", "auprc", "precision", "recall", "specificity"),
+        *(
+            "sensitivity",
+            "f1",
+            "fbeta",
+            "dice",
+            "iou",
+            "miou",
+            "jaccard",
+            "map",
+            "r2",
+            "kappa",
+            "mcc",
+            "psnr",
+        ),
+        *("ssim", "bleu", "rouge", "ndcg", "mrr", "correlation", "likelihood", "elbo", "reward", "score"),
+    )
 )
 
 
@@ -48,8 +63,8 @@ def gap_table(
     """Return ``<quantity>/<split>`` and ``gap/<quantity>``, which is positive where unseen data are worse.
 
     Args:
-        scores: Values by split and quantity. The gap is that from ``train`` to ``test``, or to ``val`` where there is no
-            test split.
+        scores: Values by split and quantity. The gap is that from ``train`` to ``test``, or to ``val`` where there is
+            no test split.
         higher_is_better: Quantities that are wanted to be large.
 
     >>> gap_table({"train": {"loss": 0.25, "acc": 1.0}, "test": {"loss": 0.75, "acc": 0.5}}, {"acc"})["gap/acc"]
@@ -71,8 +86,8 @@ def monitored_tag(monitor: str | None, table: Iterable[str]) -> str:
     """Return the tag of what selects the best weights, with ``{split}`` in place of a split.
 
     Args:
-        monitor: A tag with ``{split}``, which is taken if the table has it on val or train; or a name as the module logs
-            it. Otherwise, and with None, the first loss is taken, or the first quantity where none is called so.
+        monitor: A tag with ``{split}``, which is taken if the table has it on val or train; or a name as the module
+            logs it. Otherwise, and with None, the first loss is taken, or the first quantity if none is called so.
         table: Tags ``<quantity>/<split>``.
 
     Raises:

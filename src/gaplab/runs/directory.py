@@ -63,7 +63,13 @@ class RunDirectory:
 
     def remove_checkpoints(self) -> None:
         """Remove the weights; the folder stays."""
-        for file in (self.last, self.previous, self.best, self.initial, *self.last.parent.glob("step=*.ckpt")):
+        for file in (
+            self.last,
+            self.previous,
+            self.best,
+            self.initial,
+            *self.last.parent.glob("step=*.ckpt"),
+        ):
             file.unlink(missing_ok=True)
 
     @property

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from gaplab.config.schema import Config
 from gaplab.errors import DivergedError
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.logged_names import is_better_when_higher, monitored_tag
 from gaplab.networks import num_parameters
+from gaplab.runs.checkpoints import Weights
 from gaplab.runs.results import Result
 
 STATE_KEY = "Recorder"
@@ -193,7 +194,7 @@ def conclude(
     recorder: Recorder,
     task: nn.Module,
     data: Any,
-    best_weights: Callable[[], dict[str, Tensor]],
+    best_weights: Callable[[], Weights],
     *,
     num_train_points: int,
     epochs: float | None = None,
@@ -221,7 +222,7 @@ def conclude(
         found["last"] = score(data, recorder.step)
         if recorder.best_step:
             last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
-            task.load_state_dict(best_weights())
+            task.load_state_dict(best_weights().weights)
             found["best"] = score(data, recorder.step)
             task.load_state_dict(last_weights)
     return recorder.result(
