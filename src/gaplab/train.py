@@ -20,6 +20,7 @@ from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
+from gaplab.reports.score_tables import quantities_by_split
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.recorder import Recorder, conclude
@@ -112,6 +113,6 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = "gap/loss" not in result.last
+    generates = not quantities_by_split(result.last)
     for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

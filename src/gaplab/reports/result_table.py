@@ -22,10 +22,14 @@ def print_result(result: Result, console: Console) -> None:
         console.print("Ceiling: what a perfect sampler gets at this sample size.", highlight=False)
     else:
         title = f"{result.num_parameters} parameters, {result.num_train_points} training points"
-        rows = [("" if row[1] == "accuracy" else row[0], *row[1:]) for row in table.rows]
+        rows = [
+            ("" if before and before[0] == row[0] else row[0], *row[1:])
+            for before, row in zip([(), *table.rows], table.rows, strict=False)
+        ]
         _print_table(Table(title, table.columns, rows), console)
-        scale = result.last["scale/sqrt_params_over_points"]
-        console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
+        scale = result.last.get("scale/sqrt_params_over_points")
+        if scale is not None:
+            console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
     for bound in result.bounds:
         what = BOUNDED["test" if bound.name.startswith("hoeffding") else bound.quantity]
         console.print(
