@@ -8,7 +8,7 @@ __all__ = ["GeneralizationGap", "__version__", "capacity_measures", "load_run", 
 
 _PLACES = {
     "GeneralizationGap": "gaplab.callbacks.generalization_gap",
-    "capacity_measures": "gaplab.callbacks.capacity",
+    "capacity_measures": "gaplab.metrics.capacity.of_loader",
     "load_run": "gaplab.builders.load_run",
     "register": "gaplab.config.registry",
 }

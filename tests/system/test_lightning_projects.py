@@ -176,6 +176,7 @@ def test_two_processes_measure_every_point_once(tmp_path: Path, whole: Path) -> 
         )
     }
     words = [*TRAIN, *PROJECT, "trainer.devices=2", "run.name=a", "run.id=two"]
+    words.append("task.datamodule_args.jitter=false")
     two = finished(words, tmp_path / "log", path)
     assert two.process.returncode == 0, two.output
     run = tmp_path / "logs" / "a" / "two"
@@ -191,7 +192,7 @@ def test_a_sweep_over_an_argument(tmp_path: Path) -> None:
             [str(Path(__file__).parents[2] / "src"), str(Path(__file__).parents[1])]
         )
     }
-    words = [*TRAIN, "-m", *PROJECT, "task.module_args.lr=0.01,0.1", "hydra/launcher=pool", "run.name=s"]
+    words = [*TRAIN, "-m", *PROJECT, "task.module_args.lr=0.01,0.1", "hydra/launcher=pool"]
     sweep = finished([*words, "hydra.launcher.num_workers=2"], tmp_path / "log", path)
     assert sweep.process.returncode == 0, sweep.output
     runs = [*(tmp_path / "logs").glob("*/*/result.json")]
@@ -202,20 +203,33 @@ def test_a_sweep_over_an_argument(tmp_path: Path) -> None:
 @dataclass(kw_only=True, slots=True)
 class OwnConfig(TaskConfig):
     lr: float = 0.1
+    both: bool = False
 
 
 class OnPoints(TwoPlayers):
-    def __init__(self, lr: float) -> None:
+    """Counts the steps of one optimiser, unless it is told to count both."""
+
+    def __init__(self, lr: float, both: bool) -> None:
         super().__init__(lr)
-        self.first = nn.Linear(2, 4)
+        self.first, self.both = nn.Linear(2, 4), both
 
     def loss(self, batch: Any) -> Tensor:
         return TwoPlayers.loss(self, batch[:2])
 
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        first, second = self.optimizers()  # type: ignore[misc]
+        first.zero_grad()
+        second.zero_grad()
+        self.manual_backward(self.loss(batch))
+        first.step()
+        (second if self.both else second.optimizer).step()
+
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    register("task", "mine", OwnConfig, lambda section, config, data, stream: OnPoints(section.lr))
+    register(
+        "task", "mine", OwnConfig, lambda section, config, data, stream: OnPoints(section.lr, section.both)
+    )
     yield
     registry._builders.pop(OwnConfig)
 
@@ -223,7 +237,7 @@ def registered() -> Iterator[None]:
 @pytest.mark.usefixtures("registered")
 def test_a_plain_module_on_point_sets(tmp_path: Path, stop_at: Any) -> None:
     words = [word for word in QUICK if not word.startswith("network")]
-    composed = compose_config([*words, "task=mine", "logging.checkpoint_steps=log", "trainer.max_steps=24"])
+    composed = compose_config([*words, "task=mine", "logging.checkpoint_steps=log"])
     run_one(composed, tmp_path / "whole")
     stop_at(9)
     with pytest.raises(Preempted):
@@ -234,4 +248,13 @@ def test_a_plain_module_on_point_sets(tmp_path: Path, stop_at: Any) -> None:
     result = json.loads((tmp_path / "parts" / "result.json").read_text())
     assert {"loss/train", "loss/val", "loss/test", "gap/loss"} <= result["last"].keys()
     assert evaluate(tmp_path / "parts", "last") == pytest.approx(result["last"], abs=1e-6)
-    assert load_run(tmp_path / "parts", weights="step=10").task.state_dict().keys()
+    kept = {file.stem for file in (tmp_path / "parts" / "checkpoints").glob("step=*")}
+    assert kept == {f"step={step}" for step in (1, 2, 5, 10, 20)}
+    assert not equal(
+        load_run(tmp_path / "parts", weights="step=20").task.state_dict(), last_weights(tmp_path / "parts")
+    )
+    with pytest.raises(ConfigError, match="There are: .*step=10"):
+        load_run(tmp_path / "parts", weights="step=3")
+    both = compose_config([*words, "task=mine", "task.both=true"])
+    with pytest.raises(ConfigError, match="OnPoints has taken .* Let one optimizer count"):
+        run_one(both, tmp_path / "both")

@@ -6,7 +6,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.callbacks.generalization_gap import gap_of, scorecard
-from gaplab.errors import DivergedError
+from gaplab.data.loader import Batch, Block
+from gaplab.errors import ConfigError, DivergedError
 from gaplab.runs.recorder import STATE_KEY, Recorder
 
 
@@ -30,6 +31,23 @@ class Recording(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self.recorder.restore(int(checkpoint["global_step"]), checkpoint["callbacks"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Refuse a module whose steps are not those of the batches: a run would not find its place again.
+
+        Raises:
+            ConfigError: If more optimisers count their steps than one, on point sets.
+        """
+        if isinstance(batch, Block):
+            batch = batch.batches[-1]
+        if isinstance(batch, Batch) and trainer.global_step > batch.step + 1:
+            raise ConfigError(
+                f"task: expected one optimiser step for each batch of a point set, but {type(pl_module).__name__} has "
+                f"taken {trainer.global_step} in {batch.step + 1}. Let one optimizer count: step the others by "
+                "optimizer.optimizer.step(). Or bring a data module (task=lightning), where batches count."
+            )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
