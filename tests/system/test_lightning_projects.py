@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from gaplab import load_run
 from gaplab.config import registry
 from gaplab.config.compose import Composed, compose_config
+from gaplab.config.hparams import changed_settings
 from gaplab.config.ignored import refuse_ignored
+from gaplab.config.lightning_project import LightningConfig
 from gaplab.config.named_classes import ALLOWED
 from gaplab.config.registry import register
 from gaplab.config.task import TaskConfig
@@ -22,6 +25,8 @@ from gaplab.errors import ConfigError, Preempted
 from gaplab.evaluate import evaluate
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.resume import plan_new, plan_resumption
+from gaplab.sweeps.frozen_jobs import freeze, thaw
+from gaplab.sweeps.job import SweepJob
 from gaplab.train import run_one, run_planned
 from lightning_projects import TwoPlayers
 from quick_runs import QUICK
@@ -75,6 +80,10 @@ def test_a_run_leaves_what_every_run_leaves(whole: Path) -> None:
     hyper = read_checkpoint(whole / "checkpoints" / "best.ckpt")["hyper_parameters"]
     assert hyper == {"lr": 0.01, "width": 8, "rate": 0.2, "interval": "epoch"}
     assert list(whole.glob("events.out.tfevents.*.session"))
+    recorded = yaml.safe_load((whole / "config.yaml").read_text())
+    assert not {"data", "network", "optimizer"} & (recorded.keys() | recorded["choices"].keys())
+    changed = changed_settings(compose("task.module_args.lr=0.5").config)
+    assert changed["task.module_args.lr"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -198,6 +207,18 @@ def test_a_sweep_over_an_argument(tmp_path: Path) -> None:
     runs = [*(tmp_path / "logs").glob("*/*/result.json")]
     assert len(runs) == 2, sweep.output
     assert "task.module_args.lr" in (runs[0].parents[1] / "ledger.csv").read_text().splitlines()[0]
+
+
+def test_jobs_that_wait_for_a_cluster_know_their_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [SweepJob(compose(f"task.module_args.lr={lr}"), tmp_path / str(lr)) for lr in (0.1, 0.2)]
+    freeze(jobs, tmp_path / "jobs.json")
+    monkeypatch.setenv(ALLOWED, "")
+    for job, lr in zip(thaw(tmp_path / "jobs.json"), (0.1, 0.2), strict=True):
+        assert isinstance(job.composed.config.task, LightningConfig)
+        assert job.composed.config.task.module_args == {"lr": lr}
+        job.composed.config.task.check_names()
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,5 +1,6 @@
 """The generalization gap of anybody's LightningModule: whatever it logs in validation, on every split."""
 
+import math
 from collections.abc import Collection, Mapping, Sized
 from typing import Any
 
@@ -66,10 +67,11 @@ class GeneralizationGap(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = dict(state_dict["history"])
+        self.table = self.history.get(max(self.history, default=0), {})
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._loaders = None
-        if not is_overridden("validation_step", pl_module):
+        if stage in ("fit", "validate") and not is_overridden("validation_step", pl_module):
             raise ConfigError(
                 f"GeneralizationGap: expected a validation_step that logs what is to be measured, but "
                 f"{type(pl_module).__name__} has none."
@@ -91,7 +93,7 @@ class GeneralizationGap(Callback):
         """
         if self._loaders is None:
             self._loaders = evaluation_loaders(trainer, self.max_batches)
-            data = {name: getattr(loader, "dataset", loader) for name, loader in self._loaders.items()}
+            data = {name: getattr(loader, "dataset", None) for name, loader in self._loaders.items()}
             self.num_points = {
                 name: len(points) for name, points in data.items() if isinstance(points, Sized)
             }
@@ -119,8 +121,12 @@ def training_points(trainer: Trainer) -> tuple[int, float | None]:
     data, gap = trainer.datamodule, gap_of(trainer)  # type: ignore[attr-defined]
     if isinstance(data, PointDataModule):
         return len(data.splits["train"]), None
-    completed = trainer.fit_loop.epoch_loop.batch_progress.total.completed
-    return 0 if gap is None else gap.num_points.get("train", 0), completed / trainer.num_training_batches
+    batches, completed = (
+        trainer.num_training_batches,
+        trainer.fit_loop.epoch_loop.batch_progress.total.completed,
+    )
+    epochs = float(trainer.current_epoch) if batches == math.inf else completed / batches
+    return 0 if gap is None else gap.num_points.get("train", 0), epochs
 
 
 def gap_of(trainer: Trainer) -> GeneralizationGap | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import DummyLogger
@@ -110,7 +111,10 @@ def _detached(trainer: Trainer, loop: _EvaluationLoop, max_batches: int | None) 
         trainer.validating = True
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.limit_val_batches = max_batches or 1.0
-        if distributed is not None:  # processes may have unequal numbers of batches
+        if distributed is not None:
+            # Processes may have unequal numbers of batches: what DDP does in every forward pass is done once.
+            for buffer in distributed.buffers() if distributed.broadcast_buffers else ():
+                torch.distributed.broadcast(buffer, src=0)
             distributed.require_forward_param_sync = False
         connector.reset_metrics()
         connector._first_loop_iter = connector._current_fx = None

@@ -80,7 +80,17 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     content["choices"] = {
         group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }
-    return Composed(config=config, resolved=content, overrides=overrides)
+    return Composed(config=config, resolved=what_is_used(content, config), overrides=overrides)
+
+
+def what_is_used(content: dict[str, Any], config: Config) -> dict[str, Any]:
+    """Return plain values without the sections that the task of a configuration does not use.
+
+    They are the defaults again when the values are read.
+    """
+    unused = config.task.unused
+    used = {key: value for key, value in content.items() if not (key in unused and isinstance(value, dict))}
+    return used | {"choices": {k: name for k, name in content["choices"].items() if k not in unused}}
 
 
 def restore(saved: dict[str, Any], where: str) -> Config:

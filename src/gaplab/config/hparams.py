@@ -67,7 +67,8 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
             made = field.default_factory
             default = field.default if made is MISSING else made()
             if value != default:
-                changed.add(f"{section}.{field.name}")
+                key = f"{section}.{field.name}"
+                changed |= {f"{key}.{name}" for name in value} if isinstance(value, Mapping) else {key}
     return {key: value for key, value in flat_settings(config).items() if key in changed}
 
 

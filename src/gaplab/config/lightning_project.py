@@ -1,6 +1,5 @@
 """Settings of a Lightning project of somebody's own: which module, which data module, and their arguments."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -26,7 +25,6 @@ class LightningConfig(TaskConfig):
 
     unused: ClassVar[tuple[str, ...]] = ("data", "network", "optimizer", "measures", "shared_rng")
     has_own_data: ClassVar[bool] = True
-    why_alone: ClassVar[str | None] = "a LightningModule of its own takes its own steps"
 
     module: str = ""
     """The LightningModule as ``package.module.Class``, in the working directory or in ``extensions=[path.py]``."""
@@ -94,8 +92,3 @@ class LightningConfig(TaskConfig):
 
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         return self.build_classes()[0](**self.module_args)
-
-    def build_callbacks(
-        self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
-    ) -> list[Any]:
-        return []

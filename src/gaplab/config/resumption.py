@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, merge_saved, to_config
+from gaplab.config.compose import Composed, merge_saved, to_config, what_is_used
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_given
 from gaplab.config.named_classes import allow
@@ -83,7 +83,7 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()} | {"choices": saved["choices"]}
-    return Composed(config=config, resolved=content, overrides=list(overrides))
+    return Composed(config=config, resolved=what_is_used(content, config), overrides=list(overrides))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[Change]:
