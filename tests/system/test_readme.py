@@ -71,6 +71,21 @@ def run(words: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
+def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs" / "lightning_projects.md").read_text()
+    source, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "mypkg.py").write_text(source)
+    commands = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0].splitlines()
+    assert blocks("sh")[0].strip() in commands[0]
+    for command in commands:
+        words = shlex.split(command.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "gap/acc" in done.stdout
+
+
 def test_the_extension_of_the_readme_is_a_choice() -> None:
     source = next(block for block in blocks("python") if "register(" in block)
     exec(compile(source, "my_points.py", "exec"), {"__name__": "my_points"})

@@ -17,7 +17,6 @@ from gaplab.metrics.scales import gap_scales
 from gaplab.networks.memory import kept_beside_parameters
 from gaplab.runs.recorder import Recorder
 from gaplab.tasks.classifier import Classifier
-from gaplab.tasks.task import Task
 from gaplab.tensorboard.loggers import event_writer
 
 SEED = 0
@@ -79,7 +78,7 @@ class FinalMeasures(Callback):
     """
 
     def __init__(
-        self, level: Measures, rebuild: Callable[[], Task], recorder: Recorder | None = None
+        self, level: Measures, rebuild: Callable[[], LightningModule], recorder: Recorder | None = None
     ) -> None:
         self.level = level
         self.rebuild = rebuild

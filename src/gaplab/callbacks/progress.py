@@ -8,9 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class StepProgress(ProgressBar):
-    """A Rich bar that counts optimiser steps, where Lightning's own would count blocks of steps."""
+    """A Rich bar that counts optimiser steps, where Lightning's own would count blocks of steps.
 
-    def __init__(self, num_steps: int) -> None:
+    Args:
+        num_steps: Steps of the run; None for what Lightning makes of its epochs.
+    """
+
+    def __init__(self, num_steps: int | None) -> None:
         super().__init__()
         self.num_steps = num_steps
         self.bar: Progress | None = None
@@ -22,6 +26,7 @@ class StepProgress(ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.num_steps == 0:
             return
+        total = trainer.estimated_stepping_batches if self.num_steps is None else self.num_steps
         self.bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -31,7 +36,7 @@ class StepProgress(ProgressBar):
             transient=True,
         )
         self.bar.start()
-        self.bar.add_task("training", total=self.num_steps, shown="", completed=trainer.global_step)
+        self.bar.add_task("training", total=total, shown="", completed=trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -16,6 +16,7 @@ from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
 from gaplab.config.extensions import absolute, check_recorded, load_extensions, load_given
+from gaplab.config.named_classes import allow
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.registry import CHOICES, PROJECT_ROOT
@@ -71,6 +72,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     if tree.run.name is None:
         tree.run.name = str(choices.get("experiment") or "default").replace("/", "_")
     config = to_config(tree)
+    allow(config.task.named_classes)
     tree.extensions = config.extensions = absolute(config.extensions)
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
@@ -79,7 +81,17 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     content["choices"] = {
         group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }
-    return Composed(config=config, resolved=content, overrides=overrides)
+    return Composed(config=config, resolved=what_is_used(content, config), overrides=overrides)
+
+
+def what_is_used(content: dict[str, Any], config: Config) -> dict[str, Any]:
+    """Return plain values without the sections that the task of a configuration does not use.
+
+    They are the defaults again when the values are read.
+    """
+    unused = config.task.unused
+    used = {key: value for key, value in content.items() if not (key in unused and isinstance(value, dict))}
+    return used | {"choices": {k: name for k, name in content["choices"].items() if k not in unused}}
 
 
 def restore(saved: dict[str, Any], where: str) -> Config:

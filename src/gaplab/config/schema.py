@@ -11,6 +11,7 @@ from gaplab.config import (  # noqa: F401  # their choices enter the table
     autoencoder,
     data_files,
     gan,
+    lightning_project,
     mixtures,
     regression,
 )
@@ -32,6 +33,11 @@ class Relation(StrEnum):
     near = "near"
     at_most = "at_most"
     at_least = "at_least"
+
+
+class InitFrom(StrEnum):
+    best = "best"
+    last = "last"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,6 +96,10 @@ class Config:
     """Free words that are recorded with the run."""
     extensions: list[str] = field(default_factory=list)
     """Python files that register further choices; named on the command line, recorded as absolute paths."""
+    init_from: str | None = None
+    """A run directory or a checkpoint whose weights this run starts from, at step 0."""
+    init_from_weights: InitFrom = InitFrom.best
+    """Which weights of that run."""
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -118,7 +128,7 @@ class Config:
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
-        if self.data.batch_size is None and self.data.num_points is None:
+        if self.task.has_own_data or (self.data.batch_size is None and self.data.num_points is None):
             return  # known when the data are built
         check(
             number <= self.data.points_per_step,

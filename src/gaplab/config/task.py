@@ -26,6 +26,11 @@ class TaskConfig:
     monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
 
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Sections and keys that have no effect on tasks of this kind."""
+    has_own_data: ClassVar[bool] = False
+    """Whether tasks of this kind bring their data, with batches and epochs of their own."""
+
     stacks: ClassVar[bool] = False
     """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
     why_alone: ClassVar[str | None] = None
@@ -47,6 +52,18 @@ class TaskConfig:
             ConfigError: If a class has no method of its own and no builder is registered for it.
         """
         raise without_builder(self)
+
+    @property
+    def named_classes(self) -> list[str]:
+        """Classes of the user's own, ``package.Class``, that are imported to build the task."""
+        return []
+
+    def check_names(self) -> None:
+        """Raise ``ConfigError`` if a class of ``named_classes`` is not there, or its arguments are wrong."""
+
+    def build_data(self, config: Sections) -> Any:
+        """Return the ``LightningDataModule`` of a task that has its own data; None where the module has loaders."""
+        return None
 
     def build_stack_class(self) -> Any:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""

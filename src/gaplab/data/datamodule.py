@@ -58,6 +58,8 @@ class PointDataModule(LightningDataModule):
         self.steps_between_evaluations = config.steps_between_evaluations
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
+        self.validates_all = True
+        """Whether a validation runs on all splits, for modules that measure them."""
         self.splits: dict[str, Any] = dict(splits)
 
     @cached_property
@@ -120,7 +122,12 @@ class PointDataModule(LightningDataModule):
         return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
 
     def val_dataloader(self) -> list[Any]:
-        """Return one loader a split, in the order of ``splits``."""
+        """Return one loader a split, in the order of ``splits``; without ``validates_all`` that of val, or test."""
+        loaders = self.split_loaders()
+        return loaders if self.validates_all else loaders[1:2]
+
+    def split_loaders(self) -> list[Any]:
+        """Return one sequential loader a split, of this process's part, in the order of ``splits``."""
         return [SplitLoader(split.points, split.labels, **self.ranks()) for split in self.splits.values()]
 
 
@@ -149,8 +156,7 @@ class DatasetDataModule(PointDataModule):
         train: ExampleSplit = self.splits["train"]
         return DatasetTrainLoader(train.dataset, self.config.num_workers, **self.train_settings())
 
-    def val_dataloader(self) -> list[Any]:
-        """Return one sequential loader a split."""
+    def split_loaders(self) -> list[Any]:
         return [
             DatasetSplitLoader(split, self.config.num_workers, **self.ranks())
             for split in self.splits.values()

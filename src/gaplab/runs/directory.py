@@ -52,9 +52,24 @@ class RunDirectory:
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.ckpt"
 
+    @property
+    def initial(self) -> Path:
+        """The weights of another run that this one started from; not there where it started by itself."""
+        return self.path / "checkpoints" / "initial.ckpt"
+
+    def at_step(self, step: int) -> Path:
+        """The weights after an optimiser step, where they were kept."""
+        return self.path / "checkpoints" / f"step={step}.ckpt"
+
     def remove_checkpoints(self) -> None:
         """Remove the weights; the folder stays."""
-        for file in (self.last, self.previous, self.best):
+        for file in (
+            self.last,
+            self.previous,
+            self.best,
+            self.initial,
+            *self.last.parent.glob("step=*.ckpt"),
+        ):
             file.unlink(missing_ok=True)
 
     @property

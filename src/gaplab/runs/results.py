@@ -43,6 +43,8 @@ class Result:
     best_step: int | None = None
     monitor: str = "loss/{split}"
     """Tag of what selected the best weights."""
+    wants_more: bool = False
+    """Whether a larger value of it is better."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
@@ -54,10 +56,15 @@ class Result:
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the monitor on val at the best weights, or on test without validation."""
-        if self.best is None:
-            return self.last[self.monitor.format(split="test")]
-        return self.best[self.monitor.format(split="val")]
+        """What a sweep minimises: the monitor on val at the best weights, or on test without validation.
+
+        Of an accuracy it is the negative; where there is neither val nor test, the value on train.
+        """
+        table = self.last if self.best is None else self.best
+        splits = ("test", "val", "train") if self.best is None else ("val",)
+        tags = [self.monitor.format(split=split) for split in splits]
+        value = next(table[tag] for tag in tags if tag in table)
+        return -value if self.wants_more else value
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""

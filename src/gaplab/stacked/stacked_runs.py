@@ -15,7 +15,7 @@ from gaplab.config.schema import Config
 from gaplab.errors import DivergedError, Preempted
 from gaplab.process.malloc import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
-from gaplab.runs.checkpoints import read_checkpoint, read_weights
+from gaplab.runs.checkpoints import Weights, read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
 from gaplab.runs.results import Result
@@ -77,7 +77,9 @@ class StackedRuns:
         self.members: Sequence[Recorder] = [Recorder(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
         draws: SharedDraws = {}
-        self.built = [build_data_and_task(member.config, draws) for member in self.members]
+        self.built: list[tuple[Any, Any]] = [
+            build_data_and_task(member.config, draws) for member in self.members
+        ]
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
         self.ensemble: Ensemble = stack_class(configs)(
@@ -184,7 +186,8 @@ class StackedRuns:
             run.remove_checkpoints()
         data, task = self.built[index]
         task.load_state_dict(unstack(self.ensemble.weights(), index))
-        result = conclude(member, task, data, lambda: unstack(self.ensemble.best, index))
+        best = Weights(unstack(self.ensemble.best, index), member.best_step)
+        result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
         if news and member.config.logging.tensorboard:
