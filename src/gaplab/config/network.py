@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_positive
-from gaplab.config.registry import choice, without_builder
+from gaplab.config.registry import built_otherwise, choice, without_builder
 
 
 class Activation(StrEnum):
@@ -52,6 +52,9 @@ class Initialization(StrEnum):
 class NetworkConfig:
     """Any network; a user's own config derives from this class."""
 
+    pointwise: ClassVar[bool] = False
+    """Whether the output of a point depends on no other point of its batch, as BatchNorm's does in training."""
+
     def build(self, in_features: int, out_features: int, generator: Any) -> Any:
         """Return a module from points [P, in_features] to [P, out_features].
 
@@ -63,10 +66,17 @@ class NetworkConfig:
         raise without_builder(self)
 
 
+def is_pointwise(network: NetworkConfig) -> bool:
+    """Whether a network treats every point by itself: the shipped ones do, of others nothing is known."""
+    return network.pointwise and not built_otherwise(network, "pointwise")
+
+
 @choice("network", "mlp")
 @dataclass(kw_only=True, slots=True)
 class MLPConfig(NetworkConfig):
     """A multilayer perceptron; ``widths`` lists the hidden layers, so ``[]`` is a linear model."""
+
+    pointwise: ClassVar[bool] = True
 
     widths: list[int] = field(default_factory=lambda: [100])
     activation: Activation = Activation.relu
@@ -118,6 +128,8 @@ class MLPConfig(NetworkConfig):
 class LinearConfig(NetworkConfig):
     """The softmax model: one linear map from the input to the logits."""
 
+    pointwise: ClassVar[bool] = True
+
     initialization: Initialization = Initialization.default
     gain: float = 1.0
 
@@ -146,6 +158,8 @@ class PerceptronConfig(NetworkConfig):
     his learning rule.
     """
 
+    pointwise: ClassVar[bool] = True
+
     def build(self, in_features: int, out_features: int, generator: Any) -> Any:
         from gaplab.networks import Perceptron
 
@@ -156,6 +170,8 @@ class PerceptronConfig(NetworkConfig):
 @dataclass(kw_only=True, slots=True)
 class CS231nConfig(NetworkConfig):
     """A linear or one-hidden-layer network with the random numbers of the CS231n case study."""
+
+    pointwise: ClassVar[bool] = True
 
     hidden_units: int | None = None
     """Width of the hidden layer; null for the softmax model."""

@@ -64,7 +64,7 @@ def sqrt_params_over_points(num_parameters: int, num_points: int) -> float:
 def effective_parameters(gap: float, num_points: int) -> float:
     """The N for which √(N/m) equals the gap, m·gap²: how many parameters the gap looks like."""
     _require_points(num_points)
-    return num_points * gap**2
+    return num_points * gap * gap
 
 
 class SplitScore(NamedTuple):
@@ -79,13 +79,14 @@ class SplitScore(NamedTuple):
     def of_sums(cls, losses: float, squares: float, correct: int, count: int) -> "SplitScore":
         """Return the score of ``count`` points from the sums of their losses, of the squares and of the hits."""
         mean = losses / count
-        variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else math.nan
+        # Products, as a power of a float that is too large raises; a run that diverges has such losses.
+        variance = max(squares - count * mean * mean, 0.0) / (count - 1) if count > 1 else math.nan
         return cls(mean, math.sqrt(variance / count), correct / count, count)
 
     @property
     def loss_variance(self) -> float:
         """Unbiased variance of the single losses; what ``gap_standard_error`` takes."""
-        return self.loss_standard_error**2 * self.num_points
+        return self.loss_standard_error * self.loss_standard_error * self.num_points
 
 
 class SplitScores(Metric):
