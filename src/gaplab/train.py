@@ -16,10 +16,11 @@ from gaplab.errors import Preempted
 from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
 from gaplab.reports.result_table import print_result
+from gaplab.runs.anew import tell_finished
 from gaplab.runs.checkpoints import read_weights
-from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
-from gaplab.runs.results import Result
+from gaplab.runs.results import Result, read_objective
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
@@ -32,9 +33,9 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
         return run_phenomenon(plan, ranks)
     if plan.finished:
         if ranks.rank == 0:
-            print(f"Already finished: {plan.path}")
+            tell_finished(plan.path)
             unlock(plan.path)
-        return float(read_json(plan.path / "result.json")["objective"])
+        return read_objective(plan.path)
     try:
         checkpoint, anew = plan.checkpoint, plan.anew
         return run_one(plan.composed, plan.path, checkpoint=checkpoint, anew=anew, ranks=ranks).objective
@@ -74,7 +75,7 @@ def run_one(
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
-    run.open(composed)
+    run.open(composed, read_weights(checkpoint).step if checkpoint is not None and run.writes else 0)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)

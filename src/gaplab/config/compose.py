@@ -75,6 +75,9 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
+    overrides = [
+        word for word in overrides if not word.lstrip("+").startswith("run.again=")
+    ]  # of one command
     content["choices"] = {
         group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }

@@ -66,9 +66,7 @@ def _smoothing(config: Config) -> float:
     return config.task.label_smoothing
 
 
-def _training_loss(
-    network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], smooths: bool
-) -> Callable[..., Tensor]:
+def _training_loss(network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], smooths: bool) -> Loss:
     def loss(
         params: Params,
         running: Params,

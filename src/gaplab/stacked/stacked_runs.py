@@ -122,7 +122,7 @@ class StackedRuns:
         opened = list(self.directories)
         with without_waiting():
             for plan, run in zip(self.plans, opened, strict=True):
-                run.open(plan.composed)
+                run.open(plan.composed, self.members[0].step)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = StackedCheckpoints(

@@ -20,7 +20,7 @@ from gaplab.stacked.update_rules import (
 Loss = Callable[[Params, Params, Params, Any, Params], tuple[Tensor, Params]]
 """``loss(params, running, buffers, batch, loss_coefficients)`` of one model: a scalar, and what has become of
 ``running``, such as the statistics of BatchNorm. The ensemble maps it over all five."""
-Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
+Step = Callable[..., tuple[Params, OptimizerState, Params, Tensor]]
 
 
 def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:

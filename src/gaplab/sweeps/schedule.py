@@ -12,7 +12,7 @@ from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
 from gaplab.process.open_files import most_locks
 from gaplab.runs.checkpoints import read_checkpoint
-from gaplab.runs.directory import read_json
+from gaplab.runs.results import read_objective
 from gaplab.runs.resume import Plan
 from gaplab.stacked.compile import has_compiler, pays
 from gaplab.storage.locking import unlock
@@ -147,7 +147,7 @@ def cut_single(plans: Sequence[Plan], objectives: list[float], logs: Path) -> li
 def objective_of_finished(plan: Plan) -> float:
     """Let go of a finished run; return its objective."""
     unlock(plan.path)
-    return float(read_json(plan.path / "result.json")["objective"])
+    return read_objective(plan.path)
 
 
 def num_chunks(num_models: int, limit: int, processes: int) -> int:
