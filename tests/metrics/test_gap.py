@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gaplab.metrics.gap import (
+    SplitScore,
     SplitScores,
     effective_parameters,
     gap_standard_error,
@@ -90,3 +91,12 @@ def test_split_scores_refuse_a_reduced_loss_and_an_empty_split() -> None:
     scores.update(torch.empty(0), torch.empty(0, dtype=torch.bool))
     with pytest.raises(ValueError, match="at least 1, but got 0"):
         scores.compute()
+
+
+def test_losses_whose_squares_overflow_have_a_mean_and_no_error() -> None:
+    score = SplitScore.of_sums(4e200, math.inf, 1, 4)
+    assert (score.loss, score.accuracy) == (1e200, 0.25)
+    assert math.isnan(score.loss_standard_error)
+    assert math.isnan(score.loss_variance)
+    assert SplitScore(0.0, 1e200, 0.0, 4).loss_variance == math.inf
+    assert effective_parameters(1e200, 4) == math.inf
