@@ -247,7 +247,7 @@ def test_fewer_steps_than_were_taken_are_refused(quick: Compose, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "steps"),
     [
-        (["trainer.early_stopping_patience=2"], 32),
+        (["trainer.early_stopping_patience=2"], 24),
         (["trainer.stop_at_train_loss=100"], 16),
         (["trainer.stop_at_train_accuracy=0.01"], 16),
         (["trainer.eval_every_n_steps=20"], 40),
@@ -256,19 +256,13 @@ def test_fewer_steps_than_were_taken_are_refused(quick: Compose, tmp_path: Path)
 def test_rules_of_stopping_take_effect_after_resume(
     quick: Compose, tmp_path: Path, stop_at: Any, words: list[str], steps: int
 ) -> None:
-    """Stopped at step 8, where it was measured; from then on each measurement is worse than the one before."""
+    """Stopped at step 8, where it was measured; from then on no measurement is better than that one."""
     composed = quick("trainer.max_steps=40", "trainer.early_stopping_patience=9", "optimizer=sgd")
     stop_at(8)
     with pytest.raises(Preempted):
         run_one(composed, tmp_path / "run")
     stop_at(None)
-    plan = plan_resumption(
-        tmp_path / "run", [*words, "data_seed=3", "optimizer.lr=5", "optimizer.momentum=0.99"]
-    )
-    plan.anew = False
-    result = run_one(plan.composed, plan.path, checkpoint=plan.checkpoint)
-    assert result.step <= steps
-    assert (result.step < 40) == (steps < 40)
+    assert resume(tmp_path / "run", *words, "optimizer.lr=1e-30").step == steps
 
 
 def test_rows_of_metrics_do_not_repeat(stopped_run: Path, quick: Compose) -> None:
