@@ -131,6 +131,18 @@ def test_a_wrong_value_under_the_vectorized_launcher(main: Main, capsys: pytest.
     assert LAUNCHED == []
 
 
+def test_a_folder_that_cannot_be_written(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for launcher in ("basic", "pool", "vectorized"):
+        assert main("-m", "seed=0,1", f"run.root={tmp_path / 'file'}", f"hydra/launcher={launcher}") == 2
+        assert (
+            f"error: run.root: expected a folder that can be written, but {tmp_path}"
+            in capsys.readouterr().err
+        )
+
+
 def test_a_phenomenon_that_has_a_verdict_is_finished(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

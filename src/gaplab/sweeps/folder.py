@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gaplab.errors import ConfigError
 from gaplab.process.exits import is_first_process
 from gaplab.sweeps.job import LAUNCHED, SweepJob
 
@@ -16,7 +17,7 @@ def prepare_folder(jobs: Sequence[SweepJob], *, more: bool) -> None:
 
     Raises:
         ConfigError: If the run of another configuration stands in the place of a job, or one that is at work in
-            the place of a job to do anew.
+            the place of a job to do anew, or the folder cannot be written.
     """
     from gaplab.runs.anew import notice_of_other_code, set_aside, wishes_anew
     from gaplab.runs.resume import refuse_other_run
@@ -30,11 +31,17 @@ def prepare_folder(jobs: Sequence[SweepJob], *, more: bool) -> None:
     if not any(wishes):
         for job in jobs:
             refuse_other_run(job.composed, job.path)
-    for job in jobs:
-        if any(wishes) and job.path not in done:
-            set_aside(job.path)
     folder = jobs[0].path.parent
-    write_jobs(folder, [job.path.name for job in jobs], more=more)
+    try:
+        for job in jobs:
+            if any(wishes) and job.path not in done:
+                set_aside(job.path)
+        write_jobs(folder, [job.path.name for job in jobs], more=more)
+    except OSError as error:
+        raise ConfigError(
+            f"run.root: expected a folder that can be written, but {folder} gave: {error.strerror or error}. Choose "
+            "another with run.root=FOLDER."
+        ) from error
     finished = [job.path for job in jobs if status(job.path) == "finished"]
     if finished and (notice := notice_of_other_code(finished)) is not None:
         print(notice)
