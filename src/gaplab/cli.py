@@ -59,9 +59,9 @@ def run_single(overrides: list[str]) -> None:
     resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resumed and resumed[-1] not in ("null", "auto"):
         from gaplab.runs.directory import read_config
-        from gaplab.runs.resume import plan_resumption
+        from gaplab.runs.resume import latest_run, plan_resumption
 
-        path = Path(resumed[-1])
+        path = latest_run(overrides) if resumed[-1] == "latest" else Path(resumed[-1])
         others = [word for word in overrides if not word.startswith("resume=")]
         composed = with_overrides(read_config(path), others, str(path / "config.yaml"))
         decide = partial(plan_resumption, path, others)
@@ -105,10 +105,14 @@ def check_no_sweep(facts: Any) -> None:
 
 
 def _plan_single(composed: Composed) -> "Plan":
+    from gaplab.runs.anew import set_aside, wishes_anew
     from gaplab.runs.resume import plan_new
     from gaplab.runs.run_id import run_directory
 
-    return plan_new(composed, run_directory(composed.config.run, overrides=composed.overrides))
+    path = run_directory(composed.config.run, overrides=composed.overrides)
+    if wishes_anew(composed):
+        set_aside(path)
+    return plan_new(composed, path)
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")

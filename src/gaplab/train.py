@@ -20,10 +20,11 @@ from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
+from gaplab.runs.anew import tell_finished
 from gaplab.runs.checkpoints import read_weights
-from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
-from gaplab.runs.results import Result
+from gaplab.runs.results import Result, read_objective
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
@@ -36,9 +37,9 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
         return run_phenomenon(plan, ranks)
     if plan.finished:
         if ranks.rank == 0:
-            print(f"Already finished: {plan.path}")
+            tell_finished(plan.path)
             unlock(plan.path)
-        return float(read_json(plan.path / "result.json")["objective"])
+        return read_objective(plan.path)
     try:
         checkpoint, anew = plan.checkpoint, plan.anew
         return run_one(plan.composed, plan.path, checkpoint=checkpoint, anew=anew, ranks=ranks).objective
@@ -80,7 +81,8 @@ def run_one(
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
-    run.open(composed, getattr(data, "facts", None))
+    step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
+    run.open(composed, step, getattr(data, "facts", None))
     keep_initial_weights(run, config, task, checkpoint)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         with seeded_global_generators(config.data_seed, "global", "setup"):  # where a project splits its data

@@ -47,6 +47,28 @@ def test_several_runs_of_one_batch_job_have_directories_of_their_own() -> None:
     assert not new_run_id(interactive, ["seed=1"]).startswith("slurm"), "a person may repeat a command"
 
 
+def test_a_command_that_a_job_of_slurm_repeats_is_a_new_run_unless_the_job_was_requeued(
+    tmp_path: Path,
+) -> None:
+    environment, config = {"SLURM_JOB_ID": "17", "SLURM_JOB_NAME": "mine"}, RunConfig(root=str(tmp_path))
+
+    def name(restarts: int = 0) -> str:
+        return run_directory(config, environment | {"SLURM_RESTART_COUNT": str(restarts)}).name
+
+    def leave(run: str, status: str) -> None:
+        (tmp_path / "default" / run).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "default" / run / "run.json").write_text(json.dumps({"status": status}))
+
+    assert name() == name(1) == "slurm-17"
+    leave("slurm-17", "finished")
+    assert name() == "slurm-17-2"
+    leave("slurm-17-2", "preempted")
+    assert name() == "slurm-17-3"
+    assert name(1) == "slurm-17-2", "requeued, the job goes on with what it has not finished"
+    leave("slurm-17-2", "finished")
+    assert name(2) == "slurm-17", "and otherwise finds what it has done"
+
+
 def test_without_a_scheduler_the_time_and_chance_name_the_run() -> None:
     names = {new_run_id({}) for _ in range(50)}
     assert len(names) == 50

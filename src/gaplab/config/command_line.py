@@ -87,6 +87,10 @@ def check_overrides(overrides: Sequence[str], flags: Sequence[str], *, multirun:
                 f"{key}: expected none in a sweep, whose runs are named after what varies, but got {word}. "
                 "run.root=FOLDER puts the sweep elsewhere."
             )
+        if key == "run.again" and "resume" in keys:
+            raise ConfigError(
+                "run.again: expected none beside resume, which goes on with the run that is there."
+            )
         if key == "run.id" and "resume" in keys:
             raise ConfigError("run.id: expected none beside resume: the run stays in its directory.")
 

@@ -78,6 +78,9 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
     content["data"] = {**content["data"], **config.data.settled()}
+    overrides = [
+        word for word in overrides if not word.lstrip("+").startswith("run.again=")
+    ]  # of one command
     content["choices"] = {
         group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_positive
-from gaplab.config.registry import builder_of, choice, without_builder
+from gaplab.config.registry import builder_of, built_otherwise, choice, without_builder
 from gaplab.errors import ConfigError
 
 
@@ -88,6 +88,9 @@ def build_network(
 class NetworkConfig:
     """Any network; a user's own config derives from this class."""
 
+    pointwise: ClassVar[bool] = False
+    """Whether the output of a point depends on no other point of its batch, as BatchNorm's does in training."""
+
     def build(self, in_features: int, out_features: int, generator: Any) -> Any:
         """Return a module from points [P, ...] to [P, out_features].
 
@@ -100,10 +103,17 @@ class NetworkConfig:
         raise without_builder(self)
 
 
+def is_pointwise(network: NetworkConfig) -> bool:
+    """Whether a network treats every point by itself: the shipped ones do, of others nothing is known."""
+    return network.pointwise and not built_otherwise(network, "pointwise")
+
+
 @choice("network", "mlp")
 @dataclass(kw_only=True, slots=True)
 class MLPConfig(NetworkConfig):
     """A multilayer perceptron; ``widths`` lists the hidden layers, so ``[]`` is a linear model."""
+
+    pointwise: ClassVar[bool] = True
 
     widths: list[int] = field(default_factory=lambda: [100])
     activation: Activation = Activation.relu
@@ -156,6 +166,8 @@ class MLPConfig(NetworkConfig):
 class LinearConfig(NetworkConfig):
     """The softmax model: one linear map from the input to the logits."""
 
+    pointwise: ClassVar[bool] = True
+
     initialization: Initialization = Initialization.default
     gain: float = 1.0
 
@@ -185,6 +197,8 @@ class PerceptronConfig(NetworkConfig):
     his learning rule.
     """
 
+    pointwise: ClassVar[bool] = True
+
     def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         from gaplab.networks import Perceptron
 
@@ -195,6 +209,8 @@ class PerceptronConfig(NetworkConfig):
 @dataclass(kw_only=True, slots=True)
 class CS231nConfig(NetworkConfig):
     """A linear or one-hidden-layer network with the random numbers of the CS231n case study."""
+
+    pointwise: ClassVar[bool] = True
 
     hidden_units: int | None = None
     """Width of the hidden layer; null for the softmax model."""

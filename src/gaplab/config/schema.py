@@ -64,6 +64,8 @@ class RunConfig:
     """Folder below it; null for the name of the experiment."""
     id: str | None = None
     """Folder of this run; null for one made from the scheduler's job id or the time."""
+    again: bool = False
+    """Run anew what is there already; it is moved to the folder ``earlier`` beside it."""
 
     def __post_init__(self) -> None:
         if self.id is not None:

@@ -64,7 +64,7 @@ def sqrt_params_over_points(num_parameters: int, num_points: int) -> float:
 def effective_parameters(gap: float, num_points: int) -> float:
     """The N for which √(N/m) equals the gap, m·gap²: how many parameters the gap looks like."""
     _require_points(num_points)
-    return num_points * gap**2
+    return num_points * gap * gap
 
 
 class Mean(NamedTuple):
@@ -79,7 +79,7 @@ class Mean(NamedTuple):
     def variance(self) -> float:
         """Unbiased variance of the single values; what ``gap_standard_error`` takes."""
         assert self.standard_error is not None, "only means over examples have one"
-        return self.standard_error**2 * self.num_points
+        return self.standard_error * self.standard_error * self.num_points
 
 
 class SplitScore(NamedTuple):
@@ -141,7 +141,8 @@ class ExampleMean(Metric):
 
 def standard_error(mean: float, squares: float, count: int) -> float:
     """Return the standard error of a mean of ``count`` values from the sum of their squares; NaN for one value."""
-    variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else math.nan
+    # Products, as a power of a float that is too large raises; a run that diverges has such losses.
+    variance = max(squares - count * mean * mean, 0.0) / (count - 1) if count > 1 else math.nan
     return math.sqrt(variance / count)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -43,6 +44,15 @@ def readable(error: BaseException) -> str | None:
     if isinstance(error, ConfigError | OtherProcessFailedError):
         return "\n".join([f"error: {error}", *notes])
     return None
+
+
+def tell_failure(name: str, error: BaseException) -> None:
+    """Say why a run of a sweep failed: in a sentence where that says all, else with the traceback."""
+    text = readable(error)
+    if text is None:
+        traceback.print_exception(error)
+    else:
+        print(f"{name}: {text}", file=sys.stderr)
 
 
 def refuse(error: ConfigError) -> NoReturn:

@@ -67,7 +67,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
 
 def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Show the best, the mean and the interval of each setting, and the best run."""
-    finished = [row for row in rows if row.final]
+    finished = [row for row in rows if row.status == "finished"]
     table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
     table.box, table.show_edge, table.padding = SIMPLE, False, (0, 0, 0, 1)
     table.add_column("setting", overflow="fold")

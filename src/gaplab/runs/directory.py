@@ -14,6 +14,7 @@ from typing import Any
 
 from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
+from gaplab.config.resumption import differences
 from gaplab.errors import ConfigError, DivergedError, Preempted
 from gaplab.runs.provenance import provenance
 from gaplab.storage.atomic import write_json, write_yaml
@@ -76,11 +77,14 @@ class RunDirectory:
     def figures(self) -> Path:
         return self.path / "figures"
 
-    def open(self, composed: Composed, data_facts: Mapping[str, Any] | None = None) -> None:
+    def open(self, composed: Composed, step: int = 0, data_facts: Mapping[str, Any] | None = None) -> None:
         """Create and lock the directory and write what is known before training.
+
+        ``run.json`` has a list ``legs``: a run that continues keeps what was noted of its earlier parts.
 
         Args:
             composed: The configuration, whose data are built: their sizes are those of the record.
+            step: Where the run continues; 0 for its beginning.
             data_facts: What else is known of the data: names of classes, the hash of a file.
 
         Raises:
@@ -95,6 +99,7 @@ class RunDirectory:
             lock(self.path)
             config = composed.config
             composed.resolved["data"] = {**composed.resolved["data"], **config.data.settled()}
+            legs, changes = self._earlier_legs(composed) if step else ([], {})
             write_yaml(self.path / "config.yaml", composed.resolved)
             write_yaml(self.path / "overrides.yaml", composed.overrides)
             self.record = {
@@ -111,6 +116,11 @@ class RunDirectory:
                 "pid": os.getpid(),
                 **provenance(),
             }
+            own = {key: self.record[key] for key in ("command", "started", "host", "git")}
+            self.record["legs"] = [
+                *legs,
+                {"step": step, "changes": changes, "status": Status.running.value, **own},
+            ]
             self._write_record()
         except OSError as error:
             raise ConfigError(
@@ -133,7 +143,12 @@ class RunDirectory:
         """Take a status and further facts into ``record``; ``mark`` without arguments writes them."""
         if "seconds" not in facts and self.begun is not None:
             facts["seconds"] = round(time.perf_counter() - self.begun, 3)
-        self.record |= {"status": status.value, "ended": _now(), **facts}
+        news = {"status": status.value, "ended": _now(), **facts}
+        if legs := self.record.get("legs"):
+            legs[-1] |= {key: news[key] for key in ("status", "ended", "seconds") if key in news}
+            known = [leg["seconds"] for leg in legs if isinstance(leg.get("seconds"), int | float)]
+            news |= {"seconds": round(sum(known), 4)} if known else {}
+        self.record |= news
 
     def mark(self, status: Status | None = None, **facts: Any) -> None:
         """Record a status and further facts in ``run.json``, or what ``prepare_mark`` was told."""
@@ -141,6 +156,21 @@ class RunDirectory:
             self.prepare_mark(status, **facts)
         if self.writes:
             self._write_record()
+
+    def _earlier_legs(self, composed: Composed) -> tuple[list[dict[str, Any]], dict[str, list[Any]]]:
+        """Return the legs noted so far, and which settings change now: old and new value by key."""
+        try:
+            before, config = read_json(self.path / "run.json"), read_config(self.path)
+        except ConfigError:  # damaged: the run goes on, its history is lost
+            return [], {}
+        kept = ("command", "started", "host", "git", "status", "ended", "seconds")
+        legs = before.get("legs") or [
+            {"step": 0, "changes": {}} | {k: before[k] for k in kept if k in before}
+        ]
+        if legs[-1].get("status") == Status.running:
+            legs[-1]["status"] = "killed"
+        changes = {change.key: [change.old, change.new] for change in differences(config, composed.resolved)}
+        return legs, changes
 
     def _write_record(self) -> None:
         write_json(self.path / "run.json", self.record)

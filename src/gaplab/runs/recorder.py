@@ -41,6 +41,8 @@ class Recorder:
     """Measurements since the monitored value was last better."""
     stopped: bool = False
     divergence: DivergedError | None = None
+    failure: Exception | None = None
+    """What went wrong with this run of a stack, whose neighbours go on."""
     anew: bool = False
     """Whether the best weights are chosen anew when a checkpoint is restored: values on other data, or of another loss,
     cannot be compared."""
@@ -59,12 +61,19 @@ class Recorder:
     @property
     def active(self) -> bool:
         """Whether the run still trains."""
-        return not self.stopped and self.divergence is None
+        return not self.stopped and self.divergence is None and self.failure is None
 
     def diverge(self, quantity: str, step: int) -> None:
         """Note what was not finite, and at which step."""
         if self.active:
             self.divergence = DivergedError(quantity, step)
+
+    def fail(self, error: Exception) -> None:
+        """Note what ended this run and no other; a loss that is not finite has diverged."""
+        if isinstance(error, DivergedError):
+            self.diverge(error.quantity, error.step)
+        elif self.divergence is None and self.failure is None:
+            self.failure = error
 
     def record(self, step: int, table: dict[str, float], extras: Mapping[str, float] | None = None) -> bool:
         """Take in a measurement; return whether the weights are the best so far."""

@@ -1,10 +1,12 @@
 """The result of a run: one table for the last and one for the best weights, and published numbers."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gaplab.config.schema import PublishedNumber, Relation
 from gaplab.metrics.bounds import Bound
+from gaplab.runs.directory import read_json
 
 
 @dataclass(slots=True)
@@ -100,3 +102,16 @@ class Result:
                 for c in self.comparisons
             ],
         }
+
+
+def read_objective(path: Path) -> float:
+    """Return what a sweep minimises, of a finished run; of a phenomenon the expectations that were not met.
+
+    Raises:
+        ConfigError: If the run has left neither a result nor a verdict.
+    """
+    verdict = path / "verdict.json"
+    if verdict.is_file():
+        return float(read_json(verdict)["unmet"])
+    value = read_json(path / "result.json")["objective"]
+    return float("nan") if value is None else float(value)

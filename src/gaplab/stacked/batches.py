@@ -32,6 +32,9 @@ class StackedBatches:
         order_seeds: The seed of each model's order.
         batch_size: Points of a batch; the last batch of an epoch may hold fewer, which a mask tells.
         width: Number of models with those that only fill up; these see the first model's batches.
+        draw: What the models draw for a step, if anything.
+        exact: Hand out batches without the points that only fill up, for networks in which one point changes the
+            output of another. All models must have equally many points then.
     """
 
     def __init__(
@@ -41,9 +44,12 @@ class StackedBatches:
         batch_size: int,
         width: int,
         draw: DrawBuffers | None,
+        *,
+        exact: bool = False,
     ) -> None:
         self.counts = [len(split) for split in splits]
         self.order_seeds, self.batch_size, self.width, self.draw = order_seeds, batch_size, width, draw
+        self.exact = exact
         longest = max(self.counts)
         some = splits[0].points
         self.points = some.new_zeros(len(splits), longest, *some.shape[1:])
@@ -51,6 +57,7 @@ class StackedBatches:
         for index, split in enumerate(splits):
             self.points[index, : len(split)] = split.points
             self.labels[index, : len(split)] = split.labels
+        self.dtype = some.dtype if some.is_floating_point() else torch.get_default_dtype()
         self.numbers = list(range(len(splits)))
         """By which ``draw`` knows the models."""
         self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
@@ -63,12 +70,19 @@ class StackedBatches:
         Models that are not active get points that nobody looks at.
         """
         tensors, buffers = self.gather_steps(steps, active)
-        return list(zip(*tensors, strict=True)), buffers
+        batches = list(zip(*tensors, strict=True))
+        if self.exact:
+            most = tensors[3].amax(dim=1).int().tolist()  # of those that train; the others' size is 1
+            batches = [
+                (x[:, :n], y[:, :n], m[:, :n], size) for n, (x, y, m, size) in zip(most, batches, strict=True)
+            ]
+            buffers = [{k: b[:, :n] for k, b in one.items()} for n, one in zip(most, buffers, strict=True)]
+        return batches, buffers
 
     def gather_steps(
         self, steps: Sequence[int], active: Sequence[bool]
     ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[Params]]:
-        """Return the same with the steps S as the first dimension of tensors: points [S, K, B, D] and so on."""
+        """Return the same, filled up, with the steps S as the first dimension of tensors: points [S, K, B, ...]."""
         longest, *shape = self.points.shape[1:]
         chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
         sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
@@ -80,8 +94,8 @@ class StackedBatches:
         flat = chosen.view(-1).to(device)
         points = self.points.view(-1, *shape)[flat].view(*chosen.shape, *shape)
         labels = self.labels.view(-1)[flat].view(chosen.shape)
-        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
-        tensors = points, labels, mask, sizes.to(device, points.dtype)
+        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, self.dtype)
+        tensors = points, labels, mask, sizes.to(device, self.dtype)
         if self.draw is None:
             return tensors, [{}] * len(steps)
         return tensors, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]

@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gaplab.config.network import is_pointwise
 from gaplab.config.optimizer import LBFGSConfig
 from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
@@ -60,6 +61,8 @@ def build_compiled_loop(config: Config, trainer: Trainer, task: Classifier) -> "
 def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
     if type(task) is not Classifier or not isinstance(trainer.datamodule, PointDataModule):  # type: ignore[attr-defined]
         return "only the task classification on a point set has compiled steps"
+    if not is_pointwise(config.network):
+        return f"the network {type(config.network).__name__} may look at several points at once"
     if trainer.world_size > 1:
         return "the run is spread over several processes"
     if isinstance(config.optimizer, LBFGSConfig) or config.optimizer.update_rule is None:
@@ -137,9 +140,10 @@ class CompiledBlocks(BlockOptimization):
                     trains & (torch.arange(begin, begin + STEPS_PER_CALL, device=device) < number)[:, None]
                 )
             buffers: Params = {name: torch.stack([one[name] for one in drawn[part]]) for name in drawn[0]}
-            opt.params, opt.state, losses = self.steps(
+            opt.params, opt.state, _, losses = self.steps(
                 opt.params,
                 opt.state,
+                {},
                 trains,
                 buffers,
                 tuple(batch),

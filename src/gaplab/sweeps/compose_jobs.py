@@ -24,6 +24,8 @@ from gaplab.errors import ConfigError
 Load = Callable[[list[str]], DictConfig]
 """Composes the overrides of one job with Hydra, its own section included."""
 _SIMPLE = re.compile(r"(?P<key>[A-Za-z_][\w.]*)=(?P<value>[+-]?[\w.]+(?:[eE][+-]?\d+)?)")
+NOT_OF_A_JOB = ("hydra.", "hydra/", "run.again=")
+"""Words about the sweep or the command, which no job keeps."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _INTERPOLATION = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
@@ -51,7 +53,7 @@ class JobComposer:
         Raises:
             ConfigError: For any mistake in the overrides.
         """
-        words = [word for word in overrides if not word.startswith(("hydra.", "hydra/"))]
+        words = [word for word in overrides if not word.lstrip("+").startswith(NOT_OF_A_JOB)]
         simple = dict(match for word in words if (match := _simple(word)))
         kind = tuple(word.split("=")[0] if _simple(word) else word for word in words)
         template = self.templates.get(kind)

@@ -52,6 +52,14 @@ def thaw(file: Path) -> list[SweepJob]:
     return jobs
 
 
+def frozen_paths(file: Path) -> list[Path]:
+    """Return the directories of frozen jobs; none where the file does not hold any."""
+    try:
+        return [Path(row["path"]) for row in json.loads(file.read_text())["jobs"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
 def _difference(job: SweepJob, base: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"path": str(job.path.resolve()), "overrides": job.composed.overrides}
     own = _flat(job.composed.resolved)

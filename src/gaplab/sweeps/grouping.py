@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from gaplab.config.network import NetworkConfig
+from gaplab.config.network import NetworkConfig, is_pointwise
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
@@ -68,6 +68,8 @@ def group_key(config: Config) -> Hashable:
         data.points_per_step,
         config.has_validation,
         _fixed("network", config.network),
+        # A network of a user's own may compare the points of a batch, of which all runs need equally many then.
+        None if is_pointwise(config.network) else (data.num_points, data.num_folds, data.fold),
         _fixed("task", task),
         # Whether these are zero or absent decides which operations a step has.
         tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),

@@ -19,7 +19,7 @@ MOST_JOBS_WITH_SUBRUNS = 10
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return the folder of a sweep: a digest of its command line, in any order of its words."""
-    return f"sweep-{_digest(sorted(overrides))}"
+    return f"sweep-{_digest(sorted(word for word in overrides if not word.startswith('run.again=')))}"
 
 
 def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: int) -> str:

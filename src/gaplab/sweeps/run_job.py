@@ -3,8 +3,6 @@
 import contextlib
 import json
 import math
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ from gaplab.config.compose import Composed
 from gaplab.distributed.ranks import find_ranks
 from gaplab.errors import ConfigError, DivergedError, Preempted, RendezvousError
 from gaplab.launch.processes import run_with_all_processes
-from gaplab.process.exits import EXIT_FAILED, is_first_process, readable
+from gaplab.process.exits import EXIT_FAILED, is_first_process, tell_failure
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.sweeps.job import SweepJob
 
@@ -56,11 +54,7 @@ def run_job(decide: Callable[[], "Plan"], composed: Composed, path: Path) -> flo
         if find_ranks() is not None and not together:
             raise
         if is_first_process():
-            text = readable(error)
-            if text is None:
-                traceback.print_exc()
-            else:
-                print(f"{path.name}: {text}", file=sys.stderr)
+            tell_failure(path.name, error)
             record_failure(composed, path, f"{type(error).__name__}: {error}")
         return math.nan
 
@@ -73,9 +67,10 @@ def record_failure(composed: Composed, path: Path, reason: str) -> None:
     from gaplab.runs.directory import RunDirectory, Status
     from gaplab.storage.locking import unlock
 
-    if (path / "run.json").is_file():
-        return
     run = RunDirectory(path)
+    if (path / "run.json").is_file():
+        unlock(path)
+        return
     with contextlib.suppress(ConfigError):  # it cannot be written; the message has been shown
         run.open(composed)
         run.mark(Status.failed, error=reason)

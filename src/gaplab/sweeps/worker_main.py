@@ -28,7 +28,7 @@ def main() -> None:
     keep_to_share()
     load_extensions()
     with quick_imports():
-        from gaplab.sweeps.train_work import CompiledByGroup, train_handed_out
+        from gaplab.sweeps.train_work import CompiledByGroup, train_item
 
     def tell(kind: str, content: object = None) -> None:
         try:
@@ -43,7 +43,7 @@ def main() -> None:
             if item.output is not None:
                 speak_to(item.output)
             try:
-                answer = train_handed_out(item, compiled, lambda *steps: tell("steps", steps))
+                answer = train_item(item, compiled, lambda *steps: tell("steps", steps))
             except ConfigError as error:
                 tell("mistake", str(error))
                 return

@@ -1,6 +1,7 @@
 """Addresses that open TensorBoard where it matters."""
 
 import re
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import quote
@@ -47,16 +48,17 @@ def look_at_run(path: Path, subruns: bool, tags: Collection[str]) -> list[str]:
         gaps = "|".join(name.replace("/", "_") for name in names)
         shown = f"^({'|'.join(names)}){'' if subruns else '/(train|val|test)'}$|^gap/({gaps})$"
     link = deep_link(path.name, shown)
-    return [f"Look: tensorboard --logdir {path.parent}", f"then  {link}"]
+    return [f"Look: tensorboard --logdir {shlex.quote(str(path.parent))}", f"then  {link}"]
 
 
 def look_at_sweep(path: Path, num_runs: int) -> list[str]:
     """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
-    whole = [f"Look: tensorboard --logdir {path}"]
+    whole = [f"Look: tensorboard --logdir {shlex.quote(str(path))}"]
     if num_runs > MOST_SELECTED:
         whole = [
-            f"Look: tensorboard --logdir {path / 'summary'}  (the means; TensorBoard selects none of so many runs)",
-            f"or    tensorboard --logdir {path}  (all runs)",
+            f"Look: tensorboard --logdir {shlex.quote(str(path / 'summary'))}  "
+            "(the means; TensorBoard selects none of so many runs)",
+            f"or    tensorboard --logdir {shlex.quote(str(path))}  (all runs)",
         ]
     return [
         *whole,

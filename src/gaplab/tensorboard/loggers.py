@@ -49,6 +49,9 @@ def event_writer(trainer: Trainer) -> SummaryWriter | None:
     return None
 
 
+METRICS = "metrics.csv"
+
+
 class MetricsTable(Logger):
     """``metrics.csv``: a row a measurement, a column a tag, the optimiser step first."""
 
@@ -105,7 +108,7 @@ class MetricsTable(Logger):
     @rank_zero_only
     def forget_after(self, step: int) -> None:
         """Keep the rows of an earlier attempt up to ``step`` only."""
-        rows = [row for row in self._read() if int(row["step"]) <= step]
+        rows = [row for row in self._read() if _is_at_most(row.get("step"), step)]
         if rows:
             self._write(rows)
         else:
@@ -122,5 +125,11 @@ class MetricsTable(Logger):
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
-        whole = self.path.read_text().rpartition("\n")[0]  # a kill may have cut the last line
+        # A kill may have cut the last line; what is no text is no row either.
+        whole = self.path.read_text(errors="replace").replace("\0", "").rpartition("\n")[0]
         return list(csv.DictReader(io.StringIO(whole)))
+
+
+def _is_at_most(text: str | None, step: int) -> bool:
+    """Whether a cell holds a step up to ``step``; a damaged one does not."""
+    return text is not None and text.isdecimal() and int(text) <= step
