@@ -8,11 +8,13 @@ from gaplab.errors import Preempted
 from gaplab.process.children import end_with_parent, pipe_to_parent
 from gaplab.process.exits import EXIT_FAILED, refuse
 from gaplab.process.fast_imports import quick_imports
+from gaplab.process.output import steady_output
 from gaplab.process.signals import STOP_SIGNAL
 
 
 def main() -> None:
     """Work until the run ends; a failure's message goes to rank 0, which tells the user."""
+    steady_output()
     STOP_SIGNAL.install()  # a signal to all processes of the run must not end this one before the others agree
     pipe = pipe_to_parent()
     load_extensions()  # what is sent may be of a class of theirs
