@@ -13,7 +13,7 @@ from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.global_generators import GlobalGenerators
 from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.callbacks.profiling import Profiling
-from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.progress import ProgressLines, StepProgress, shows_bars
 from gaplab.callbacks.recording import Recording
 from gaplab.callbacks.run_card import RunCard
 from gaplab.config.hparams import flat_settings, shown_settings
@@ -68,6 +68,7 @@ def build_callbacks(
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
     callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, recorder))
+    callbacks.append(ProgressLines(recorder, run.log, shown=trainer.progress_bar and not shows_bars()))
     if trainer.progress_bar:
         callbacks.append(StepProgress(config.num_steps))
     return callbacks

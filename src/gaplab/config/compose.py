@@ -145,7 +145,7 @@ def _first_refused(overrides: Sequence[str], config_dir: Path) -> str:
 def _names(mistake: str, word: str) -> bool:
     """Whether a message begins with the key of an override, or with the section that the key is in."""
     key, subject = word.lstrip("+~").partition("=")[0], mistake.lstrip("'+~").partition(":")[0]
-    return subject.startswith(key) or key.startswith(subject)
+    return key != "" and (subject.startswith(key) or key.startswith(subject))
 
 
 def _compose(overrides: Sequence[str], config_dir: Path) -> DictConfig:

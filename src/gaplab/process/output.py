@@ -46,7 +46,7 @@ def steady_output() -> None:
             continue
         stream.flush()
         steady = io.TextIOWrapper(
-            io.BufferedWriter(SteadyOutput(descriptor)),
+            io.BufferedWriter(SteadyOutput(descriptor)),  # type: ignore[type-var]  # a raw stream as any other
             encoding=stream.encoding,
             errors="replace" if name == "stdout" else "backslashreplace",
             line_buffering=stream.line_buffering,

@@ -99,5 +99,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
-            torch.save(checkpoint, temporary)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)  # into an open file: by itself torch hides why it cannot write

@@ -12,7 +12,8 @@ from gaplab.config.resumption import differences, with_overrides
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
-from gaplab.storage.locking import lock
+from gaplab.storage.locking import LOCK, lock
+from gaplab.storage.reading import refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
 
 
@@ -36,6 +37,12 @@ def plan_new(composed: Composed, path: Path) -> Plan:
         ConfigError: If the directory belongs to a live run or to a run of another configuration.
     """
     if not (path / "run.json").is_file():
+        # A run that was killed while it opened its directory has left its lock there.
+        if path.is_dir() and any(path.iterdir()) and not (path / LOCK).is_file():
+            raise ConfigError(
+                f"run.id: expected a new folder or that of a run, but {path} holds other files. Choose another run.id "
+                "or run.root."
+            )
         return Plan(composed, path)
     changes = differences(read_config(path), composed.resolved)
     if changes:
@@ -68,6 +75,7 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
 
 def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
     lock(path, lock_timeout_seconds())
+    refuse_links(path)
     finished = read_json(path / "run.json").get("status") == Status.finished
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none

@@ -63,8 +63,13 @@ def _open(file: Path) -> TextIO:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if file.is_symlink():
-            raise ConfigError(f"{file}: expected a file that a run made, but it is a link. Remove it.") from error
-        raise
+            raise ConfigError(
+                f"{file}: expected a file that a run made, but it is a link. Remove it."
+            ) from error
+        raise ConfigError(
+            f"run.root: expected a folder that can be written, but {file.parent} gave: {error.strerror}. Choose "
+            "another with run.root=FOLDER, or copy the run to where you may write."
+        ) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise ConfigError(f"{file}: expected a file that a run made, but it is none. Remove it.")

@@ -45,6 +45,24 @@ def _size(value: Any, known: dict[int, float]) -> float:
     return known[id(value)]
 
 
+def refuse_links(folder: Path) -> None:
+    """Look for what lies in a run directory and is neither file nor folder: a run would write through it, or wait.
+
+    Raises:
+        ConfigError: For the first of them.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                refuse_links(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False):
+                kind = "a link" if entry.is_symlink() else "a pipe or device"
+                raise ConfigError(
+                    f"{entry.path}: expected a file that a run wrote, but it is {kind}. Remove it, or copy what it "
+                    "stands for."
+                )
+
+
 def read_regular(path: Path) -> bytes | None:
     """Return the bytes of a regular file; None for links, pipes and devices, which are not opened for long."""
     try:

@@ -14,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.storage.atomic import replacing
+from gaplab.storage.reading import read_regular
 
 
 class EventFiles(TensorBoardLogger):
@@ -120,7 +121,9 @@ class MetricsTable(Logger):
             writer.writerows(rows)
 
     def _read(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        whole = self.path.read_text().rpartition("\n")[0]  # a kill may have cut the last line
-        return list(csv.DictReader(io.StringIO(whole)))
+        """Return the rows of the file; damaged ones are left out, as nothing depends on them."""
+        whole = (read_regular(self.path) or b"").decode(errors="replace").replace("\0", "\ufffd")
+        rows = csv.DictReader(
+            io.StringIO(whole.rpartition("\n")[0]), restkey=""
+        )  # a kill may have cut the last line
+        return [row for row in rows if row.get("step", "").isdecimal() and not row.keys() & {"", None}]
