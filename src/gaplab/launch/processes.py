@@ -82,11 +82,12 @@ def _run_as(
 ) -> float:
     # Torch is imported only here, while the others start, which takes them as long.
     with quick_imports():
-        from gaplab.distributed.process_group import broadcast_from_rank0, join_group
+        from gaplab.distributed.process_group import join_group
+        from gaplab.runs.shared_plan import plan_together
         from gaplab.train import run_planned
 
     join_group(ranks, config, listener)
-    return run_planned(broadcast_from_rank0(ranks, decide), ranks)
+    return run_planned(plan_together(ranks, decide), ranks)
 
 
 @contextlib.contextmanager

@@ -25,12 +25,12 @@ def main() -> None:
     end_with_parent(pipe)
     with quick_imports():
         from gaplab.distributed.process_group import (
-            broadcast_from_rank0,
             join_group,
             leave_group,
             reported_failures,
         )
         from gaplab.errors import RendezvousError
+        from gaplab.runs.shared_plan import plan_together
         from gaplab.train import run_planned
 
     try:
@@ -39,7 +39,7 @@ def main() -> None:
         refuse(error)
     try:
         with reported_failures(ranks):
-            run_planned(broadcast_from_rank0(ranks, _decided_elsewhere), ranks)
+            run_planned(plan_together(ranks, _decided_elsewhere), ranks)
     except (Exception, Preempted, KeyboardInterrupt):  # rank 0 has the message, or the same exception itself
         sys.exit(EXIT_FAILED)
     leave_group()

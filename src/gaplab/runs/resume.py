@@ -1,6 +1,7 @@
 """What a command finds in the directory it wants to write to, and what follows from it."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def plan_new(composed: Composed, path: Path) -> Plan:
         shown = ", ".join(f"{c.key} ({c.old!r} there, {c.new!r} here)" for c in changes[:4])
         raise ConfigError(
             f"run.id: {path} holds a run of another configuration; they differ in {shown}. Choose another "
-            f"run.id, or continue that run with resume={path}."
+            f"run.id, or continue that run with resume={shlex.quote(str(path))}."
         )
     return _plan_continuation(composed, path)
 

@@ -1,6 +1,7 @@
 """Addresses that open TensorBoard where it matters."""
 
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,16 +42,16 @@ def look_at_run(path: Path, subruns: bool, generates: bool) -> list[str]:
     """Return the lines with which a run says where to look at it."""
     by_kind = (OF_A_GAN_BY_TAG, OF_A_GAN) if generates else (SPLITS_BY_TAG, SPLITS_IN_COLOURS)
     link = deep_link(path.name, by_kind[subruns])
-    return [f"Look: tensorboard --logdir {path.parent}", f"then  {link}"]
+    return [f"Look: tensorboard --logdir {shlex.quote(str(path.parent))}", f"then  {link}"]
 
 
 def look_at_sweep(path: Path, num_runs: int) -> list[str]:
     """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
-    whole = [f"Look: tensorboard --logdir {path}"]
+    whole = [f"Look: tensorboard --logdir {shlex.quote(str(path))}"]
     if num_runs > MOST_SELECTED:
         whole = [
-            f"Look: tensorboard --logdir {path / 'summary'}  (the means; TensorBoard selects none of so many runs)",
-            f"or    tensorboard --logdir {path}  (all runs)",
+            f"Look: tensorboard --logdir {shlex.quote(str(path / 'summary'))}  (the means; TensorBoard selects none of so many runs)",
+            f"or    tensorboard --logdir {shlex.quote(str(path))}  (all runs)",
         ]
     return [
         *whole,
