@@ -101,3 +101,10 @@ def test_a_folder_that_is_a_link_is_not_written_to(prepared: Path) -> None:
     (prepared / "checkpoints").symlink_to(elsewhere)
     with pytest.raises(ConfigError, match="checkpoints: expected a file that a run wrote, but it is a link"):
         plan_resumption(prepared, ["trainer.max_steps=30"])
+
+
+def test_links_within_a_run_and_those_of_other_programs_stay(prepared: Path) -> None:
+    (prepared / "figures" / "newest.png").symlink_to("decision_regions_test.png")
+    (prepared / "wandb").mkdir()
+    (prepared / "wandb" / "debug.log").symlink_to(prepared.parent / "secret")
+    assert plan_resumption(prepared, ["trainer.max_steps=30"]).checkpoint is not None

@@ -109,6 +109,7 @@ MISTAKES = {
     # grammar
     "experiment=null": ["experiment=null", "the name of an option"],
     "data=${seed}": ["data=${seed}"],
+    "optimizer=[null]": ["optimizer=[null]", "as Hydra takes it"],
     "+=x": ["+=x", "key=value"],
     "seed": ["'seed'", "key=value"],
     "network.widths=[5": ["network.widths=[5", "Quote"],

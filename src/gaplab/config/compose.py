@@ -26,8 +26,11 @@ from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
 
 CONFIG_DIR = PROJECT_ROOT / "configs"
-COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError, AssertionError)
-"""What Hydra and OmegaConf raise at a mistake; some of their checks are bare assertions."""
+COMPOSE_ERRORS = (
+    *(HydraException, OmegaConfBaseException, yaml.YAMLError),
+    *(ValueError, TypeError, AttributeError, KeyError, AssertionError),
+)
+"""What Hydra and OmegaConf raise at a mistake; some of their checks are bare assertions, some are left to Python."""
 LARGEST = 2**63 - 1
 """A tensor holds no larger whole number."""
 

@@ -122,7 +122,7 @@ def _bad_override(error: BaseException) -> str | None:
     group = re.search(r"Config group override must be a string or a list. Got (\w+)", str(error))
     if group:
         return f"expected the name of an option after group=, but got a value of type {group[1]}."
-    if isinstance(error, AssertionError):
+    if isinstance(error, AssertionError | TypeError | AttributeError | KeyError):
         if "Unexpected type for root: NoneType" in str(error):
             return (
                 "expected a section that has keys, but it is null. Choose first what fills it, as in "

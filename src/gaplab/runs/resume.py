@@ -123,7 +123,7 @@ def rewind(path: Path, content: dict[str, Any]) -> None:
     sizes = content["callbacks"]["Checkpoints"]["event_sizes"]
     for file in path.rglob(EVENT_FILES):
         size = sizes.get(str(file.relative_to(path)), 0)
-        if size == 0:
+        if size == 0 or file.is_symlink():
             file.unlink()
         elif file.stat().st_size > size:
             os.truncate(file, size)
