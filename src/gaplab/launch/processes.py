@@ -107,7 +107,8 @@ def started_ranks(count: int, config: Config) -> Iterator[tuple[Ranks, socket.so
             for rank, child in enumerate(others, start=1):
                 # One that cannot even start is found by its exit code.
                 with contextlib.suppress(OSError):
-                    child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config.trainer))
+                    # The whole configuration: to receive it, the child imports the modules that have registered choices.
+                    child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config))
             threading.Thread(target=_watch, args=(others, ended), daemon=True).start()
             try:
                 yield ranks, listener

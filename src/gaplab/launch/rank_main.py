@@ -19,7 +19,7 @@ def main() -> None:
     pipe = pipe_to_parent()
     load_extensions()  # what is sent may be of a class of theirs
     try:
-        ranks, trainer = pipe.recv()
+        ranks, config = pipe.recv()
     except EOFError:
         sys.exit(EXIT_FAILED)
     end_with_parent(pipe)
@@ -34,7 +34,7 @@ def main() -> None:
         from gaplab.train import run_planned
 
     try:
-        join_group(ranks, trainer)
+        join_group(ranks, config.trainer)
     except RendezvousError as error:
         refuse(error)
     try:
