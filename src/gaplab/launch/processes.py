@@ -107,7 +107,7 @@ def started_ranks(count: int, config: Config) -> Iterator[tuple[Ranks, socket.so
             for rank, child in enumerate(others, start=1):
                 # One that cannot even start is found by its exit code.
                 with contextlib.suppress(OSError):
-                    # The whole configuration: to receive it, the child imports the modules that have registered choices.
+                    # With the configuration the child imports the modules that have registered its choices.
                     child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config))
             threading.Thread(target=_watch, args=(others, ended), daemon=True).start()
             try:
