@@ -74,7 +74,7 @@ def run_one(
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
-    run.open(composed)
+    run.open(composed, getattr(data, "facts", None))
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
@@ -102,6 +102,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = "gap/loss" not in result.last
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
+    for line in look_at_run(path, logging.subruns is not SubRuns.never, result.last):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

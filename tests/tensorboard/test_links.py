@@ -14,5 +14,8 @@ def test_so_many_runs_that_none_is_selected_are_opened_by_their_summary() -> Non
 
 
 def test_a_command_that_is_printed_can_be_typed() -> None:
-    assert look_at_run(Path("my logs/a/b"), True, False)[0] == "Look: tensorboard --logdir 'my logs/a'"
+    assert (
+        look_at_run(Path("my logs/a/b"), True, ["loss/train", "gap/loss"])[0]
+        == "Look: tensorboard --logdir 'my logs/a'"
+    )
     assert look_at_sweep(Path("my logs/a"), 2)[0] == "Look: tensorboard --logdir 'my logs/a'"
