@@ -14,7 +14,7 @@ from gaplab.callbacks.generalization_gap import GeneralizationGap, measures_itse
 from gaplab.callbacks.global_generators import GlobalGenerators
 from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.callbacks.profiling import Profiling
-from gaplab.callbacks.progress import StepProgress
+from gaplab.callbacks.progress import ProgressLines, StepProgress, shows_bars
 from gaplab.callbacks.recording import Recording
 from gaplab.callbacks.run_card import RunCard
 from gaplab.config.hparams import flat_settings, shown_settings
@@ -75,6 +75,7 @@ def build_callbacks(
         callbacks.append(Profiling(run.path))
     keep = CheckpointSteps(logging.checkpoint_steps, logging.keep_best)
     callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, recorder, keep))
+    callbacks.append(ProgressLines(recorder, run.log, shown=trainer.progress_bar and not shows_bars()))
     if trainer.progress_bar:
         in_epochs = config.task.has_own_data and trainer.max_epochs is not None
         callbacks.append(StepProgress(None if in_epochs else config.num_steps))

@@ -1,10 +1,46 @@
-"""One line on the terminal: steps, speed, losses and gap."""
+"""One line on the terminal: steps, speed, losses and gap; one line a measurement where there is none."""
 
+from collections.abc import Callable
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gaplab.runs.recorder import Recorder
+
+
+def shows_bars() -> bool:
+    """Whether a bar can move where the output goes."""
+    console = Console()
+    return console.is_terminal or console.is_jupyter
+
+
+class ProgressLines(Callback):
+    """Says after every measurement where a run stands: in its log, and to outputs that are no terminal.
+
+    Args:
+        recorder: Has what was measured.
+        write: Takes a line for the log.
+        shown: Whether the lines are printed too.
+    """
+
+    def __init__(self, recorder: Recorder, write: Callable[[str], None], *, shown: bool) -> None:
+        self.recorder, self.write, self.shown = recorder, write, shown
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        step, monitor = trainer.global_step, self.recorder.config.task.monitor
+        table = self.recorder.history[step]
+        tags = {split: monitor.format(split=split) for split in ("train", "val", "test")}
+        values = [f"{split} {table[tag]:.4g}" for split, tag in tags.items() if tag in table]
+        quantity = monitor.replace("{split}", "").rstrip("/_")
+        line = f"step {step} of {self.recorder.config.num_steps}: {quantity} {', '.join(values)}"
+        self.write(line)
+        if self.shown:
+            print(line, flush=True)
 
 
 class StepProgress(ProgressBar):
@@ -24,7 +60,7 @@ class StepProgress(ProgressBar):
         self.num_steps = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.num_steps == 0:
+        if self.num_steps == 0 or not shows_bars():
             return
         total = trainer.estimated_stepping_batches if self.num_steps is None else self.num_steps
         self.bar = Progress(

@@ -3,14 +3,25 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
+from gaplab.config.checks import (
+    check,
+    check_at_least,
+    check_at_most,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
 from gaplab.config.registry import choice, without_builder
 from gaplab.errors import ConfigError
 
 Streams = Callable[[str], Any]
 """Gives each split its own random stream, a ``torch.Generator``."""
+
+
+MOST_POINTS = 10**9
+"""In a split; they are kept in memory."""
 
 
 class Sampling(StrEnum):
@@ -49,6 +60,9 @@ class DataConfig:
     is set is honoured: so many are drawn from a law, or so many of the examples are taken, chosen by ``data_seed``.
     """
 
+    has_law: ClassVar[bool] = True
+    """Whether ever more points can be drawn, which judging a generator needs."""
+
     num_points: int | None = None
     """Training points in all; null for as many as the data have."""
     num_val_points: int | None = None
@@ -83,6 +97,9 @@ class DataConfig:
             check_at_least("data.num_test_points", self.num_test_points, 1, "The gap needs a test split.")
         check_not_negative("data.num_workers", self.num_workers)
         check_share("data.label_noise", self.label_noise)
+        for key in ("num_points", "num_val_points", "num_test_points", "noise_dimensions"):
+            if (number := getattr(self, key)) is not None:
+                check_at_most(f"data.{key}", number, MOST_POINTS, "All points are kept in memory.")
         check_not_negative("data.noise_dimensions", self.noise_dimensions)
         check_positive("data.noise_scale", self.noise_scale)
         self._check_folds()
@@ -339,6 +356,8 @@ class PlaygroundSpiralsConfig(LawConfig):
 @dataclass(kw_only=True, slots=True)
 class TwoSpiralsConfig(LawConfig):
     """The 194 points of Lang and Witbrock; the test split lies between them."""
+
+    has_law: ClassVar[bool] = False
 
     num_points: int = 194
     num_val_points: int = 0

@@ -13,6 +13,9 @@ from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
 
+SMALLEST_SPLIT = 100
+"""Points with which generated ones are compared."""
+
 
 class AdversarialLoss(StrEnum):
     """The published pairs of losses; formulas and sources in ``gaplab.losses.adversarial``."""
@@ -209,9 +212,27 @@ class GANConfig(TaskConfig):
                 value,
             )
         check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
+        if not data.has_law:
+            raise ConfigError(
+                "data: expected a law to draw from, as a generator is compared with fresh draws, but of this set "
+                "there are only the published points."
+            )
+        hint = "Samples are compared with them."
         for key in ("num_points", "num_test_points"):
             if getattr(data, key) is not None:
-                check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
+                check_at_least(f"data.{key}", getattr(data, key), SMALLEST_SPLIT, hint)
+        if data.num_folds and data.num_points is not None:
+            check(
+                data.num_points - data.num_train_points >= SMALLEST_SPLIT <= data.num_train_points,
+                "data.num_folds",
+                f"folds of at least {SMALLEST_SPLIT} points",
+                data.num_folds,
+                hint,
+            )
+        elif data.num_val_points:
+            check_at_least(
+                "data.num_val_points", data.num_val_points, SMALLEST_SPLIT, f"{hint} Or 0 for none."
+            )
         self._check_pack(config)
 
     def _check_pack(self, config: Sections) -> None:

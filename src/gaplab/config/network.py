@@ -5,7 +5,7 @@ from enum import StrEnum
 from inspect import Parameter, signature
 from typing import Any, ClassVar
 
-from gaplab.config.checks import check, check_at_least, check_positive
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
 from gaplab.config.registry import builder_of, built_otherwise, choice, without_builder
 from gaplab.errors import ConfigError
 
@@ -36,6 +36,10 @@ class Block(StrEnum):
     highway = "highway"
     glu = "glu"
     inception = "inception"
+
+
+NUM_BRANCHES = 3
+"""Of an inception block."""
 
 
 class Initialization(StrEnum):
@@ -130,8 +134,18 @@ class MLPConfig(NetworkConfig):
     """Hidden widths of networks drawn from the same random stream earlier: repeats published scripts."""
 
     def __post_init__(self) -> None:
-        for width in self.widths:
-            check_at_least("network.widths", width, 1, "Every hidden layer needs at least one unit.")
+        for key, widths in (
+            ("widths", self.widths),
+            ("rng_skip_widths", [width for earlier in self.rng_skip_widths for width in earlier]),
+        ):
+            for width in widths:
+                check_at_least(f"network.{key}", width, 1, "Every hidden layer needs at least one unit.")
+                check(
+                    width >= NUM_BRANCHES or self.block is not Block.inception,
+                    f"network.{key}",
+                    f"at least {NUM_BRANCHES} units, one for every branch of an inception block",
+                    width,
+                )
         check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
         check_positive("network.gain", self.gain)
         check(
@@ -220,6 +234,7 @@ class CS231nConfig(NetworkConfig):
     def __post_init__(self) -> None:
         if self.hidden_units is not None:
             check_at_least("network.hidden_units", self.hidden_units, 1)
+        check_not_negative("network.points_drawn_before", self.points_drawn_before)
 
     def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         """Zero biases, and weights that continue NumPy's stream after the points were drawn from it."""

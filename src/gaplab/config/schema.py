@@ -27,6 +27,8 @@ from gaplab.config.trainer import TrainerConfig
 from gaplab.errors import ConfigError
 
 DEFAULT_STEPS = 10_000
+LONGEST_NAME = 255
+"""Bytes of the name of a file or folder, on nearly every file system."""
 
 
 class Relation(StrEnum):
@@ -75,6 +77,16 @@ class RunConfig:
                 "the name of one folder, without /",
                 self.id,
             )
+        if self.name is not None:
+            check(
+                not {"", ".", ".."} & set(self.name.split("/")),
+                "run.name",
+                "a folder below run.root, without ..",
+                self.name,
+            )
+        for key, text in (("id", self.id), ("name", self.name)):
+            longest = max((len(part.encode()) for part in (text or "").split("/")), default=0)
+            check(longest <= LONGEST_NAME, f"run.{key}", f"names of at most {LONGEST_NAME} bytes", text)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gaplab.config.checks import check, check_at_least, check_positive, check_share
+from gaplab.config.checks import check, check_at_least, check_at_most, check_positive, check_share
 from gaplab.config.registry import choice
 from gaplab.errors import ConfigError
 
@@ -17,6 +17,8 @@ class Accelerator(StrEnum):
 
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+MOST_THREADS = 1024
+"""More than a machine has; with very many PyTorch ends the process."""
 CLIPPING = ("norm", "value")
 
 
@@ -101,6 +103,7 @@ class TrainerConfig:
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
         if self.num_threads is not None:
             check_at_least("trainer.num_threads", self.num_threads, 1)
+            check_at_most("trainer.num_threads", self.num_threads, MOST_THREADS)
         check(
             self.precision in PRECISIONS,
             "trainer.precision",

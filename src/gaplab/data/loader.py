@@ -7,7 +7,6 @@ nothing but the step.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -116,19 +115,17 @@ class TrainLoader:
         self.batches_per_step = batches_per_step
         self.batches_per_epoch = -(-len(labels) // batch_size)
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
-        blocks = -(-steps_between_evaluations // block_steps)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
+        self.ends = BlockEnds(num_steps, steps_between_evaluations, block_steps)
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
-        return len(self.ends) - 1 if self.in_blocks else self.batches_per_epoch
+        return len(self.ends) if self.in_blocks else self.batches_per_epoch
 
     def __iter__(self) -> Iterator[Any]:
         start = self.first_step()
         if self.in_blocks:
-            for begin, end in pairwise(self.ends):
-                if end > start:
-                    yield self.block(range(max(begin, start), end))
+            for number in range(self.ends.up_to(start), len(self.ends)):
+                yield self.block(range(max(self.ends[number], start), self.ends[number + 1]))
         else:
             epoch, position = self.position(start)
             for number in range(position, self.batches_per_epoch):
@@ -141,7 +138,7 @@ class TrainLoader:
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
         if self.in_blocks:
-            return 0, sum(end <= step for end in self.ends[1:])
+            return 0, self.ends.up_to(step)
         epoch, steps = divmod(step, self.steps_per_epoch)
         return epoch, steps * self.batches_per_step
 
@@ -192,10 +189,34 @@ class SplitLoader:
         return zip(self.points, self.labels, strict=True)
 
 
-def _block_ends(num_steps: int, steps_between: int, blocks_between: int) -> list[int]:
-    """Steps at which blocks end: every evaluation step, and evenly spaced steps between two of them."""
-    ends = [0]
-    while ends[-1] < num_steps:
-        base = ends[-1]
-        ends += [base + steps_between * block // blocks_between for block in range(1, blocks_between + 1)]
-    return [end for end in ends if end < num_steps] + [num_steps]
+class BlockEnds:
+    """Steps at which blocks end: every evaluation step, evenly spaced steps between two of them, and the last step.
+
+    They follow from their number, so that a run of any length has room for them. ``ends[0]`` is 0, the beginning.
+
+    >>> ends = BlockEnds(num_steps=12, steps_between=5, block_steps=2)
+    >>> [ends[number] for number in range(len(ends) + 1)]
+    [0, 1, 3, 5, 6, 8, 10, 11, 12]
+    """
+
+    def __init__(self, num_steps: int, steps_between: int, block_steps: int) -> None:
+        self.num_steps, self.steps_between = num_steps, steps_between
+        self.blocks_between = -(-steps_between // block_steps)
+        whole, rest = divmod(num_steps, steps_between)
+        self.number = whole * self.blocks_between + -(-rest * self.blocks_between // steps_between)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, number: int) -> int:
+        whole, rest = divmod(number, self.blocks_between)
+        return min(
+            whole * self.steps_between + rest * self.steps_between // self.blocks_between, self.num_steps
+        )
+
+    def up_to(self, step: int) -> int:
+        """Return how many blocks end at a step or before."""
+        if step >= self.num_steps:
+            return self.number
+        whole, rest = divmod(step, self.steps_between)
+        return whole * self.blocks_between + ((rest + 1) * self.blocks_between - 1) // self.steps_between

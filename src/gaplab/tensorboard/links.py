@@ -53,12 +53,12 @@ def look_at_run(path: Path, subruns: bool, tags: Collection[str]) -> list[str]:
 
 def look_at_sweep(path: Path, num_runs: int) -> list[str]:
     """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
-    whole = [f"Look: tensorboard --logdir {shlex.quote(str(path))}"]
+    folder, summary = shlex.quote(str(path)), shlex.quote(str(path / "summary"))
+    whole = [f"Look: tensorboard --logdir {folder}"]
     if num_runs > MOST_SELECTED:
         whole = [
-            f"Look: tensorboard --logdir {shlex.quote(str(path / 'summary'))}  "
-            "(the means; TensorBoard selects none of so many runs)",
-            f"or    tensorboard --logdir {shlex.quote(str(path))}  (all runs)",
+            f"Look: tensorboard --logdir {summary}  (the means; TensorBoard selects none of so many runs)",
+            f"or    tensorboard --logdir {folder}  (all runs)",
         ]
     return [
         *whole,
