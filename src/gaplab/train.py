@@ -102,6 +102,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = "gap/loss" not in result.last
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
+    for line in look_at_run(path, logging.subruns is not SubRuns.never, result.last):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -41,6 +41,9 @@ COMPANIONS = {
     "data=swiss_roll": ["task=gan"],
     "data=file": [f"data.path={TABLE}", "data.batch_size=8"],
     "network=cnn": ["data=digits"],
+    "data=sine": ["task=regression"],
+    "data=friedman": ["task=regression"],
+    "task=regression": ["data=sine"],
 }
 """What a choice needs beside it."""
 

@@ -13,6 +13,7 @@ from gaplab.runs.results import Result
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
+from gaplab.tensorboard.tags import split_quantities
 
 
 class GapCurves(Callback):
@@ -85,8 +86,9 @@ class SubRunCurves(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         table = cast(Task, pl_module).scorecard()
+        quantities = SUBRUN_QUANTITIES | {name: f"{name}/{{split}}" for name in split_quantities(table)}
         for split in trainer.datamodule.splits:  # type: ignore[attr-defined]
-            values = {tag: table.get(name.format(split=split)) for tag, name in SUBRUN_QUANTITIES.items()}
+            values = {tag: table.get(name.format(split=split)) for tag, name in quantities.items()}
             for tag, value in values.items():
                 if value is not None:
                     self._writer(split).add_scalar(tag, value, trainer.global_step)

@@ -7,7 +7,13 @@ from enum import StrEnum
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import data_files, gan, mixtures  # noqa: F401  # their choices enter the table
+from gaplab.config import (  # noqa: F401  # their choices enter the table
+    autoencoder,
+    data_files,
+    gan,
+    mixtures,
+    regression,
+)
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from gaplab.config.checks import check
 from gaplab.config.network import NetworkConfig, build_network
@@ -50,6 +50,16 @@ class TaskConfig:
 
     def build_stack_class(self) -> Any:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
+        return None
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        """Return the loop that takes a run's steps in compiled code (a ``BlockOptimization``), or None.
+
+        Args:
+            config: The configuration of the run, whose ``trainer.compile`` says what is wanted.
+            trainer: Lightning's, with the data.
+            task: What it trains.
+        """
         return None
 
     def check_fits(self, config: Sections) -> None:
@@ -157,6 +167,11 @@ class ClassificationConfig(TaskConfig):
         if logging.projector:
             callbacks.append(Projector())
         return [*callbacks, FinalMeasures(config.measures, rebuild, recorder)]
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        from gaplab.stacked.compiled_loop import build_compiled_loop
+
+        return build_compiled_loop(cast(Any, config), trainer, task)
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.classifiers import StackedClassifiers

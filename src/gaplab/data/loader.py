@@ -47,16 +47,21 @@ class Batch(NamedTuple):
 
 
 class Block:
-    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
+    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it.
 
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
+    Args:
+        steps: Numbers of the batches.
+        batch: Gathers one of them, when its turn comes.
+    """
+
+    def __init__(self, steps: range, batch: Callable[[int], Batch]) -> None:
+        self.steps, self.batch = steps, batch
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+        return map(self.batch, self.steps)
 
 
 def shard(num_points: int, rank: int, world_size: int) -> slice:
@@ -131,7 +136,7 @@ class TrainLoader:
 
     def block(self, steps: range) -> Any:
         """Return the batches of some steps."""
-        return Block([self.batch(step) for step in steps])
+        return Block(steps, self.batch)
 
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
@@ -171,6 +176,8 @@ class SplitLoader:
         self, points: Inputs, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
+        self.first, self.num_points, self.chunk_size = part.start, len(labels), chunk_size
+        """Where this process's part begins in the split, the points of the whole split, and those of a chunk."""
         chunks = [
             slice(begin, begin + chunk_size) for begin in range(0, max(part.stop - part.start, 1), chunk_size)
         ]

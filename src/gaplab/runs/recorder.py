@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.errors import DivergedError
+from gaplab.errors import ConfigError, DivergedError
 from gaplab.metrics.bounds import Bound
 from gaplab.networks import num_parameters
 from gaplab.runs.results import Result
@@ -49,6 +49,8 @@ class Recorder:
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     @property
     def active(self) -> bool:
@@ -69,7 +71,12 @@ class Recorder:
             self.extras[step] = dict(extras)
         trainer = self.config.trainer
         if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
-            self.stopped |= self._reaches_level(table["loss/train"], table["accuracy/train"])
+            if trainer.stop_at_train_accuracy is not None and "accuracy/train" not in table:
+                raise ConfigError(
+                    "trainer.stop_at_train_accuracy: expected null, as this task measures no accuracy/train. Use "
+                    "trainer.stop_at_train_loss."
+                )
+            self.stopped |= self._reaches_level(table["loss/train"], table.get("accuracy/train", 0.0))
         value = table.get(self.config.task.monitor.format(split="val"))
         if value is None:
             return False
@@ -121,6 +128,7 @@ class Recorder:
             history=self.history,
             bounds=self.bounds,
             measures=self.measures,
+            remarks=self.remarks,
         )
         if self.best_step:
             result.best = best or self.history[self.best_step]

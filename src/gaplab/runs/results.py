@@ -49,6 +49,8 @@ class Result:
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     @property
     def objective(self) -> float:
@@ -76,6 +78,7 @@ class Result:
             "objective": self.objective,
             "measures": self.measures,
             "bounds": [asdict(bound) | {"vacuous": bound.vacuous} for bound in self.bounds],
+            "remarks": self.remarks,
             "published": [
                 {
                     "name": c.published.name,

@@ -62,6 +62,13 @@ class StackedBatches:
 
         Models that are not active get points that nobody looks at.
         """
+        tensors, buffers = self.gather_steps(steps, active)
+        return list(zip(*tensors, strict=True)), buffers
+
+    def gather_steps(
+        self, steps: Sequence[int], active: Sequence[bool]
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[Params]]:
+        """Return the same with the steps S as the first dimension of tensors: points [S, K, B, D] and so on."""
         longest, *shape = self.points.shape[1:]
         chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
         sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
@@ -74,10 +81,10 @@ class StackedBatches:
         points = self.points.view(-1, *shape)[flat].view(*chosen.shape, *shape)
         labels = self.labels.view(-1)[flat].view(chosen.shape)
         mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
-        batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
+        tensors = points, labels, mask, sizes.to(device, points.dtype)
         if self.draw is None:
-            return batches, [{}] * len(steps)
-        return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+            return tensors, [{}] * len(steps)
+        return tensors, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
 
     def _active_by_count(self, active: Sequence[bool]) -> dict[int, list[int]]:
         """The models that are active by their number of points."""

@@ -146,7 +146,7 @@ class StackedClassifiers(Ensemble):
             found = FinalMeasures(level, lambda config=member.config: build_data_and_task(config)[1])  # type: ignore[misc]
             found.measure(task, data[index])
             found.capacity |= capacities.get(index, {})
-            member.bounds, member.measures = found.bounds, found.table
+            member.bounds, member.measures, member.remarks = found.bounds, found.table, found.remarks
 
     def _capacities(self, indices: Sequence[int]) -> dict[int, dict[str, float]]:
         """The capacity measures of the models that ask for no more than these."""

@@ -151,7 +151,7 @@ def _landscape(task: Classifier, split: Split, at: str) -> Tensor:
     training = task.training
     task.eval()
     losses = slice_losses(
-        lambda values: task.score(
+        lambda values: task.score_fn(
             functional_call(task.network, values | buffers, points), split.labels
         ).mean(),
         parameters,
