@@ -1,6 +1,7 @@
 """Every shipped configuration composes, builds, trains, and survives being saved."""
 
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,9 +35,12 @@ def few_steps(word: str) -> list[str]:
     return [word, *steps, *quiet]
 
 
+TABLE = Path(__file__).parents[1] / "data" / "points.csv"
 COMPANIONS = {
     "optimizer=lbfgs": ["data.batch_size=null"],
     "data=swiss_roll": ["task=gan"],
+    "data=file": [f"data.path={TABLE}", "data.batch_size=8"],
+    "network=cnn": ["data=digits"],
     "data=sine": ["task=regression"],
     "data=friedman": ["task=regression"],
     "task=regression": ["data=sine"],

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gaplab.config.checks import check_at_least, check_not_negative
-from gaplab.config.network import MLPConfig
-from gaplab.config.registry import build_choice, choice
+from gaplab.config.network import MLPConfig, build_network
+from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 
@@ -32,8 +32,20 @@ class AutoencoderConfig(TaskConfig):
         if isinstance(encoder, MLPConfig):
             mirrored = replace(encoder, widths=encoder.widths[::-1])
         return Autoencoder(
-            build_choice(encoder, data.in_features, self.bottleneck, init_stream),
-            build_choice(mirrored, self.bottleneck, data.in_features, init_stream),
+            build_network(
+                encoder,
+                in_features=data.in_features,
+                out_features=self.bottleneck,
+                example_shape=data.example_shape,
+                generator=init_stream,
+            ),
+            build_network(
+                mirrored,
+                in_features=self.bottleneck,
+                out_features=data.in_features,
+                example_shape=(self.bottleneck,),
+                generator=init_stream,
+            ),
             noise=self.noise,
             optimizer=config.optimizer,
             num_steps=config.num_steps,

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from gaplab.config.checks import check_at_least, check_positive
-from gaplab.config.registry import build_choice, choice
+from gaplab.config.network import build_network
+from gaplab.config.registry import choice
 from gaplab.config.regression_data import RegressionDataConfig
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
@@ -35,7 +36,7 @@ class RegressionConfig(TaskConfig):
         """Raise ``ConfigError`` where R² has too few points."""
         for key in ("num_points", "num_val_points", "num_test_points"):
             size = getattr(config.data, key)
-            if key != "num_val_points" or size > 0:
+            if size is not None and (key != "num_val_points" or size > 0):
                 check_at_least(f"data.{key}", size, 2, "R² compares points with their mean.")
 
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
@@ -53,7 +54,13 @@ class RegressionConfig(TaskConfig):
         if isinstance(config.data, RegressionDataConfig):
             bayes = bayes_loss(self.loss, config.data.noise, num_targets, self.huber_delta)
         return Regression(
-            build_choice(config.network, data.in_features, num_targets, init_stream),
+            build_network(
+                config.network,
+                in_features=data.in_features,
+                out_features=num_targets,
+                example_shape=data.example_shape,
+                generator=init_stream,
+            ),
             regression_loss(self.loss, self.huber_delta),
             bayes,
             optimizer=config.optimizer,

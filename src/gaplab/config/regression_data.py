@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
-from gaplab.config.data import DataConfig, Streams
+from gaplab.config.data import DataConfig, LawConfig, Streams
 from gaplab.config.registry import choice
 
 
 @dataclass(kw_only=True, slots=True)
-class RegressionDataConfig(DataConfig):
+class RegressionDataConfig(LawConfig):
     """Targets that are a known function of the point plus Gaussian noise; a law of one's own may derive from it."""
 
     independent: ClassVar[bool] = True

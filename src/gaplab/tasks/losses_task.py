@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 
+from gaplab.config.network import build_network
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.config.registry import build_choice
 from gaplab.config.sections import Sections
 from gaplab.data.loader import Batch, SplitLoader
 from gaplab.errors import ConfigError, DivergedError
@@ -79,7 +79,13 @@ class LossesTask(Task):
         """
         out_features = data.num_classes or math.prod(data.target_shape)
         task = cls(
-            build_choice(config.network, data.in_features, out_features, init_stream),
+            build_network(
+                config.network,
+                in_features=data.in_features,
+                out_features=out_features,
+                example_shape=data.example_shape,
+                generator=init_stream,
+            ),
             optimizer=config.optimizer,
             num_steps=config.num_steps,
             train_seed=config.train_seed,
