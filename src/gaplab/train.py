@@ -74,7 +74,7 @@ def run_one(
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
-    run.open(composed)
+    run.open(composed, getattr(data, "facts", None))
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)

@@ -1,6 +1,7 @@
 """Data and task of a whole run."""
 
 from gaplab.builders.data import build_data
+from gaplab.config.data import SIZE_KEYS
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
@@ -27,5 +28,6 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
         if key not in draws:
             draws[key] = build_data(config, init_stream)
         data = draws[key]
+        config.take_sizes({split: data.config.size_of(split) for split in SIZE_KEYS})
     with seeded_global_generators(config.init_seed, "global", "weights"):
         return data, build_choice(config.task, config, data, init_stream)

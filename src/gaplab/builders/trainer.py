@@ -1,5 +1,7 @@
 """Lightning's Trainer from the configuration."""
 
+from functools import partial
+
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -38,6 +40,8 @@ def build_trainer(
             "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
+    compiled_loop = partial(config.task.build_compiled_loop, config)
+    limits = StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK, compiled_loop)
     try:
         trainer: Trainer = build_choice(
             section,
@@ -62,7 +66,7 @@ def build_trainer(
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,
-            callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
+            callbacks=[*callbacks, limits],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
         return trainer

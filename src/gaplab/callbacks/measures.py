@@ -8,7 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from gaplab.config.measures import Measures, points_are_independent
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import (

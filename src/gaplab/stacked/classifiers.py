@@ -75,7 +75,7 @@ class StackedClassifiers(Ensemble):
         super().on_fit_start()
         data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
         at_once = SCORED_AT_ONCE if self.compiled["score"].compile else SCORED_EAGERLY
-        piece = min(at_once, max(data.num_test_points, data.num_val_points, 64))
+        piece = min(at_once, max(data.size_of("test"), data.size_of("val"), 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
