@@ -150,13 +150,17 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 
 def test_charts_name_the_tags_that_exist() -> None:
-    tags = {"gap/loss", "gap/loss_lower", "gap/loss_upper", "gap/accuracy", "scale/sqrt_params_over_points"}
+    tags = ["loss/train", "loss/test", "accuracy/train", "accuracy/test", "bayes/loss"]
+    tags += ["gap/loss", "gap/loss_error", "gap/loss_lower", "gap/loss_upper", "gap/accuracy"]
     layout = charts(tags, subruns=False)
-    assert layout["training"]["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
+    assert layout["training"]["Loss"] == ["Multiline", ["^loss/(train|val|test)$", "^bayes/loss$"]]
     gap = layout["generalization"]["Generalization gap"]
     assert gap == ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]]
-    assert "Generalization gap in accuracy" not in layout["generalization"], "its band is not among the tags"
-    assert charts(tags, subruns=True)["training"]["Loss"] == ["Multiline", ["^loss$"]]
+    line = layout["generalization"]["Generalization gap in accuracy"]
+    assert line == ["Multiline", ["^gap/accuracy$"]], "its band is not among the tags"
+    assert charts(tags, subruns=True)["training"]["Accuracy"] == ["Multiline", ["^accuracy$"]]
+    own = charts(["r2/train", "r2/test", "gap/r2"], subruns=True)
+    assert own["training"]["R2"] == ["Multiline", ["^r2$"]]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

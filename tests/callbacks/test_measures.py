@@ -59,6 +59,7 @@ def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, 
         "bound/hoeffding_test",
         "bound/finite_precision",
         "bound/pac_bayes",
+        "bound/pac_bayes_data_prior",
     }
     assert {name for name in measures if name.startswith("capacity/")} == {
         f"capacity/{name}" for name in MEASURES

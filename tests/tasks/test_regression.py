@@ -9,6 +9,7 @@ import torch
 
 from gaplab.builders import build_data_and_task
 from gaplab.config.compose import compose_config
+from gaplab.config.registry import PROJECT_ROOT
 from gaplab.data.regression import friedman_mean, sample_noisy, sine_mean
 from gaplab.errors import ConfigError
 from gaplab.losses.regression import absolute_loss, bayes_loss, huber_loss, regression_loss, squared_loss
@@ -136,7 +137,7 @@ def test_runs_are_drawn_charted_and_reported(
 def test_a_task_and_points_that_do_not_fit_are_refused() -> None:
     for line, answer in (
         (["task=regression"], "these points have 3 classes.*task=classification"),
-        (["data=sine"], "real targets. Use task=regression"),
+        (["data=sine"], "real numbers. Take task=regression"),
     ):
         with pytest.raises(ConfigError, match=answer):
             build_data_and_task(compose_config(line).config)
@@ -149,3 +150,10 @@ def test_a_task_and_points_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=answer):
             compose_config(line)
+
+
+def test_the_commands_of_the_page_on_tasks_compose() -> None:
+    page = (PROJECT_ROOT / "docs" / "tasks.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("python train.py ")]
+    kinds = [type(compose_config(line.split()[2:]).config.task).__name__ for line in lines]
+    assert kinds == ["RegressionConfig", "RegressionConfig", "AutoencoderConfig"]

@@ -12,7 +12,12 @@ from gaplab.data.datamodule import PointDataModule
 from gaplab.data.splits import Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
-from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
+from gaplab.metrics.certificates import (
+    FEWEST_POINTS,
+    counting_bounds,
+    data_prior_certificate,
+    pac_bayes_certificate,
+)
 from gaplab.metrics.scales import gap_scales
 from gaplab.networks.memory import kept_beside_parameters
 from gaplab.runs.recorder import Recorder
@@ -135,11 +140,13 @@ class FinalMeasures(Callback):
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
         full = self.level is Measures.full
         if full and bounded and len(train) >= FEWEST_POINTS:
-            self.bounds.append(
-                pac_bayes_certificate(
+            self.bounds += [
+                certificate(
                     network, initial, train.points, train.labels, generator=measure_noise(train.points.device)
                 )
-            )
+                for certificate in (pac_bayes_certificate, data_prior_certificate)
+                if len(train) >= 2 * FEWEST_POINTS or certificate is pac_bayes_certificate
+            ]
         self.capacity = capacity_measures(
             network,
             initial,

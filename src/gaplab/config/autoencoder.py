@@ -9,6 +9,7 @@ from gaplab.config.network import MLPConfig, build_network
 from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
+from gaplab.errors import ConfigError
 
 
 @choice("task", "autoencoder")
@@ -28,24 +29,26 @@ class AutoencoderConfig(TaskConfig):
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         from gaplab.tasks.autoencoder import Autoencoder
 
+        shape = getattr(data, "example_shape", None)
+        if shape is None or isinstance(shape, dict):
+            came = "a data module" if shape is None else "points that are dicts"
+            raise ConfigError(f"task: expected points that are one tensor each to rebuild, but got {came}.")
         encoder = mirrored = config.network
         if isinstance(encoder, MLPConfig):
             mirrored = replace(encoder, widths=encoder.widths[::-1])
+
+        def network(section: Any, inputs: int, outputs: int) -> Any:
+            return build_network(
+                section,
+                in_features=inputs,
+                out_features=outputs,
+                example_shape=(inputs,),
+                generator=init_stream,
+            )
+
         return Autoencoder(
-            build_network(
-                encoder,
-                in_features=data.in_features,
-                out_features=self.bottleneck,
-                example_shape=data.example_shape,
-                generator=init_stream,
-            ),
-            build_network(
-                mirrored,
-                in_features=self.bottleneck,
-                out_features=data.in_features,
-                example_shape=(self.bottleneck,),
-                generator=init_stream,
-            ),
+            network(encoder, data.in_features, self.bottleneck),
+            network(mirrored, self.bottleneck, data.in_features),
             noise=self.noise,
             optimizer=config.optimizer,
             num_steps=config.num_steps,

@@ -42,9 +42,15 @@ class RegressionConfig(TaskConfig):
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         from math import prod
 
+        from gaplab.data.outputs import check_outputs
         from gaplab.losses.regression import bayes_loss, regression_loss
         from gaplab.tasks.regression import Regression
 
+        if not hasattr(data, "num_classes"):
+            raise ConfigError(
+                "task: expected tensors or Datasets with real targets, but the data are the data module "
+                f"{type(data).__name__}. Return its Datasets by split, or take task=lightning."
+            )
         if data.num_classes:
             raise ConfigError(
                 f"task: expected real targets to learn, but these points have {data.num_classes} classes. Use "
@@ -53,14 +59,16 @@ class RegressionConfig(TaskConfig):
         num_targets, bayes = prod(data.target_shape), None
         if isinstance(config.data, RegressionDataConfig):
             bayes = bayes_loss(self.loss, config.data.noise, num_targets, self.huber_delta)
+        network = build_network(
+            config.network,
+            in_features=data.in_features,
+            out_features=num_targets,
+            example_shape=data.example_shape,
+            generator=init_stream,
+        )
+        check_outputs(network, data, (num_targets,))
         return Regression(
-            build_network(
-                config.network,
-                in_features=data.in_features,
-                out_features=num_targets,
-                example_shape=data.example_shape,
-                generator=init_stream,
-            ),
+            network,
             regression_loss(self.loss, self.huber_delta),
             bayes,
             optimizer=config.optimizer,

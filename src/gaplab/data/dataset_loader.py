@@ -138,6 +138,8 @@ class DatasetSplitLoader:
     ) -> None:
         part = shard(len(split), rank, world_size)
         rows = range(part.start, part.stop)
+        self.first, self.num_points, self.chunk_size = part.start, len(split), chunk_size
+        """As of ``SplitLoader``."""
         self.batches = [
             [(0, row) for row in rows[begin : begin + chunk_size]]
             for begin in range(0, max(len(rows), 1), chunk_size)

@@ -15,7 +15,9 @@ from torchmetrics import Metric
 from gaplab.config.network import build_network
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.sections import Sections
+from gaplab.data.dataset_loader import DatasetSplitLoader
 from gaplab.data.loader import Batch, SplitLoader
+from gaplab.data.outputs import check_outputs
 from gaplab.errors import ConfigError, DivergedError
 from gaplab.metrics.gap import ExampleMean, Mean
 from gaplab.metrics.scorecard import gap_table
@@ -76,16 +78,26 @@ class LossesTask(Task):
             config: The configuration of the run.
             data: Its ``PointDataModule``.
             init_stream: Draws the initial weights.
+
+        Raises:
+            ConfigError: If the data are a data module that does not tell its shapes.
         """
+        if not hasattr(data, "num_classes"):
+            raise ConfigError(
+                "task: expected tensors or Datasets, whose shapes say what network is needed, but the data are the "
+                f"data module {type(data).__name__}. Register a builder in place of {cls.__name__}.from_config."
+            )
         out_features = data.num_classes or math.prod(data.target_shape)
+        network = build_network(
+            config.network,
+            in_features=data.in_features,
+            out_features=out_features,
+            example_shape=data.example_shape,
+            generator=init_stream,
+        )
+        check_outputs(network, data, (out_features,))
         task = cls(
-            build_network(
-                config.network,
-                in_features=data.in_features,
-                out_features=out_features,
-                example_shape=data.example_shape,
-                generator=init_stream,
-            ),
+            network,
             optimizer=config.optimizer,
             num_steps=config.num_steps,
             train_seed=config.train_seed,
@@ -241,14 +253,14 @@ class LossesTask(Task):
         """Return a batch of a split with its place in the split, so far as the loader tells."""
         points, labels = points_and_labels(batch)
         loader = self._validation_loaders()[dataloader_idx]
-        if isinstance(loader, SplitLoader):
+        if isinstance(loader, SplitLoader | DatasetSplitLoader):
             first = loader.first + batch_idx * loader.chunk_size
             return Batch(points, labels, first, loader.num_points, batch_idx)
         return Batch(points, labels, 0, len(labels), batch_idx)
 
     def _measuring_generator(self, batch_idx: int, dataloader_idx: int) -> torch.Generator:
         stream: list[str | int] = ["evaluation", self._split_names[dataloader_idx]]
-        if not isinstance(self._validation_loaders()[dataloader_idx], SplitLoader):
+        if not isinstance(self._validation_loaders()[dataloader_idx], SplitLoader | DatasetSplitLoader):
             stream += [batch_idx, self.trainer.global_rank]  # which place it has in the split is not known
         return make_generator(EVALUATION_SEED, *stream)
 
