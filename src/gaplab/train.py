@@ -20,7 +20,6 @@ from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
-from gaplab.reports.score_tables import quantities_by_split
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.recorder import Recorder, conclude
@@ -81,7 +80,7 @@ def run_one(
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
     trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
-    run.open(composed)
+    run.open(composed, getattr(data, "facts", None))
     keep_initial_weights(run, config, task, checkpoint)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         with seeded_global_generators(config.data_seed, "global", "setup"):  # where a project splits its data
@@ -113,6 +112,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = not quantities_by_split(result.last)
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
+    for line in look_at_run(path, logging.subruns is not SubRuns.never, result.last):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

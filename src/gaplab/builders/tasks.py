@@ -6,6 +6,7 @@ from lightning.pytorch import LightningModule
 
 from gaplab.builders.data import build_data
 from gaplab.callbacks.generalization_gap import measures_itself
+from gaplab.config.data import SIZE_KEYS
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
@@ -38,6 +39,7 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
         if key not in draws:
             draws[key] = build_data(config, init_stream)
         data = draws[key]
+        config.take_sizes({split: data.config.size_of(split) for split in SIZE_KEYS})
     with seeded_global_generators(config.init_seed, "global", "weights"):
         task = build_choice(config.task, config, data, init_stream)
     if isinstance(data, PointDataModule):

@@ -1,5 +1,6 @@
 """Lightning's Trainer from the configuration."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ def build_trainer(
         )
     # What is kept at single steps ends a block there.
     block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
-    limits = StepLimits(num_steps, between, block_steps)
+    limits = StepLimits(num_steps, between, block_steps, partial(config.task.build_compiled_loop, config))
     settings: dict[str, Any] = {
         "max_epochs": -1,
         "val_check_interval": getattr(

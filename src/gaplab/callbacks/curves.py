@@ -13,6 +13,7 @@ from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
+from gaplab.tensorboard.tags import SPLITS, split_quantities
 
 
 class GapCurves(Callback):
@@ -85,8 +86,9 @@ class SubRunCurves(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         table = scorecard(pl_module)
-        for split in dict.fromkeys(tag.rpartition("/")[2] for tag in table if not tag.startswith("gap/")):
-            values = {tag: table.get(name.format(split=split)) for tag, name in SUBRUN_QUANTITIES.items()}
+        quantities = SUBRUN_QUANTITIES | {name: f"{name}/{{split}}" for name in split_quantities(table)}
+        for split in SPLITS:
+            values = {tag: table.get(name.format(split=split)) for tag, name in quantities.items()}
             for tag, value in values.items():
                 if value is not None:
                     self._writer(split).add_scalar(tag, value, trainer.global_step)

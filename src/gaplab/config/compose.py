@@ -77,6 +77,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
+    content["data"] = {**content["data"], **config.data.settled()}
     content["choices"] = {
         group: name for group, name in choices.items() if group.split("@")[0] in (*CHOICES, "experiment")
     }

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
-from gaplab.config.network import MLPConfig, NetworkConfig
+from gaplab.config.network import MLPConfig, NetworkConfig, build_network
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
-from gaplab.config.registry import build_choice, choice
+from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
@@ -124,6 +124,15 @@ class GANConfig(TaskConfig):
         from gaplab.tasks.gan import GAN
         from gaplab.tasks.gan_losses import Discriminator, Generator
 
+        if getattr(data, "draw", None) is None or not isinstance(data.example_shape, tuple):
+            raise ConfigError(
+                "task=gan: expected data with a law that a perfect sampler can draw from, but these are examples. "
+                "Take data=ring, data=grid, data=spirals, or a law of your own."
+            )
+        if len(data.example_shape) != 1:
+            raise ConfigError(
+                f"task=gan: expected points that are vectors [P, D], but a point has the shape {data.example_shape}."
+            )
         scale = float(data.splits["train"].points.std())
         if not scale > 0:
             raise ConfigError(
@@ -134,9 +143,18 @@ class GANConfig(TaskConfig):
         def embedding() -> torch.Tensor | None:
             return torch.randn(data.num_classes, size, generator=init_stream) if size else None
 
-        generator = build_choice(self.generator, self.latent_size + size, data.in_features, init_stream)
+        def network(section: NetworkConfig, in_features: int, out_features: int) -> Any:
+            return build_network(
+                section,
+                in_features=in_features,
+                out_features=out_features,
+                example_shape=(in_features,),
+                generator=init_stream,
+            )
+
+        generator = network(self.generator, self.latent_size + size, data.in_features)
         generator = Generator(generator, embedding())
-        discriminator = build_choice(self.discriminator, inputs, 1, init_stream)
+        discriminator = network(self.discriminator, inputs, 1)
         discriminator = Discriminator(discriminator, self.pack, embedding())
         return GAN(
             generator,
@@ -192,7 +210,8 @@ class GANConfig(TaskConfig):
             )
         check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
         for key in ("num_points", "num_test_points"):
-            check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
+            if getattr(data, key) is not None:
+                check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
         self._check_pack(config)
 
     def _check_pack(self, config: Sections) -> None:

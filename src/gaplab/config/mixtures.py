@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from gaplab.config.checks import check_at_least, check_not_negative, check_positive
-from gaplab.config.data import DataConfig, Streams
+from gaplab.config.data import DataConfig, LawConfig, Streams
 from gaplab.config.registry import choice
 
 
@@ -19,13 +19,18 @@ class Scaling(StrEnum):
 
 
 @dataclass(kw_only=True, slots=True)
-class GenerativeDataConfig(DataConfig):
+class GenerativeDataConfig(LawConfig):
     """Sizes that the publications train with, and held-out points to judge generators by."""
 
     num_points: int = 100_000
     num_val_points: int = 10_000
     num_test_points: int = 10_000
     batch_size: int | None = 256
+
+    @property
+    def independent(self) -> bool:
+        """Every point is a draw of its own."""
+        return True
 
 
 @dataclass(kw_only=True, slots=True)

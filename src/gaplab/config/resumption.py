@@ -10,11 +10,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.compose import Composed, merge_saved, to_config, what_is_used
+from gaplab.config.data import SIZE_KEYS
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_given
 from gaplab.config.named_classes import allow
 from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
+
+SIZES = tuple(f"data.{key}" for key in SIZE_KEYS.values())
 
 
 @dataclass(slots=True)
@@ -87,7 +90,10 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[Change]:
-    """Return the leaves in which two resolved configurations differ; where a run is written is left out."""
+    """Return the leaves in which two resolved configurations differ; where a run is written is left out.
+
+    A size that the data decide (null) is that of the saved run.
+    """
     changes = []
     for key in sorted(old.keys() | new.keys()):
         full = f"{prefix}{key}"
@@ -96,6 +102,6 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             changes += differences(before, after, f"{full}.")
-        elif before != after:
+        elif before != after and not (after is None and full in SIZES):
             changes.append(Change(full, before, after))
     return changes

@@ -1,12 +1,20 @@
 """The root of the configuration: every section, and what must fit together across sections."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import gan, lightning_project, mixtures  # noqa: F401  # their choices enter the table
+from gaplab.config import (  # noqa: F401  # their choices enter the table
+    autoencoder,
+    data_files,
+    gan,
+    lightning_project,
+    mixtures,
+    regression,
+)
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
@@ -122,6 +130,8 @@ class Config:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
         if self.task.has_own_data:
             return
+        if self.data.batch_size is None and self.data.num_points is None:
+            return  # known when the data are built
         check(
             number <= self.data.points_per_step,
             "trainer.devices",
@@ -130,9 +140,19 @@ class Config:
             "Raise data.batch_size.",
         )
 
+    def take_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Make the sizes of the data that were built those of the configuration.
+
+        Raises:
+            ConfigError: If other settings do not suit them.
+        """
+        if self.data.take_sizes(sizes):
+            self.__post_init__()
+
     @property
     def has_validation(self) -> bool:
-        return self.data.num_val_points > 0 or self.data.num_folds > 0
+        """Whether there is a validation split; until data without a size are built, it is assumed."""
+        return self.data.num_val_points != 0 or self.data.num_folds > 0
 
     @property
     def num_steps(self) -> int:

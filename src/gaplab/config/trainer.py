@@ -48,6 +48,9 @@ class TrainerConfig:
     block_steps: int | None = None
     """Most optimiser steps in one call of the training loop; null for 50, 1 for Lightning's own loop, which gives
     the same weights more slowly and calls every hook at every step."""
+    compile: bool | str = "auto"
+    """Take the steps of a classifier in compiled code: true, false, or ``auto``, where a run (or a stack of runs) is
+    long enough to pay for compiling. Weights are those of eager steps up to rounding."""
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1
@@ -108,6 +111,8 @@ class TrainerConfig:
             else "",
         )
         check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
+        if isinstance(self.compile, str):
+            check(self.compile == "auto", "trainer.compile", "auto, true or false", self.compile)
         for key in ("devices", "num_nodes"):
             number = getattr(self, key)
             if isinstance(number, str):

@@ -1,12 +1,12 @@
 """The tables that a result ends in, the same on the terminal, in the run card and on the page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gaplab.reports.numbers import half_width, number, plus_minus, signed
 from gaplab.reports.render import Table
+from gaplab.tensorboard.tags import SPLITS, draws_samples, split_quantities
 
-SPLITS = ("train", "val", "test")
 GAP = "gap ± 95 %"
 BOUNDED = {
     "gap": "error - training error",
@@ -21,24 +21,18 @@ def score_table(result: Mapping[str, Any]) -> Table:
     Scores that have a ceiling, what a perfect sampler gets at this sample size, stand beside it.
     """
     rows = []
-    generates = not quantities_by_split(result["last"])
+    generates = draws_samples(result["last"])
     for which, step in (("last", result["step"]), ("best", result["best_step"])):
         scores = result[which]
         if scores is None:
             continue
         scores = {tag: value for tag, value in scores.items() if value is not None}
         name = f"{which} (step {step})"
-        for quantity in _quantities(scores) if generates else quantities_by_split(scores):
+        for quantity in _quantities(scores) if generates else split_quantities(scores):
             cells = _cells(scores, quantity)
             rows.append((name, quantity, *(cells if generates else cells[:-1])))
     columns = ("weights", "quantity", *SPLITS, GAP, *(["ceiling"] if generates else []))
     return Table("Result", columns, rows)
-
-
-def quantities_by_split(tags: Iterable[str]) -> list[str]:
-    """Return the quantities of tags ``<quantity>/<split>``, losses first; a GAN has none."""
-    found = [tag.removesuffix("/train") for tag in tags if tag.endswith("/train")]
-    return sorted(found, key=lambda quantity: "loss" not in quantity)
 
 
 def _cells(scores: dict[str, float], name: str) -> list[str]:
@@ -94,10 +88,10 @@ def further_numbers(result: Mapping[str, Any]) -> Table:
     """Return the scores that are neither on a split nor a bound, and the size of the run."""
     scores = result["best"] or result["last"]
     rows = []
-    if quantities := quantities_by_split(scores):
+    if not draws_samples(scores):
+        quantities = split_quantities(scores)
         split = {f"{quantity}/{name}" for quantity in quantities for name in SPLITS}
-        gaps = [f"gap/{quantity.replace('/', '_')}" for quantity in quantities]
-        split |= {f"{gap}{end}" for gap in gaps for end in ("", "_error")}
+        split |= {f"gap/{name.replace('/', '_')}{end}" for name in quantities for end in ("", "_error")}
         rows = [(tag, number(value)) for tag, value in scores.items() if tag not in split]
     rows.append(("parameters N", str(result["num_parameters"])))
     rows.append(("training points m", str(result["num_train_points"])))

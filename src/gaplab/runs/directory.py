@@ -7,7 +7,7 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -76,21 +76,28 @@ class RunDirectory:
     def figures(self) -> Path:
         return self.path / "figures"
 
-    def open(self, composed: Composed) -> None:
+    def open(self, composed: Composed, data_facts: Mapping[str, Any] | None = None) -> None:
         """Create and lock the directory and write what is known before training.
+
+        Args:
+            composed: The configuration, whose data are built: their sizes are those of the record.
+            data_facts: What else is known of the data: names of classes, the hash of a file.
 
         Raises:
             ConfigError: If the directory cannot be written, or another process works in it.
         """
         if not self.writes:
             return
+        self._refuse_other_content(data_facts or {})
         try:
             for folder in (self.last.parent, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
             lock(self.path)
+            config = composed.config
+            if "data" in composed.resolved:  # not those that a task brings with it
+                composed.resolved["data"] = {**composed.resolved["data"], **config.data.settled()}
             write_yaml(self.path / "config.yaml", composed.resolved)
             write_yaml(self.path / "overrides.yaml", composed.overrides)
-            config = composed.config
             self.record = {
                 "status": Status.running.value,
                 "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -99,6 +106,7 @@ class RunDirectory:
                     "init": config.init_seed,
                     "train": config.train_seed,
                 },
+                **({"data": dict(data_facts)} if data_facts else {}),
                 "started": _now(),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
@@ -110,6 +118,17 @@ class RunDirectory:
                 f"run.root: expected a folder that can be written, but {self.path} gave: "
                 f"{error.strerror or error}. Choose another with run.root=FOLDER."
             ) from error
+
+    def _refuse_other_content(self, data_facts: Mapping[str, Any]) -> None:
+        """Refuse to continue a run whose data file has changed."""
+        if not (self.path / "run.json").is_file() or "sha256" not in data_facts:
+            return
+        known = (read_json(self.path / "run.json").get("data") or {}).get("sha256")
+        if known not in (None, data_facts["sha256"]):
+            raise ConfigError(
+                f"data.path: expected the content that {self.path} was trained on, but {data_facts['path']} has "
+                "changed since (its hash is another). Put the file back, or start a new run."
+            )
 
     def prepare_mark(self, status: Status, **facts: Any) -> None:
         """Take a status and further facts into ``record``; ``mark`` without arguments writes them."""

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from gaplab.config.schema import Config
-from gaplab.errors import DivergedError
+from gaplab.errors import ConfigError, DivergedError
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.logged_names import is_better_when_higher, monitored_tag
 from gaplab.networks import num_parameters
@@ -50,6 +50,8 @@ class Recorder:
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     """In which direction better lies, by quantity, as far as it has been told."""
@@ -73,6 +75,11 @@ class Recorder:
             self.extras[step] = dict(extras)
         trainer = self.config.trainer
         if trainer.stop_at_train_loss is not None or trainer.stop_at_train_accuracy is not None:
+            if trainer.stop_at_train_accuracy is not None and "accuracy/train" not in table:
+                raise ConfigError(
+                    "trainer.stop_at_train_accuracy: expected null, as this task measures no accuracy/train. Use "
+                    "trainer.stop_at_train_loss."
+                )
             nothing = math.nan
             self.stopped |= self._reaches_level(
                 table.get("loss/train", nothing), table.get("accuracy/train", nothing)
@@ -164,6 +171,7 @@ class Recorder:
             history=self.history,
             bounds=self.bounds,
             measures=self.measures,
+            remarks=self.remarks,
         )
         if self.best_step:
             result.best = best or self.history[self.best_step]

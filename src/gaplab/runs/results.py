@@ -51,6 +51,8 @@ class Result:
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     @property
     def objective(self) -> float:
@@ -83,6 +85,7 @@ class Result:
             "objective": self.objective,
             "measures": self.measures,
             "bounds": [asdict(bound) | {"vacuous": bound.vacuous} for bound in self.bounds],
+            "remarks": self.remarks,
             "published": [
                 {
                     "name": c.published.name,

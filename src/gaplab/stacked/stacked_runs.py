@@ -108,8 +108,8 @@ class StackedRuns:
         """Train all runs and write them; None stands for a run that diverged."""
         opened = list(self.directories)
         with without_waiting():
-            for plan, run in zip(self.plans, opened, strict=True):
-                run.open(plan.composed)
+            for plan, run, (built, _) in zip(self.plans, opened, self.built, strict=True):
+                run.open(plan.composed, built.facts)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = StackedCheckpoints(

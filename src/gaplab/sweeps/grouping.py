@@ -76,6 +76,7 @@ def group_key(config: Config) -> Hashable:
         _fixed("optimizer", _second_optimizer(config)),
         (config.num_steps, config.steps_between_evaluations),
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
+        config.trainer.compile,
     )
 
 

@@ -1,16 +1,17 @@
 """Addresses that open TensorBoard where it matters."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import quote
+
+from gaplab.tensorboard.tags import draws_samples, split_quantities
 
 HOME = "http://127.0.0.1:6006/"
 """TensorBoard's default address; it listens on this machine only."""
 
-SPLITS_IN_COLOURS = "^(loss|accuracy)$|^gap/(loss|accuracy)$"
-"""The charts that matter of a run with sub-runs."""
 SPLITS_BY_TAG = "^(loss|accuracy)/(train|val|test)$|^gap/(loss|accuracy)$"
-"""The same of a run without."""
+"""The charts that matter of a classifier's run without sub-runs."""
 OF_A_GAN = "^(loss/discriminator|distance/sliced_w2)$|^gap/(loss_discriminator|distance_sliced_w2)$|^modes/"
 """The charts that matter of a GAN's run."""
 OF_A_GAN_BY_TAG = OF_A_GAN.replace("sliced_w2)$|", "sliced_w2)_(train|val|test)$|")
@@ -37,10 +38,15 @@ def deep_link(run: str = "", tags: str = SPLITS_BY_TAG, home: str = HOME) -> str
     return f"{home}?{query}#timeseries"
 
 
-def look_at_run(path: Path, subruns: bool, generates: bool) -> list[str]:
-    """Return the lines with which a run says where to look at it."""
-    by_kind = (OF_A_GAN_BY_TAG, OF_A_GAN) if generates else (SPLITS_BY_TAG, SPLITS_IN_COLOURS)
-    link = deep_link(path.name, by_kind[subruns])
+def look_at_run(path: Path, subruns: bool, tags: Collection[str]) -> list[str]:
+    """Return the lines with which a run that measures ``tags`` says where to look at it."""
+    if draws_samples(tags):
+        shown = OF_A_GAN if subruns else OF_A_GAN_BY_TAG
+    else:
+        names = split_quantities(tags)
+        gaps = "|".join(name.replace("/", "_") for name in names)
+        shown = f"^({'|'.join(names)}){'' if subruns else '/(train|val|test)'}$|^gap/({gaps})$"
+    link = deep_link(path.name, shown)
     return [f"Look: tensorboard --logdir {path.parent}", f"then  {link}"]
 
 
