@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gaplab.config.regression_data import RegressionDataConfig
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import Split
 from gaplab.figures.regression import draw_fit, draw_predictions, draw_residuals
 from gaplab.losses.regression import as_matrix
 from gaplab.tasks.classifier_figures import Render, logits_of, thinned
