@@ -42,10 +42,9 @@ def build_trainer(
             "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
-    compiled_loop = partial(config.task.build_compiled_loop, config)
     # What is kept at single steps ends a block there.
     block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
-    limits = StepLimits(num_steps, between, block_steps, compiled_loop)
+    limits = StepLimits(num_steps, between, block_steps, partial(config.task.build_compiled_loop, config))
     settings: dict[str, Any] = {
         "max_epochs": -1,
         "val_check_interval": getattr(

@@ -13,7 +13,7 @@ from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
-from gaplab.tensorboard.tags import split_quantities
+from gaplab.tensorboard.tags import SPLITS, split_quantities
 
 
 class GapCurves(Callback):
@@ -87,7 +87,7 @@ class SubRunCurves(Callback):
             return
         table = scorecard(pl_module)
         quantities = SUBRUN_QUANTITIES | {name: f"{name}/{{split}}" for name in split_quantities(table)}
-        for split in dict.fromkeys(tag.rpartition("/")[2] for tag in table if not tag.startswith("gap/")):
+        for split in SPLITS:
             values = {tag: table.get(name.format(split=split)) for tag, name in quantities.items()}
             for tag, value in values.items():
                 if value is not None:

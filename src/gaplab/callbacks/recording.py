@@ -40,13 +40,13 @@ class Recording(Callback):
         Raises:
             ConfigError: If more optimisers count their steps than one, on point sets.
         """
-        step = (
-            batch.steps[-1] if isinstance(batch, Block) else batch.step if isinstance(batch, Batch) else None
-        )
-        if step is not None and trainer.global_step > step + 1:
+        if not isinstance(batch, Batch | Block):
+            return
+        done = 1 + (batch.steps[-1] if isinstance(batch, Block) else batch.step)
+        if trainer.global_step > done:
             raise ConfigError(
                 f"task: expected one optimiser step for each batch of a point set, but {type(pl_module).__name__} has "
-                f"taken {trainer.global_step} in {step + 1}. Let one optimizer count: step the others by "
+                f"taken {trainer.global_step} in {done}. Let one optimizer count: step the others by "
                 "optimizer.optimizer.step(). Or bring a data module (task=lightning), where batches count."
             )
 

@@ -142,7 +142,9 @@ class Config:
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
-        if self.task.has_own_data or (self.data.batch_size is None and self.data.num_points is None):
+        if self.task.has_own_data:
+            return
+        if self.data.batch_size is None and self.data.num_points is None:
             return  # known when the data are built
         check(
             number <= self.data.points_per_step,

@@ -109,7 +109,8 @@ class RunDirectory:
             for folder in (self.last.parent, self.figures):
                 folder.mkdir(exist_ok=True)
             config = composed.config
-            composed.resolved["data"] = {**composed.resolved["data"], **config.data.settled()}
+            if "data" in composed.resolved:  # not those that a task brings with it
+                composed.resolved["data"] = {**composed.resolved["data"], **config.data.settled()}
             legs, changes = self._earlier_legs(composed) if step else ([], {})
             write_yaml(self.path / "config.yaml", composed.resolved)
             write_yaml(self.path / "overrides.yaml", composed.overrides)
