@@ -27,6 +27,7 @@ from gaplab.config.resumption import with_overrides
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import run_with_all_processes
 from gaplab.process.exits import is_first_process, readable_exits
+from gaplab.process.output import steady_output
 from gaplab.sweeps.job import LAUNCHED
 from gaplab.sweeps.naming import sweep_name
 from gaplab.sweeps.run_job import exit_code
@@ -39,6 +40,7 @@ SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
 def main() -> None:
     """Run what the command line asks for; leave with 2 after a mistake of the user's, without traceback."""
+    steady_output()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(overview())
         return

@@ -1,6 +1,7 @@
 """The pictures of a run, the surface they are drawn on, and what they compute."""
 
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gaplab.figures.confusion import confusion_counts, draw_confusion_matrix
 from gaplab.figures.landscape import draw_landscape, scaled_direction, slice_losses
 from gaplab.figures.layers import Stage, draw_layers, project
 from gaplab.figures.palette import ramp
+from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
@@ -62,6 +64,28 @@ def test_finished_run_has_the_same_pictures_in_tensorboard_and_in_its_folder(fin
 def test_every_kind_of_run_can_be_drawn(quick: Compose, tmp_path: Path, overrides: list[str]) -> None:
     run_one(quick("trainer.max_steps=8", *overrides), tmp_path / "run")
     assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == len(NAMES)
+
+
+def test_a_picture_that_cannot_be_drawn_is_named_and_the_run_finishes(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> Tensor:
+        raise RuntimeError("no such plane")
+
+    monkeypatch.setattr("gaplab.tasks.classifier_figures.draw_layers", fail)
+    # Hydra disables the loggers that exist when a sweep begins; a test before may have begun one in this process.
+    monkeypatch.setattr(logging.getLogger("gaplab.callbacks.pictures"), "disabled", False)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(quick("trainer.max_steps=8"), tmp_path / "run")
+    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == NAMES - {"hidden_layers"}
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
+    assert "The picture hidden_layers could not be drawn (RuntimeError: no such plane)" in caplog.text
+
+    monkeypatch.setattr("gaplab.tasks.classifier_figures.predictor", fail)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(quick("trainer.max_steps=8"), tmp_path / "none")
+    assert read_json(tmp_path / "none" / "run.json")["status"] == "finished"
+    assert "The pictures could not be drawn" in caplog.text
 
 
 def test_figures_leaves_weights_and_mode_alone(finished_run: Path) -> None:

@@ -34,7 +34,13 @@ def few_steps(word: str) -> list[str]:
     return [word, *steps, *quiet]
 
 
-COMPANIONS = {"optimizer=lbfgs": ["data.batch_size=null"], "data=swiss_roll": ["task=gan"]}
+COMPANIONS = {
+    "optimizer=lbfgs": ["data.batch_size=null"],
+    "data=swiss_roll": ["task=gan"],
+    "data=sine": ["task=regression"],
+    "data=friedman": ["task=regression"],
+    "task=regression": ["data=sine"],
+}
 """What a choice needs beside it."""
 
 

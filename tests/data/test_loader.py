@@ -1,9 +1,11 @@
 """Blocks of batches: what is in them, where they end, and how processes share them."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
-from gaplab.data.loader import STEPS_PER_BLOCK, Batch, SplitLoader, TrainLoader, shard
+from gaplab.data.loader import STEPS_PER_BLOCK, Batch, BlockEnds, SplitLoader, TrainLoader, shard
 from gaplab.randomness import epoch_order
 
 
@@ -104,3 +106,27 @@ def test_split_loader_serves_each_point_once_in_order(world_size: int) -> None:
         assert all(len(part) <= 3 and torch.equal(part[:, 0].long(), own) for part, own in chunks)
         seen += [label for _, own in chunks for label in own.tolist()]
     assert seen == list(range(10))
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 12, 30])
+@pytest.mark.parametrize("steps_between", [1, 4, 5, 12])
+@pytest.mark.parametrize("block_steps", [2, 3, 50])
+def test_ends_of_blocks_follow_from_their_number(
+    num_steps: int, steps_between: int, block_steps: int
+) -> None:
+    ends = BlockEnds(num_steps, steps_between, block_steps)
+    listed = [ends[number] for number in range(len(ends) + 1)]
+    assert listed[0] == 0
+    assert listed[-1] == num_steps
+    assert {*range(0, num_steps, steps_between)} <= {*listed}, "a block ends at every evaluation"
+    lengths = [end - begin for begin, end in pairwise(listed)]
+    assert min(lengths) > 0
+    assert max(lengths) <= block_steps
+    for step in range(num_steps + 1):
+        assert ends.up_to(step) == sum(end <= step for end in listed[1:])
+
+
+def test_a_run_of_any_length_has_room_for_its_blocks() -> None:
+    loader = make_loader(num_steps=10**12, start=10**12 - 7, steps_between_evaluations=5)
+    assert len(loader) == 2 * 10**11
+    assert [batch.step for batch in flatten(loader)] == list(range(10**12 - 7, 10**12))

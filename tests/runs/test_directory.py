@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ import yaml
 from gaplab.config.compose import restore
 from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError, DivergedError
+from gaplab.runs import provenance
 from gaplab.runs.checkpoints import AtomicCheckpointIO
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.runs.resume import plan_resumption
 from gaplab.runs.run_id import new_run_id, run_directory
 from gaplab.storage.atomic import replacing, write_json, write_yaml
 from quick_runs import Compose
@@ -152,6 +156,16 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
     assert config.data.label_noise == 0.2
 
 
+def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "gaplab":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(provenance, "version", version)
+    assert provenance._versions.__wrapped__().keys() == {*provenance.PACKAGES} - {"gaplab"}
+
+
 ENDS = [
     (DivergedError("the loss", 7), Status.diverged, DivergedError),
     (KeyboardInterrupt(), Status.preempted, KeyboardInterrupt),
@@ -204,3 +218,17 @@ def test_a_damaged_configuration_is_named(content: str, tmp_path: Path) -> None:
 def test_yaml_keeps_the_order_of_the_sections(tmp_path: Path) -> None:
     write_yaml(tmp_path / "a.yaml", {"z": 1, "a": [1, 2]})
     assert (tmp_path / "a.yaml").read_text() == "z: 1\na:\n- 1\n- 2\n"
+
+
+def test_a_run_directory_that_cannot_be_written_is_named(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    shutil.copytree(finished_run, tmp_path / "run")
+    monkeypatch.setattr("gaplab.storage.locking.os.open", refuse)
+    with pytest.raises(
+        ConfigError, match=r"^run.root: expected a folder that can be written, but .*Permission denied"
+    ):
+        plan_resumption(tmp_path / "run", ["trainer.max_steps=30"])

@@ -91,6 +91,22 @@ def test_exit_code_follows_the_statuses(tmp_path: Path, statuses: list[str | Non
     assert exit_code(runs) == code
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=range(0,1000000000)", "-m: expected at most 1_000_000 runs, but got 1_000_000_000"),
+        ("seed=range(0,2,0)", "range: expected a step other than 0"),
+        ("optimizer=[0],adam", "error: job 0 (optimizer=[0]"),
+    ],
+)
+def test_a_sweep_without_an_end_is_refused_at_once(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, message: str
+) -> None:
+    assert main("-m", word) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_experiment_that_is_a_sweep_needs_m(
     main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,11 +1,15 @@
 """Lightning's Trainer from the configuration."""
 
+from functools import partial
+from typing import Any
+
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 
+from gaplab.callbacks.resumable_training import ResumableTraining
 from gaplab.callbacks.stopping import StepLimits
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
@@ -20,7 +24,7 @@ from gaplab.runs.checkpoints import AtomicCheckpointIO
 
 def build_trainer(
     config: Config,
-    data: LightningDataModule,
+    data: LightningDataModule | None,
     callbacks: list[Callback],
     loggers: list[Logger],
     ranks: Ranks = ALONE,
@@ -38,31 +42,40 @@ def build_trainer(
             "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
+    compiled_loop = partial(config.task.build_compiled_loop, config)
+    # What is kept at single steps ends a block there.
+    block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
+    limits = StepLimits(num_steps, between, block_steps, compiled_loop)
+    settings: dict[str, Any] = {
+        "max_epochs": -1,
+        "val_check_interval": getattr(
+            data, "blocks_between_evaluations", between * section.accumulate_grad_batches
+        ),
+        "check_val_every_n_epoch": None,
+        "callbacks": [*callbacks, limits],
+    }
+    if config.task.has_own_data:
+        settings |= _pace_of_a_project(config, callbacks)
     try:
         trainer: Trainer = build_choice(
             section,
+            **settings,
             accelerator=section.accelerator,
             devices=ranks.processes_per_node,
             num_nodes=ranks.num_nodes,
             strategy="auto" if ranks.world_size == 1 else ExactDDPStrategy(),
             precision=section.precision,
             deterministic=section.deterministic,
-            max_epochs=-1,
-            val_check_interval=getattr(
-                data, "blocks_between_evaluations", between * section.accumulate_grad_batches
-            ),
             accumulate_grad_batches=section.accumulate_grad_batches,
             gradient_clip_val=section.gradient_clip_val,
             gradient_clip_algorithm=section.gradient_clip_algorithm,
             sync_batchnorm=on_gpu and ranks.world_size > 1,
-            check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,
-            callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
         return trainer
@@ -71,3 +84,16 @@ def build_trainer(
             f"trainer.accelerator, trainer.devices: expected what this machine has, but Lightning says: "
             f"{str(error).rstrip('.!')}. Leave trainer.accelerator=auto to take what there is."
         ) from error
+
+
+def _pace_of_a_project(config: Config, callbacks: list[Callback]) -> dict[str, Any]:
+    """Return when a project with loaders of its own ends and is measured, in Lightning's terms."""
+    section = config.trainer
+    every, in_epochs = section.eval_every_n_steps, section.max_epochs is not None
+    if every is None and in_epochs:
+        measured: dict[str, Any] = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
+    else:
+        batches = (every or max(1, config.num_steps // 10)) * section.accumulate_grad_batches
+        measured = {"val_check_interval": batches, "check_val_every_n_epoch": None}
+    limits = ResumableTraining(config.train_seed, None if in_epochs else config.num_steps)
+    return {**measured, "max_epochs": section.max_epochs or -1, "callbacks": [*callbacks, limits]}

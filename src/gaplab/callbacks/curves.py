@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
+from gaplab.callbacks.generalization_gap import scorecard
 from gaplab.metrics.scorecard import band_edges
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
-from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
+from gaplab.tensorboard.tags import split_quantities
 
 
 class GapCurves(Callback):
@@ -46,7 +47,7 @@ class GapCurves(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        losses = cast(Task, pl_module).block_losses
+        losses: dict[str, float] = getattr(pl_module, "block_losses", {})
         table = self.recorder.history[trainer.global_step]
         extra = {"optimizer/lr": trainer.optimizers[0].param_groups[0]["lr"]} | band_edges(table)
         for logger in trainer.loggers:
@@ -84,9 +85,10 @@ class SubRunCurves(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        table = cast(Task, pl_module).scorecard()
-        for split in trainer.datamodule.splits:  # type: ignore[attr-defined]
-            values = {tag: table.get(name.format(split=split)) for tag, name in SUBRUN_QUANTITIES.items()}
+        table = scorecard(pl_module)
+        quantities = SUBRUN_QUANTITIES | {name: f"{name}/{{split}}" for name in split_quantities(table)}
+        for split in dict.fromkeys(tag.rpartition("/")[2] for tag in table if not tag.startswith("gap/")):
+            values = {tag: table.get(name.format(split=split)) for tag, name in quantities.items()}
             for tag, value in values.items():
                 if value is not None:
                     self._writer(split).add_scalar(tag, value, trainer.global_step)

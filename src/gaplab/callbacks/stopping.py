@@ -1,12 +1,13 @@
 """When a run stops before its last step."""
 
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
-from gaplab.tasks.block_loop import use_blocks
+from gaplab.tasks.block_loop import BlockOptimization, use_blocks
 
 
 class StepLimits(Callback):
@@ -15,12 +16,25 @@ class StepLimits(Callback):
     Training ends at the last optimiser step, with a measurement there even if none is due. Lightning's own
     limit would not let a finished run continue when its number of steps is raised. Point sets are served
     in blocks where nothing stands against it (tasks/block_loop.py).
+
+    Args:
+        num_steps: Optimiser steps of the run.
+        steps_between_evaluations: Optimiser steps between two measurements.
+        block_steps: Most steps in a block.
+        compiled_loop: Returns the loop that takes blocks in compiled code, where one is to.
     """
 
-    def __init__(self, num_steps: int, steps_between_evaluations: int, block_steps: int) -> None:
+    def __init__(
+        self,
+        num_steps: int,
+        steps_between_evaluations: int,
+        block_steps: int,
+        compiled_loop: Callable[[Trainer, LightningModule], BlockOptimization | None] | None = None,
+    ) -> None:
         self.num_steps = num_steps
         self.steps_between_evaluations = steps_between_evaluations
         self.block_steps = block_steps
+        self.compiled_loop = compiled_loop
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -29,7 +43,8 @@ class StepLimits(Callback):
             data.block_steps = lambda: self._block_steps(trainer, pl_module)
 
     def _block_steps(self, trainer: Trainer, pl_module: LightningModule) -> int:
-        steps = use_blocks(trainer, pl_module, self.block_steps)
+        loop = self.compiled_loop(trainer, pl_module) if self.compiled_loop and self.block_steps > 1 else None
+        steps = use_blocks(trainer, pl_module, self.block_steps, loop)
         between = self.steps_between_evaluations
         trainer.val_check_interval = (
             -(-between // steps) if steps > 1 else between * trainer.accumulate_grad_batches

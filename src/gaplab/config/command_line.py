@@ -60,6 +60,12 @@ def check_overrides(overrides: Sequence[str], flags: Sequence[str], *, multirun:
     """
     keys = [word.lstrip("+~").split("=")[0] for word in overrides]
     for key, word in zip(keys, overrides, strict=True):
+        if not key:
+            raise ConfigError(f"{word!r}: expected key=value, but there is no key.")
+        if word.startswith("~"):
+            raise ConfigError(
+                f"{word}: expected key=value, as every key has a value. Leave it out to keep the one that it has."
+            )
         if keys.count(key) > 1:
             values = " and ".join(w for k, w in zip(keys, overrides, strict=True) if k == key)
             raise ConfigError(

@@ -94,7 +94,7 @@ def _home_of(key: str, full: str) -> str:
 
 def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     override = re.search(r"Error merging override [+~]*([^=\s]+)=", message)
-    key = str(inner.full_key) if inner.full_key else (override[1] if override else "?")
+    key = str(inner.full_key) if inner.full_key else (override[1] if override else "")
     text = str(inner.msg or inner).splitlines()[0]
     choice = re.search(r"Invalid value '([^']*)', expected one of \[([^\]]*)\]", text)
     if choice:
@@ -109,7 +109,7 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
         return f"{key}: expected {_SPOKEN.get(wrong[3], wrong[3])}, but got {wrong[1]!r}."
     given = re.search(r"Error merging override [^=\s]+=(.*)", message)
     if "is not a ListConfig" in text:
-        return f"{key}: expected a list, for example [50,50], but got {given[1] if given else 'none'!r}."
+        return f"{key}: expected a list, for example [50,50]{f', but got {given[1]!r}' if given else ''}."
     if "is not a valid bool" in text:
         return f"{key}: expected true or false, but got {given[1] if given else text!r}."
     if "is not Optional" in text:
@@ -117,13 +117,20 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     missing = re.search(r"Interpolation key '([^']+)' not found", text)
     if missing:
         return f"{key}: the key {missing[1]!r} that it refers to does not exist."
-    return f"{key}: {text}"
+    return f"{key}: {text}" if key else text
 
 
 def _bad_override(error: BaseException) -> str | None:
     group = re.search(r"Config group override must be a string or a list. Got (\w+)", str(error))
     if group:
         return f"expected the name of an option after group=, but got a value of type {group[1]}."
+    if isinstance(error, AssertionError | TypeError | AttributeError | KeyError):
+        if "Unexpected type for root: NoneType" in str(error):
+            return (
+                "expected a section that has keys, but it is null. Choose first what fills it, as in "
+                "optimizer@task.discriminator_optimizer=adam."
+            )
+        return "expected key=value as Hydra takes it."
     if not isinstance(error, OverrideParseException):
         return None
     return (

@@ -28,6 +28,10 @@ def load_extensions(pyproject: Path = PROJECT_ROOT / "pyproject.toml") -> None:
     if not pyproject.is_file():
         return
     settings = tomllib.loads(pyproject.read_text()).get("tool", {}).get("gaplab", {})
+    known = os.environ.get("GAPLAB_MODULES", "")  # see named_classes.py
+    for name in settings.get("modules", []):
+        if name not in known.split(os.pathsep):
+            known = os.environ["GAPLAB_MODULES"] = f"{known}{os.pathsep}{name}"
     for name in settings.get("extensions", []):
         _import(name, pyproject.parent, f"{pyproject.name}, [tool.gaplab] extensions")
 

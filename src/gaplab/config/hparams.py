@@ -31,17 +31,21 @@ def flat_settings(config: Config) -> dict[str, Setting]:
     Numbers and booleans keep their type, None is ``"null"``, everything else becomes a text.
     """
     names = {kind: name for choices in CHOICES.values() for name, kind in choices.items()}
-    sections = {name: getattr(config, name) for name in SECTIONS}
+    sections = {name: getattr(config, name) for name in SECTIONS if name not in config.task.unused}
     flat: dict[str, Setting] = {
         name: names.get(type(section), type(section).__name__) for name, section in sections.items()
     }
     flat |= {name: getattr(config, name) for name in SEEDS}
-    flat["num_steps"] = config.num_steps
+    if not (config.task.has_own_data and config.trainer.max_epochs is not None):
+        flat["num_steps"] = config.num_steps
     for name, section in sections.items():
         for field in fields(section):
             key = f"{name}.{field.name}"
-            if key not in LEFT_OUT:
-                flat[key] = _plain(getattr(section, field.name))
+            value = getattr(section, field.name)
+            if isinstance(value, Mapping):
+                flat |= {f"{key}.{inner}": _plain(one) for inner, one in value.items()}
+            elif key not in LEFT_OUT or (key == "trainer.max_epochs" and "num_steps" not in flat):
+                flat[key] = _plain(value)
     return flat
 
 
@@ -63,7 +67,8 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
             made = field.default_factory
             default = field.default if made is MISSING else made()
             if value != default:
-                changed.add(f"{section}.{field.name}")
+                key = f"{section}.{field.name}"
+                changed |= {f"{key}.{name}" for name in value} if isinstance(value, Mapping) else {key}
     return {key: value for key, value in flat_settings(config).items() if key in changed}
 
 

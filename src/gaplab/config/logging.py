@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from gaplab.config.checks import check, check_at_least
 from gaplab.errors import ConfigError
@@ -36,6 +37,11 @@ class LoggingConfig:
     """Write ``metrics.csv``, a row a measurement."""
     checkpoints: bool = True
     """Keep the weights of a run that has finished; false saves two files a run in sweeps of thousands."""
+    checkpoint_steps: Any = field(default_factory=list)
+    """Optimiser steps after which the weights are kept as ``checkpoints/step=N.ckpt``, for example ``[1,10,100]``;
+    ``log`` for 1, 2, 5, 10, 20, 50 and so on."""
+    keep_best: int = 1
+    """Keep the weights of so many of the best measurements, also the best one, as ``checkpoints/step=N.ckpt``."""
     extra: list[str] = field(default_factory=list)
     """Further loggers: ``mlflow``, ``wandb``; their packages are not installed by default."""
     subruns: SubRuns = SubRuns.auto
@@ -49,6 +55,15 @@ class LoggingConfig:
 
     def __post_init__(self) -> None:
         check_at_least("logging.pictures_every_n_evaluations", self.pictures_every_n_evaluations, 1)
+        check_at_least("logging.keep_best", self.keep_best, 1)
+        steps = self.checkpoint_steps
+        check(
+            steps == "log"
+            or (isinstance(steps, list) and all(type(step) is int and step > 0 for step in steps)),
+            "logging.checkpoint_steps",
+            "a list of whole numbers from 1 on, as in [1,10,100], or log",
+            steps,
+        )
         for name in self.extra:
             check(name in EXTRA_LOGGERS, "logging.extra", f"a list of {', '.join(EXTRA_LOGGERS)}", name)
         if self.diagnostics is Diagnostics.full and not self.tensorboard:

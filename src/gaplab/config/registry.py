@@ -9,6 +9,7 @@ in a file of yours that ``extensions=[path.py]`` names, or a module in ``[tool.g
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,14 +66,24 @@ def register(group: str, name: str, config: type, build: Callable[..., Any] | st
 
 
 def build_choice(section: Any, *arguments: Any, **settings: Any) -> Any:
-    """Build what a section describes: with the builder registered for its class, else with its method.
+    """Build what a section describes.
+
+    Raises:
+        ConfigError: As ``builder_of``.
+    """
+    return builder_of(section)(*arguments, **settings)
+
+
+def builder_of(section: Any) -> Callable[..., Any]:
+    """Return what builds a section: the builder registered for its class, which gets the section, else its method.
 
     Raises:
         ConfigError: If a builder given as text cannot be imported, or there is neither builder nor method.
     """
     build = _builders.get(type(section))
     if build is None:
-        return section.build(*arguments, **settings)
+        method: Callable[..., Any] = section.build
+        return method
     if isinstance(build, str):
         module, _, function = build.partition(":")
         try:
@@ -82,7 +93,7 @@ def build_choice(section: Any, *arguments: Any, **settings: Any) -> Any:
                 f"register: expected a builder of {type(section).__name__} as 'module:function', but "
                 f"{build!r} gave: {error}."
             ) from error
-    return build(section, *arguments, **settings)
+    return partial(build, section)
 
 
 def without_builder(section: object) -> ConfigError:

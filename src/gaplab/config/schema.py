@@ -1,12 +1,20 @@
 """The root of the configuration: every section, and what must fit together across sections."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import gan, mixtures  # noqa: F401  # their choices enter the table
+from gaplab.config import (  # noqa: F401  # their choices enter the table
+    autoencoder,
+    data_files,
+    gan,
+    lightning_project,
+    mixtures,
+    regression,
+)
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.logging import LoggingConfig
@@ -19,12 +27,19 @@ from gaplab.config.trainer import TrainerConfig
 from gaplab.errors import ConfigError
 
 DEFAULT_STEPS = 10_000
+LONGEST_NAME = 255
+"""Bytes of the name of a file or folder, on nearly every file system."""
 
 
 class Relation(StrEnum):
     near = "near"
     at_most = "at_most"
     at_least = "at_least"
+
+
+class InitFrom(StrEnum):
+    best = "best"
+    last = "last"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,6 +77,16 @@ class RunConfig:
                 "the name of one folder, without /",
                 self.id,
             )
+        if self.name is not None:
+            check(
+                not {"", ".", ".."} & set(self.name.split("/")),
+                "run.name",
+                "a folder below run.root, without ..",
+                self.name,
+            )
+        for key, text in (("id", self.id), ("name", self.name)):
+            longest = max((len(part.encode()) for part in (text or "").split("/")), default=0)
+            check(longest <= LONGEST_NAME, f"run.{key}", f"names of at most {LONGEST_NAME} bytes", text)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,6 +110,10 @@ class Config:
     """Free words that are recorded with the run."""
     extensions: list[str] = field(default_factory=list)
     """Python files that register further choices; named on the command line, recorded as absolute paths."""
+    init_from: str | None = None
+    """A run directory or a checkpoint whose weights this run starts from, at step 0."""
+    init_from_weights: InitFrom = InitFrom.best
+    """Which weights of that run."""
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -113,6 +142,8 @@ class Config:
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        if self.task.has_own_data or (self.data.batch_size is None and self.data.num_points is None):
+            return  # known when the data are built
         check(
             number <= self.data.points_per_step,
             "trainer.devices",
@@ -121,9 +152,19 @@ class Config:
             "Raise data.batch_size.",
         )
 
+    def take_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Make the sizes of the data that were built those of the configuration.
+
+        Raises:
+            ConfigError: If other settings do not suit them.
+        """
+        if self.data.take_sizes(sizes):
+            self.__post_init__()
+
     @property
     def has_validation(self) -> bool:
-        return self.data.num_val_points > 0 or self.data.num_folds > 0
+        """Whether there is a validation split; until data without a size are built, it is assumed."""
+        return self.data.num_val_points != 0 or self.data.num_folds > 0
 
     @property
     def num_steps(self) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gaplab.config.checks import check, check_at_least, check_positive, check_share
+from gaplab.config.checks import check, check_at_least, check_at_most, check_positive, check_share
 from gaplab.config.registry import choice
 from gaplab.errors import ConfigError
 
@@ -17,6 +17,8 @@ class Accelerator(StrEnum):
 
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+MOST_THREADS = 1024
+"""More than a machine has; with very many PyTorch ends the process."""
 CLIPPING = ("norm", "value")
 
 
@@ -48,6 +50,9 @@ class TrainerConfig:
     block_steps: int | None = None
     """Most optimiser steps in one call of the training loop; null for 50, 1 for Lightning's own loop, which gives
     the same weights more slowly and calls every hook at every step."""
+    compile: bool | str = "auto"
+    """Take the steps of a classifier in compiled code: true, false, or ``auto``, where a run (or a stack of runs) is
+    long enough to pay for compiling. Weights are those of eager steps up to rounding."""
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1
@@ -98,6 +103,7 @@ class TrainerConfig:
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
         if self.num_threads is not None:
             check_at_least("trainer.num_threads", self.num_threads, 1)
+            check_at_most("trainer.num_threads", self.num_threads, MOST_THREADS)
         check(
             self.precision in PRECISIONS,
             "trainer.precision",
@@ -108,6 +114,8 @@ class TrainerConfig:
             else "",
         )
         check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
+        if isinstance(self.compile, str):
+            check(self.compile == "auto", "trainer.compile", "auto, true or false", self.compile)
         for key in ("devices", "num_nodes"):
             number = getattr(self, key)
             if isinstance(number, str):

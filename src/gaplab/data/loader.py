@@ -7,12 +7,11 @@ nothing but the step.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
+from gaplab.data.splits import Inputs, select
 from gaplab.randomness import epoch_order
 
 STEPS_PER_BLOCK = 50
@@ -22,10 +21,10 @@ STEPS_PER_BLOCK = 50
 class Batch(NamedTuple):
     """The points of one optimiser step that this process works on."""
 
-    points: Tensor
-    """float [B, D]; B is this process's part of the batch."""
+    points: Any
+    """Tensor [B, ...] or a dict of such; B is this process's part of the batch."""
     labels: Tensor
-    """int64 [B]."""
+    """int64 [B] for classes, float [B] or [B, T] for real targets."""
     offset: int
     """Position of the first of these points in the whole batch."""
     global_batch_size: int
@@ -38,18 +37,30 @@ class Batch(NamedTuple):
         """This process's part of the whole batch, in [0, 1]."""
         return len(self.labels) / self.global_batch_size
 
+    def part(self, whole: Tensor) -> Tensor:
+        """Return the rows [B, ...] of something drawn for the whole batch that belong to these points.
+
+        So random numbers are the same with one process or many.
+        """
+        return whole[self.offset : self.offset + len(self.labels)]
+
 
 class Block:
-    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
+    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it.
 
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
+    Args:
+        steps: Numbers of the batches.
+        batch: Gathers one of them, when its turn comes.
+    """
+
+    def __init__(self, steps: range, batch: Callable[[int], Batch]) -> None:
+        self.steps, self.batch = steps, batch
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+        return map(self.batch, self.steps)
 
 
 def shard(num_points: int, rank: int, world_size: int) -> slice:
@@ -64,8 +75,8 @@ class TrainLoader:
     them are one epoch to Lightning, because an epoch of one step would cost more than the step.
 
     Args:
-        points: All training points [P, D].
-        labels: Their labels [P].
+        points: All training points [P, ...], or a dict of such tensors.
+        labels: Their labels [P] or targets [P, T].
         batch_size: Points of a batch over all processes.
         num_steps: Optimiser steps of the run.
         steps_between_evaluations: Optimiser steps between two evaluations.
@@ -80,7 +91,7 @@ class TrainLoader:
 
     def __init__(
         self,
-        points: Tensor,
+        points: Inputs,
         labels: Tensor,
         *,
         batch_size: int,
@@ -94,6 +105,7 @@ class TrainLoader:
         batches_per_step: int = 1,
     ) -> None:
         self.points, self.labels = points, labels
+        self.num_points, self.device = len(labels), labels.device
         self.batch_size = batch_size
         self.num_steps = num_steps
         self.train_seed = train_seed
@@ -103,19 +115,17 @@ class TrainLoader:
         self.batches_per_step = batches_per_step
         self.batches_per_epoch = -(-len(labels) // batch_size)
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
-        blocks = -(-steps_between_evaluations // block_steps)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
+        self.ends = BlockEnds(num_steps, steps_between_evaluations, block_steps)
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
-        return len(self.ends) - 1 if self.in_blocks else self.batches_per_epoch
+        return len(self.ends) if self.in_blocks else self.batches_per_epoch
 
     def __iter__(self) -> Iterator[Any]:
         start = self.first_step()
         if self.in_blocks:
-            for begin, end in pairwise(self.ends):
-                if end > start:
-                    yield self.block(range(max(begin, start), end))
+            for number in range(self.ends.up_to(start), len(self.ends)):
+                yield self.block(range(max(self.ends[number], start), self.ends[number + 1]))
         else:
             epoch, position = self.position(start)
             for number in range(position, self.batches_per_epoch):
@@ -123,12 +133,12 @@ class TrainLoader:
 
     def block(self, steps: range) -> Any:
         """Return the batches of some steps."""
-        return Block([self.batch(step) for step in steps])
+        return Block(steps, self.batch)
 
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
         if self.in_blocks:
-            return 0, sum(end <= step for end in self.ends[1:])
+            return 0, self.ends.up_to(step)
         epoch, steps = divmod(step, self.steps_per_epoch)
         return epoch, steps * self.batches_per_step
 
@@ -141,39 +151,72 @@ class TrainLoader:
 
     def batch(self, step: int) -> Batch:
         """Return this process's part of a batch; the last batch of an epoch may be smaller."""
-        num_points = len(self.labels)
-        epoch, position = divmod(step, self.batches_per_epoch)
         if self.batches_per_epoch == 1 and self.world_size == 1:
-            return Batch(self.points, self.labels, 0, num_points, step)
+            return Batch(self.points, self.labels, 0, self.num_points, step)
+        chosen, offset, size = self.rows(step)
+        return Batch(select(self.points, chosen), self.labels[chosen], offset, size, step)
+
+    def rows(self, step: int) -> tuple[Tensor, int, int]:
+        """Return the rows of this process's part of a batch, the offset of the first, and the size of the batch."""
+        epoch, position = divmod(step, self.batches_per_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(num_points, self.train_seed, epoch).to(self.points.device)
+            self._order = epoch, epoch_order(self.num_points, self.train_seed, epoch).to(self.device)
         whole = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
         part = shard(len(whole), self.rank, self.world_size)
-        chosen = whole[part]
-        return Batch(self.points[chosen], self.labels[chosen], part.start, len(whole), step)
+        return whole[part], part.start, len(whole)
 
 
 class SplitLoader:
     """A whole split in order, in chunks, each point exactly once over all processes."""
 
     def __init__(
-        self, points: Tensor, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
+        self, points: Inputs, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
-        self.points = torch.split(points[part], chunk_size)
-        self.labels = torch.split(labels[part], chunk_size)
+        self.first, self.num_points, self.chunk_size = part.start, len(labels), chunk_size
+        """Where this process's part begins in the split, the points of the whole split, and those of a chunk."""
+        chunks = [
+            slice(begin, begin + chunk_size) for begin in range(0, max(part.stop - part.start, 1), chunk_size)
+        ]
+        own = select(points, part)
+        self.points = [select(own, chunk) for chunk in chunks]
+        self.labels = [labels[part][chunk] for chunk in chunks]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Inputs, Tensor]]:
         return zip(self.points, self.labels, strict=True)
 
 
-def _block_ends(num_steps: int, steps_between: int, blocks_between: int) -> list[int]:
-    """Steps at which blocks end: every evaluation step, and evenly spaced steps between two of them."""
-    ends = [0]
-    while ends[-1] < num_steps:
-        base = ends[-1]
-        ends += [base + steps_between * block // blocks_between for block in range(1, blocks_between + 1)]
-    return [end for end in ends if end < num_steps] + [num_steps]
+class BlockEnds:
+    """Steps at which blocks end: every evaluation step, evenly spaced steps between two of them, and the last step.
+
+    They follow from their number, so that a run of any length has room for them. ``ends[0]`` is 0, the beginning.
+
+    >>> ends = BlockEnds(num_steps=12, steps_between=5, block_steps=2)
+    >>> [ends[number] for number in range(len(ends) + 1)]
+    [0, 1, 3, 5, 6, 8, 10, 11, 12]
+    """
+
+    def __init__(self, num_steps: int, steps_between: int, block_steps: int) -> None:
+        self.num_steps, self.steps_between = num_steps, steps_between
+        self.blocks_between = -(-steps_between // block_steps)
+        whole, rest = divmod(num_steps, steps_between)
+        self.number = whole * self.blocks_between + -(-rest * self.blocks_between // steps_between)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, number: int) -> int:
+        whole, rest = divmod(number, self.blocks_between)
+        return min(
+            whole * self.steps_between + rest * self.steps_between // self.blocks_between, self.num_steps
+        )
+
+    def up_to(self, step: int) -> int:
+        """Return how many blocks end at a step or before."""
+        if step >= self.num_steps:
+            return self.number
+        whole, rest = divmod(step, self.steps_between)
+        return whole * self.blocks_between + ((rest + 1) * self.blocks_between - 1) // self.steps_between

@@ -7,6 +7,7 @@ from gaplab.config.phenomenon import PhenomenonName
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.phenomena.pages import outcome_of, print_verdict, write_page
 from gaplab.phenomena.verdict import Phenomenon
+from gaplab.process.signals import stop_signals_obeyed
 from gaplab.runs.anew import tell_finished
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.results import read_objective
@@ -46,12 +47,12 @@ def run_phenomenon(plan: Plan, ranks: Ranks = ALONE) -> float:
     phenomenon = load_phenomenon(section.name)
     run = RunDirectory(path)
     run.open(plan.composed)
-    with run.recorded():
+    with run.recorded(), stop_signals_obeyed():
         verdict = phenomenon.run(seeds_from(config.seed, section.num_seeds), section.quick)
         unmet = sum(not check.holds for check in verdict.checks)
         write_json(path / "verdict.json", {"phenomenon": section.name, "unmet": unmet, **verdict.as_json()})
         write_page(phenomenon, verdict, path / "page.md", folder="figures")
-        print_verdict(phenomenon, verdict)
-        print(f"Page: {path / 'page.md'}")
         run.mark(Status.finished, verdict=outcome_of(verdict))
+    print_verdict(phenomenon, verdict)
+    print(f"Page: {path / 'page.md'}")
     return float(unmet)

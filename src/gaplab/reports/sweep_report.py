@@ -78,7 +78,7 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
         for quantity in shown_quantities(rows):
             found = summarize(members, quantity)
             if found is not None:
-                best = "" if quantity.startswith("gap/") else number(best_value(found, quantity))
+                best = "" if quantity.startswith("gap/") else number(best_value(found, quantity, members))
                 spread = fill(interval_text(found, quantity, most_possible(members, quantity)), CELL)
                 table.add_row(name, quantity, str(len(found.values)), best, number(found.mean), spread)
                 name = ""

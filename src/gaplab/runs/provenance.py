@@ -1,9 +1,10 @@
 """Where a run's numbers come from: code, versions, machine."""
 
+import contextlib
 import functools
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -28,7 +29,13 @@ def provenance() -> dict[str, Any]:
 @functools.cache
 def _versions() -> dict[str, str]:
     # Only torch itself knows the kind of its build, such as +cpu.
-    return {name: version(name) for name in PACKAGES} | {"torch": str(torch.__version__)}
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(
+            PackageNotFoundError
+        ):  # gaplab itself where it is run without being installed
+            found[name] = version(name)
+    return found | {"torch": str(torch.__version__)}
 
 
 @functools.cache

@@ -45,19 +45,28 @@ class Result:
     best_step: int | None = None
     monitor: str = "loss/{split}"
     """Tag of what selected the best weights."""
+    wants_more: bool = False
+    """Whether a larger value of it is better."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
     """Bounds for the last weights."""
     measures: dict[str, float] = field(default_factory=dict)
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences that belong to the result, such as why it has no bound."""
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the monitor on val at the best weights, or on test without validation."""
-        if self.best is None:
-            return self.last[self.monitor.format(split="test")]
-        return self.best[self.monitor.format(split="val")]
+        """What a sweep minimises: the monitor on val at the best weights, or on test without validation.
+
+        Of an accuracy it is the negative; where there is neither val nor test, the value on train.
+        """
+        table = self.last if self.best is None else self.best
+        splits = ("test", "val", "train") if self.best is None else ("val",)
+        tags = [self.monitor.format(split=split) for split in splits]
+        value = next(table[tag] for tag in tags if tag in table)
+        return -value if self.wants_more else value
 
     def compare(self, published: list[PublishedNumber]) -> None:
         """Look up the measured value of each published number."""
@@ -78,6 +87,7 @@ class Result:
             "objective": self.objective,
             "measures": self.measures,
             "bounds": [asdict(bound) | {"vacuous": bound.vacuous} for bound in self.bounds],
+            "remarks": self.remarks,
             "published": [
                 {
                     "name": c.published.name,

@@ -15,8 +15,8 @@ from gaplab.errors import ConfigError
 from gaplab.runs.anew import is_restarted
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
-from gaplab.storage.locking import lock, unlock
-from gaplab.storage.reading import read_yaml
+from gaplab.storage.locking import LOCK, lock, unlock
+from gaplab.storage.reading import read_yaml, refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
 from gaplab.tensorboard.loggers import METRICS, MetricsTable
 
@@ -51,6 +51,12 @@ def refuse_other_run(composed: Composed, path: Path) -> None:
         ConfigError: If it does.
     """
     if not (path / "run.json").is_file():
+        # A run that was killed while it opened its directory has left its lock there.
+        if path.is_dir() and any(path.iterdir()) and not (path / LOCK).is_file():
+            raise ConfigError(
+                f"run.id: expected a new folder or that of a run, but {path} holds other files. Choose another run.id "
+                "or run.root."
+            )
         return
     changes = differences(read_config(path), composed.resolved)
     if changes:
@@ -114,6 +120,7 @@ def _merged_words(path: Path, words: list[str]) -> list[str]:
 
 def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
     lock(path, lock_timeout_seconds())
+    refuse_links(path)
     finished = read_json(path / "run.json").get("status") == Status.finished
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
@@ -167,7 +174,7 @@ def rewind(path: Path, content: dict[str, Any]) -> None:
     sizes = content["callbacks"]["Checkpoints"]["event_sizes"]
     for file in path.rglob(EVENT_FILES):
         size = sizes.get(str(file.relative_to(path)), 0)
-        if size == 0:
+        if size == 0 or file.is_symlink():
             file.unlink()
         elif file.stat().st_size > size:
             os.truncate(file, size)

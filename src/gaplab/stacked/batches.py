@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gaplab.data.datamodule import Split
 from gaplab.data.loader import TrainLoader
+from gaplab.data.splits import Split
 from gaplab.randomness import epoch_order
 from gaplab.stacked.stacked_optimizer import DrawBuffers
 from gaplab.stacked.update_rules import Params
@@ -69,6 +69,20 @@ class StackedBatches:
 
         Models that are not active get points that nobody looks at.
         """
+        tensors, buffers = self.gather_steps(steps, active)
+        batches = list(zip(*tensors, strict=True))
+        if self.exact:
+            most = tensors[3].amax(dim=1).int().tolist()  # of those that train; the others' size is 1
+            batches = [
+                (x[:, :n], y[:, :n], m[:, :n], size) for n, (x, y, m, size) in zip(most, batches, strict=True)
+            ]
+            buffers = [{k: b[:, :n] for k, b in one.items()} for n, one in zip(most, buffers, strict=True)]
+        return batches, buffers
+
+    def gather_steps(
+        self, steps: Sequence[int], active: Sequence[bool]
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[Params]]:
+        """Return the same, filled up, with the steps S as the first dimension of tensors: points [S, K, B, ...]."""
         longest, *shape = self.points.shape[1:]
         chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
         sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
@@ -81,17 +95,10 @@ class StackedBatches:
         points = self.points.view(-1, *shape)[flat].view(*chosen.shape, *shape)
         labels = self.labels.view(-1)[flat].view(chosen.shape)
         mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, self.dtype)
-        batches = list(zip(points, labels, mask, sizes.to(device, self.dtype), strict=True))
-        buffers: list[Params] = [{}] * len(steps)
-        if self.draw is not None:
-            buffers = [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
-        if self.exact:
-            most = sizes.amax(dim=1).tolist()  # of those that train; the others' size is 1
-            batches = [
-                (x[:, :n], y[:, :n], m[:, :n], size) for n, (x, y, m, size) in zip(most, batches, strict=True)
-            ]
-            buffers = [{k: b[:, :n] for k, b in one.items()} for n, one in zip(most, buffers, strict=True)]
-        return batches, buffers
+        tensors = points, labels, mask, sizes.to(device, self.dtype)
+        if self.draw is None:
+            return tensors, [{}] * len(steps)
+        return tensors, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
 
     def _active_by_count(self, active: Sequence[bool]) -> dict[int, list[int]]:
         """The models that are active by their number of points."""

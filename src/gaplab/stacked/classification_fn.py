@@ -54,8 +54,8 @@ def classifier_functions(
     return ClassifierFunctions(
         params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
         running=[running_buffers(task.network) for task in tasks],
-        loss=_training_loss(copy.deepcopy(first.network).train(), first.score, any(smoothing)),
-        score=_scoring(copy.deepcopy(first.network).eval(), first.score),
+        loss=_training_loss(copy.deepcopy(first.network).train(), first.score_fn, any(smoothing)),
+        score=_scoring(copy.deepcopy(first.network).eval(), first.score_fn),
         loss_coefficients={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
         draw=_mask_drawing(configs, tasks) if first.uses_dropout else None,
     )

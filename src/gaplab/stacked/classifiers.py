@@ -91,7 +91,7 @@ class StackedClassifiers(Ensemble):
         super().on_fit_start()
         data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
         at_once = SCORED_AT_ONCE if self.compiled["score"].compile else SCORED_EAGERLY
-        piece = min(at_once, max(data.num_test_points, data.num_val_points, 64))
+        piece = min(at_once, max(data.size_of("test"), data.size_of("val"), 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
@@ -182,7 +182,7 @@ class StackedClassifiers(Ensemble):
             found = FinalMeasures(level, lambda config=member.config: build_data_and_task(config)[1])  # type: ignore[misc]
             found.measure(task, data[index])
             found.capacity |= capacities.get(index, {})
-            member.bounds, member.measures = found.bounds, found.table
+            member.bounds, member.measures, member.remarks = found.bounds, found.table, found.remarks
 
     def _capacities(self, indices: Sequence[int]) -> dict[int, dict[str, float]]:
         """The capacity measures of the models that ask for no more than these."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lightning.pytorch import LightningDataModule
 
-from gaplab.data.datamodule import Split
 from gaplab.data.loader import STEPS_PER_BLOCK, TrainLoader
+from gaplab.data.splits import Split
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import BlockLoader
 

@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import Split
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import StackedBatches
 from gaplab.stacked.compile import CompiledFunction

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from gaplab.data.datamodule import Split
+from gaplab.data.splits import Split
 from gaplab.metrics.gap import SplitScore
 from gaplab.stacked.classification_fn import Score
 from gaplab.stacked.update_rules import Params

@@ -17,7 +17,7 @@ from gaplab.errors import DivergedError, Preempted
 from gaplab.process.exits import tell_failure
 from gaplab.process.malloc import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
-from gaplab.runs.checkpoints import read_checkpoint, read_weights
+from gaplab.runs.checkpoints import Weights, read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
 from gaplab.runs.results import Result
@@ -121,8 +121,8 @@ class StackedRuns:
         """Train all runs and write them; None stands for a run that diverged."""
         opened = list(self.directories)
         with without_waiting():
-            for plan, run in zip(self.plans, opened, strict=True):
-                run.open(plan.composed, self.members[0].step)
+            for plan, run, (built, _) in zip(self.plans, opened, self.built, strict=True):
+                run.open(plan.composed, self.members[0].step, built.facts)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = StackedCheckpoints(
@@ -214,7 +214,8 @@ class StackedRuns:
             run.remove_checkpoints()
         data, task = self.built[index]
         task.load_state_dict(unstack(self.ensemble.weights(), index))
-        result = conclude(member, task, data, lambda: unstack(self.ensemble.best, index))
+        best = Weights(unstack(self.ensemble.best, index), member.best_step)
+        result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
         if news and member.config.logging.tensorboard:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, take_apart
+from gaplab.config.compose import COMPOSE_ERRORS, Composed, take_apart
 from gaplab.config.errors import explain
 from gaplab.errors import ConfigError
 
@@ -70,7 +69,7 @@ class JobComposer:
     def _compose_whole(self, overrides: Sequence[str], words: list[str]) -> tuple[DictConfig, Composed]:
         try:
             tree = self.load(list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
+        except COMPOSE_ERRORS as error:
             raise explain(error) from error
         return tree, take_apart(tree, words)
 

@@ -40,6 +40,10 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
+    if config.init_from is not None:
+        return "init_from starts from the weights of another run"
+    if config.logging.checkpoint_steps or config.logging.keep_best > 1:
+        return "logging.checkpoint_steps and logging.keep_best are kept by a run by itself"
     if not config.task.stacks or built_otherwise(config.task, "stacks"):
         return f"the task {type(config.task).__name__} has no stacked form"
     for optimizer in filter(None, (config.optimizer, _second_optimizer(config))):
@@ -74,6 +78,7 @@ def group_key(config: Config) -> Hashable:
         _fixed("optimizer", _second_optimizer(config)),
         (config.num_steps, config.steps_between_evaluations),
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
+        config.trainer.compile,
     )
 
 

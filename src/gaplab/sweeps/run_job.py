@@ -14,6 +14,7 @@ from gaplab.errors import ConfigError, DivergedError, Preempted, RendezvousError
 from gaplab.launch.processes import run_with_all_processes
 from gaplab.process.exits import EXIT_FAILED, is_first_process, tell_failure
 from gaplab.process.signals import STOP_SIGNAL
+from gaplab.storage.reading import read_regular
 from gaplab.sweeps.job import SweepJob
 
 if TYPE_CHECKING:
@@ -86,6 +87,6 @@ def exit_code(runs: Sequence[Path]) -> int:
 def status(run: Path) -> str | None:
     """Return the status of a run; None where there is none."""
     try:
-        return str(json.loads((run / "run.json").read_text())["status"])
-    except (OSError, ValueError, KeyError):
+        return str(json.loads(read_regular(run / "run.json") or b"")["status"])
+    except (ValueError, KeyError, TypeError):
         return None

@@ -184,8 +184,12 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, jobs[0].work
-    if not config.task.compiling_pays or not has_compiler(torch.device(device_of(config))):
+    if not has_compiler(torch.device(device_of(config))):
         return False
-    points = data.num_points + data.num_val_points + data.num_test_points
+    if isinstance(config.trainer.compile, bool):
+        return config.trainer.compile
+    if not config.task.compiling_pays:
+        return False
+    points = sum(map(data.size_of, ("train", "val", "test")))
     scored = points * -(-steps // config.steps_between_evaluations)
     return pays(len(jobs) * steps, len(jobs) * scored)

@@ -12,6 +12,7 @@ from gaplab.process.children import pipe_to_parent
 from gaplab.process.devices import keep_to_share
 from gaplab.process.exits import EXIT_PREEMPTED
 from gaplab.process.fast_imports import quick_imports
+from gaplab.process.output import steady_output
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.sweeps.run_job import status
 from gaplab.sweeps.schedule import WorkItem
@@ -23,6 +24,7 @@ def main() -> None:
     After a run with an output of its own has failed it ends too: what the failure left in this process, such
     as a GPU out of order, must not reach the next run.
     """
+    steady_output()
     pipe = pipe_to_parent()
     STOP_SIGNAL.install()
     keep_to_share()

@@ -2,16 +2,17 @@
 
 import re
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import quote
+
+from gaplab.tensorboard.tags import draws_samples, split_quantities
 
 HOME = "http://127.0.0.1:6006/"
 """TensorBoard's default address; it listens on this machine only."""
 
-SPLITS_IN_COLOURS = "^(loss|accuracy)$|^gap/(loss|accuracy)$"
-"""The charts that matter of a run with sub-runs."""
 SPLITS_BY_TAG = "^(loss|accuracy)/(train|val|test)$|^gap/(loss|accuracy)$"
-"""The same of a run without."""
+"""The charts that matter of a classifier's run without sub-runs."""
 OF_A_GAN = "^(loss/discriminator|distance/sliced_w2)$|^gap/(loss_discriminator|distance_sliced_w2)$|^modes/"
 """The charts that matter of a GAN's run."""
 OF_A_GAN_BY_TAG = OF_A_GAN.replace("sliced_w2)$|", "sliced_w2)_(train|val|test)$|")
@@ -38,21 +39,26 @@ def deep_link(run: str = "", tags: str = SPLITS_BY_TAG, home: str = HOME) -> str
     return f"{home}?{query}#timeseries"
 
 
-def look_at_run(path: Path, subruns: bool, generates: bool) -> list[str]:
-    """Return the lines with which a run says where to look at it."""
-    by_kind = (OF_A_GAN_BY_TAG, OF_A_GAN) if generates else (SPLITS_BY_TAG, SPLITS_IN_COLOURS)
-    link = deep_link(path.name, by_kind[subruns])
+def look_at_run(path: Path, subruns: bool, tags: Collection[str]) -> list[str]:
+    """Return the lines with which a run that measures ``tags`` says where to look at it."""
+    if draws_samples(tags):
+        shown = OF_A_GAN if subruns else OF_A_GAN_BY_TAG
+    else:
+        names = split_quantities(tags)
+        gaps = "|".join(name.replace("/", "_") for name in names)
+        shown = f"^({'|'.join(names)}){'' if subruns else '/(train|val|test)'}$|^gap/({gaps})$"
+    link = deep_link(path.name, shown)
     return [f"Look: tensorboard --logdir {shlex.quote(str(path.parent))}", f"then  {link}"]
 
 
 def look_at_sweep(path: Path, num_runs: int) -> list[str]:
     """Return the lines with which a sweep says where to look at it: means over seeds, bands, all runs."""
-    whole = [f"Look: tensorboard --logdir {shlex.quote(str(path))}"]
+    folder, summary = shlex.quote(str(path)), shlex.quote(str(path / "summary"))
+    whole = [f"Look: tensorboard --logdir {folder}"]
     if num_runs > MOST_SELECTED:
         whole = [
-            f"Look: tensorboard --logdir {shlex.quote(str(path / 'summary'))}  "
-            "(the means; TensorBoard selects none of so many runs)",
-            f"or    tensorboard --logdir {shlex.quote(str(path))}  (all runs)",
+            f"Look: tensorboard --logdir {summary}  (the means; TensorBoard selects none of so many runs)",
+            f"or    tensorboard --logdir {folder}  (all runs)",
         ]
     return [
         *whole,

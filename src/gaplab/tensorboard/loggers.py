@@ -14,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.storage.atomic import replacing
+from gaplab.storage.reading import read_regular
 
 
 class EventFiles(TensorBoardLogger):
@@ -108,7 +109,7 @@ class MetricsTable(Logger):
     @rank_zero_only
     def forget_after(self, step: int) -> None:
         """Keep the rows of an earlier attempt up to ``step`` only."""
-        rows = [row for row in self._read() if _is_at_most(row.get("step"), step)]
+        rows = [row for row in self._read() if int(row["step"]) <= step]
         if rows:
             self._write(rows)
         else:
@@ -123,13 +124,9 @@ class MetricsTable(Logger):
             writer.writerows(rows)
 
     def _read(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        # A kill may have cut the last line; what is no text is no row either.
-        whole = self.path.read_text(errors="replace").replace("\0", "").rpartition("\n")[0]
-        return list(csv.DictReader(io.StringIO(whole)))
-
-
-def _is_at_most(text: str | None, step: int) -> bool:
-    """Whether a cell holds a step up to ``step``; a damaged one does not."""
-    return text is not None and text.isdecimal() and int(text) <= step
+        """Return the rows of the file; damaged ones are left out, as nothing depends on them."""
+        whole = (read_regular(self.path) or b"").decode(errors="replace").replace("\0", "\ufffd")
+        rows = csv.DictReader(
+            io.StringIO(whole.rpartition("\n")[0]), restkey=""
+        )  # a kill may have cut the last line
+        return [row for row in rows if row.get("step", "").isdecimal() and not row.keys() & {"", None}]

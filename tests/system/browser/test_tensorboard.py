@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gaplab.tensorboard.links import SPLITS_IN_COLOURS, deep_link
+from gaplab.tensorboard.links import deep_link
 
 Ask = Callable[..., Any]
 QUERY = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE"], "sliceSize": 100}
@@ -136,7 +136,7 @@ def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
 
 @pytest.mark.browser
 def test_time_series_of_the_deep_link(page: Any, address: str, screenshots: Path) -> None:
-    page.goto(deep_link("single", SPLITS_IN_COLOURS, home=address))
+    page.goto(deep_link("single", "^(loss|accuracy)$|^gap/(loss|accuracy)$", home=address))
     page.wait_for_selector("scalar-card tb-data-table-content-row")
     page.wait_for_function("document.querySelectorAll('scalar-card tb-data-table-content-row').length >= 8")
     page.wait_for_timeout(1000)
