@@ -1,6 +1,7 @@
 """A sweep that is typed again, after its values, its settings or the code have changed."""
 
 import csv
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,18 @@ def test_a_wrong_value_under_the_vectorized_launcher(main: Main, capsys: pytest.
     assert main("-m", "hydra/launcher=vectorized", "seed=0,1", "optimizer.lrr=3") == 2
     assert "optimizer.lrr: expected a key" in capsys.readouterr().err
     assert LAUNCHED == []
+
+
+def test_nothing_is_moved_while_one_of_the_runs_is_at_work(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("-m", "seed=0,1", "hydra/launcher=vectorized") == 0
+    (sweep,) = (tmp_path / "logs").iterdir()
+    with (sweep / "seed=1" / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main("-m", "seed=0,1", "hydra/launcher=vectorized", "run.again=true") == 2
+    assert f"{sweep / 'seed=1'}: a run is at work in this directory" in capsys.readouterr().err
+    assert not (sweep / "earlier").exists()
 
 
 def test_a_folder_that_cannot_be_written(

@@ -47,6 +47,8 @@ def _missing_option(message: str) -> str | None:
         options = match[3].split("Config search path")[0].split() + _options_below(group)
         same = [f" Did you mean '{option}'?" for option in options if option.endswith(f"/{name}")]
         hint = "".join(same) or nearest(name, options)
+        if (group, name) == ("hydra/sweeper", "optuna"):
+            hint = " It comes with the extra optuna: pip install -e '.[optuna]'."
         return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{hint}"
     match = re.search(r"Could not find '([^']+)'", message)
     if match:

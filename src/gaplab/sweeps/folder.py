@@ -22,6 +22,7 @@ def prepare_folder(jobs: Sequence[SweepJob], *, more: bool) -> None:
     from gaplab.runs.anew import notice_of_other_code, set_aside, wishes_anew
     from gaplab.runs.resume import refuse_other_run
     from gaplab.runs.sweep_folder import runs_of, write_jobs
+    from gaplab.storage.locking import lock, unlock
     from gaplab.sweeps.run_job import status
 
     wishes = [wishes_anew(job.composed) for job in jobs]
@@ -33,9 +34,12 @@ def prepare_folder(jobs: Sequence[SweepJob], *, more: bool) -> None:
             refuse_other_run(job.composed, job.path)
     folder = jobs[0].path.parent
     try:
-        for job in jobs:
-            if any(wishes) and job.path not in done:
-                set_aside(job.path)
+        old = [job.path for job in jobs if any(wishes) and job.path not in done and job.path.is_dir()]
+        for path in old:  # all of them first, so that none is moved if one is at work
+            lock(path)
+            unlock(path)
+        for path in old:
+            set_aside(path)
         write_jobs(folder, [job.path.name for job in jobs], more=more)
     except OSError as error:
         raise ConfigError(
