@@ -6,6 +6,7 @@ import re
 import shutil
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -111,8 +112,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     writer = AtomicCheckpointIO()
     writer.save_checkpoint({"step": 1}, path)
 
-    def full_disk(content: object, target: Path) -> None:
-        Path(target).write_bytes(b"PK half of it")
+    def full_disk(content: object, target: BinaryIO) -> None:
+        target.write(b"PK half of it")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
@@ -223,8 +224,12 @@ def test_yaml_keeps_the_order_of_the_sections(tmp_path: Path) -> None:
 def test_a_run_directory_that_cannot_be_written_is_named(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: object) -> int:
-        raise PermissionError(13, "Permission denied")
+    really_open = os.open
+
+    def refuse(path: Any, *arguments: Any) -> int:
+        if Path(path).name == ".lock":
+            raise PermissionError(13, "Permission denied")
+        return really_open(path, *arguments)
 
     shutil.copytree(finished_run, tmp_path / "run")
     monkeypatch.setattr("gaplab.storage.locking.os.open", refuse)

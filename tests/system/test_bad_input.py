@@ -168,7 +168,7 @@ def test_an_error_of_another_file_is_not_one_of_the_disk(quick: Compose, tmp_pat
         look_elsewhere()
     log = (run.path / "log.txt").read_text()
     assert "Traceback (most recent call last)" in log
-    assert "No such file or directory: '/nowhere/points.csv'" in log.splitlines()[-2]
+    assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/points.csv'" in log.splitlines()
     assert log.splitlines()[-1].partition(" ")[2].startswith("failed: FileNotFoundError")
 
 

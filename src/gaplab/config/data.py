@@ -20,10 +20,6 @@ Streams = Callable[[str], Any]
 """Gives each split its own random stream, a ``torch.Generator``."""
 
 
-MOST_POINTS = 10**9
-"""In a split; they are kept in memory."""
-
-
 class Sampling(StrEnum):
     grid = "grid"
     """Evenly spaced positions along each arm, as the published notebooks do."""
@@ -99,7 +95,7 @@ class DataConfig:
         check_share("data.label_noise", self.label_noise)
         for key in ("num_points", "num_val_points", "num_test_points", "noise_dimensions"):
             if (number := getattr(self, key)) is not None:
-                check_at_most(f"data.{key}", number, MOST_POINTS, "All points are kept in memory.")
+                check_at_most(f"data.{key}", number, 10**9, "All points are kept in memory.")
         check_not_negative("data.noise_dimensions", self.noise_dimensions)
         check_positive("data.noise_scale", self.noise_scale)
         self._check_folds()
