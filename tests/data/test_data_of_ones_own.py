@@ -224,7 +224,7 @@ def test_real_targets() -> None:
     data, config = built("data.form=real")
     assert (data.num_classes, data.target_shape) == (0, (4,))
     assert data.splits["train"].labels.dtype == torch.float32
-    with pytest.raises(ConfigError, match="real numbers"):
+    with pytest.raises(ConfigError, match="real targets. Use task=regression"):
         build_data_and_task(config)
 
 

@@ -142,12 +142,10 @@ class ClassificationConfig(TaskConfig):
                 f"{type(data).__name__}. Return its Datasets by split, or take task=lightning."
             )
         if data.num_classes < 2:
-            what = (
-                "this point set has one" if data.num_classes else "the targets of these data are real numbers"
-            )
+            what = "this point set has one" if data.num_classes else "these points have real targets"
             raise ConfigError(
                 f"task: expected at least two classes to tell apart, but {what}. "
-                + ("Learn its law with task=gan." if data.num_classes else "Take task=regression.")
+                + ("Learn its law with task=gan." if data.num_classes else "Use task=regression.")
             )
         score = loss_fn = LOSSES[self.loss]
         if self.label_smoothing:
