@@ -38,7 +38,7 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     prepare_process(loaded.config)
     section = loaded.config.trainer
     section.devices, section.num_nodes, section.progress_bar = 1, 1, False
-    trainer = build_trainer(loaded.config, loaded.data, callbacks=[], loggers=[])
+    trainer = build_trainer(loaded.config, callbacks=[], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
     return loaded.task.scorecard()
 

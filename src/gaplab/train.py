@@ -8,7 +8,7 @@ from gaplab.builders import build_callbacks, build_data_and_task, build_loggers,
 from gaplab.builders.callbacks import TakesResult
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import Composed
-from gaplab.config.logging import LoggingConfig, SubRuns
+from gaplab.config.logging import LoggingConfig
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
@@ -23,7 +23,7 @@ from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
-from gaplab.tensorboard.links import look_at_run
+from gaplab.tensorboard.links import how_to_look
 
 
 def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
@@ -73,7 +73,7 @@ def run_one(
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
-    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
+    trainer = build_trainer(config, callbacks, build_loggers(config.logging, run), ranks)
     run.open(composed)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -102,6 +102,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = "gap/loss" not in result.last
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if logging.tensorboard:
+        console.print(how_to_look(path), highlight=False, soft_wrap=True, markup=False)

@@ -72,16 +72,16 @@ def test_row_of_a_finished_run(finished_run: Path) -> None:
     assert end.end_time_secs >= start.start_time_secs
 
     experiment = content[metadata.EXPERIMENT_TAG].experiment
-    assert experiment.metric_infos[0].name.tag == "final/gap_loss"
+    assert experiment.metric_infos[0].name.tag == "best/gap_loss"
     first = {info.name for info in experiment.hparam_infos if info.differs}
     assert {"data.label_noise", "network.widths", "num_steps"} <= first
     assert "optimizer.lr" not in first
 
     best = read_json(finished_run / "result.json")["best"]
     for tag, value in best.items():
-        (point,) = events.Scalars(f"final/{tag.replace('/', '_')}")
+        (point,) = events.Scalars(f"best/{tag.replace('/', '_')}")
         assert point.value == pytest.approx(value, rel=1e-6)
-    assert events.Scalars("final/finished")[0].value == 1.0
+    assert events.Scalars("run/finished")[0].value == 1.0
 
 
 def test_diverged_run_has_a_row_that_says_so(quick: Compose, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_diverged_run_has_a_row_that_says_so(quick: Compose, tmp_path: Path) -> 
         content[metadata.SESSION_START_INFO_TAG].session_start_info.hparams["optimizer.lr"].number_value
         == 1e4
     )
-    assert events.Scalars("final/finished")[0].value == 0.0
+    assert events.Scalars("run/finished")[0].value == 0.0
     assert metadata.EXPERIMENT_TAG not in content, "a run without a measurement decides no columns"
 
 
@@ -107,5 +107,5 @@ def test_continued_run_shows_its_last_settings_and_one_row(quick: Compose, tmp_p
     events, content = row(tmp_path / "run")
     hparams = content[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
     assert (hparams["num_steps"].number_value, hparams["optimizer.lr"].number_value) == (16, 0.5)
-    (point,) = events.Scalars("final/loss_test")
+    (point,) = events.Scalars("best/loss_test")
     assert point.step == 16

@@ -1,15 +1,19 @@
 """Blocks of batches: what is in them, where they end, and how processes share them."""
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 import torch
 
+from gaplab.config.evaluations import evenly_spaced, log_spaced
 from gaplab.data.loader import STEPS_PER_BLOCK, Batch, SplitLoader, TrainLoader, shard
 from gaplab.randomness import epoch_order
 
 
-def make_loader(num_points: int = 10, start: int = 0, **changes: int) -> TrainLoader:
+def make_loader(num_points: int = 10, start: int = 0, **changes: Any) -> TrainLoader:
     """A loader whose labels are the numbers of the points."""
-    arguments = {"batch_size": 4, "num_steps": 12, "steps_between_evaluations": 5, "train_seed": 0}
+    arguments = {"batch_size": 4, "num_steps": 12, "evaluation_steps": (5, 10, 12), "train_seed": 0}
     labels = torch.arange(num_points)
     points = torch.stack((labels, -labels), dim=1).float()
     return TrainLoader(points, labels, first_step=lambda: start, **(arguments | changes))
@@ -70,7 +74,7 @@ def test_shards_cut_a_range_into_neighbours(world_size: int) -> None:
     ("num_steps", "between"), [(12, 5), (1000, 120), (1000, 1), (49, 50), (230, 60), (7, 7)]
 )
 def test_blocks_end_where_an_evaluation_is_due(num_steps: int, between: int) -> None:
-    loader = make_loader(num_steps=num_steps, steps_between_evaluations=between)
+    loader = make_loader(num_steps=num_steps, evaluation_steps=evenly_spaced(num_steps, between))
     blocks = list(loader)
     assert len(blocks) == len(loader)
     assert min(map(len, blocks)) >= 1
@@ -80,6 +84,21 @@ def test_blocks_end_where_an_evaluation_is_due(num_steps: int, between: int) -> 
     per_evaluation = -(-between // STEPS_PER_BLOCK)
     due = list(range(between, num_steps + 1, between))
     assert ends[per_evaluation - 1 :: per_evaluation][: len(due)] == due
+
+
+@pytest.mark.parametrize("num_steps", [1, 9, 10, 11, 60, 500, 12_345])
+def test_blocks_end_at_log_spaced_evaluations(num_steps: int) -> None:
+    due = log_spaced(num_steps)
+    ends = [
+        0,
+        *(block.batches[-1].step + 1 for block in make_loader(num_steps=num_steps, evaluation_steps=due)),
+    ]
+    assert set(due) <= set(ends)
+    for begin, end in pairwise(due):
+        inside = [b - a for a, b in pairwise(ends) if begin <= a < end]
+        assert len(inside) == -(-(end - begin) // STEPS_PER_BLOCK)
+        assert max(inside) - min(inside) <= 1
+    assert set(log_spaced(num_steps // 2 or 1)[:-1]) <= set(due), "a longer run is measured at the same steps"
 
 
 @pytest.mark.parametrize("start", [0, 1, 5, 7, 11, 12])

@@ -25,7 +25,7 @@ def build_data(config: Config, init_stream: torch.Generator) -> PointDataModule:
             data_seed=config.data_seed,
             train_seed=config.train_seed,
             num_steps=config.num_steps,
-            steps_between_evaluations=config.steps_between_evaluations,
+            evaluation_steps=config.evaluation_steps,
         )
 
 

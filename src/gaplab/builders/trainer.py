@@ -2,7 +2,7 @@
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 
@@ -20,7 +20,6 @@ from gaplab.runs.checkpoints import AtomicCheckpointIO
 
 def build_trainer(
     config: Config,
-    data: LightningDataModule,
     callbacks: list[Callback],
     loggers: list[Logger],
     ranks: Ranks = ALONE,
@@ -31,7 +30,6 @@ def build_trainer(
         ConfigError: If the devices asked for do not exist, or the precision is none of theirs.
     """
     section = config.trainer
-    num_steps, between = config.num_steps, config.steps_between_evaluations
     on_gpu = section.accelerator in (Accelerator.auto, Accelerator.gpu) and torch.cuda.is_available()
     if section.precision == "16-mixed" and not on_gpu:
         raise ConfigError(
@@ -48,9 +46,7 @@ def build_trainer(
             precision=section.precision,
             deterministic=section.deterministic,
             max_epochs=-1,
-            val_check_interval=getattr(
-                data, "blocks_between_evaluations", between * section.accumulate_grad_batches
-            ),
+            val_check_interval=1,  # StepLimits says when
             accumulate_grad_batches=section.accumulate_grad_batches,
             gradient_clip_val=section.gradient_clip_val,
             gradient_clip_algorithm=section.gradient_clip_algorithm,
@@ -62,7 +58,10 @@ def build_trainer(
             enable_model_summary=False,
             enable_progress_bar=section.progress_bar,
             logger=loggers,
-            callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
+            callbacks=[
+                *callbacks,
+                StepLimits(config.evaluation_steps, section.block_steps or STEPS_PER_BLOCK),
+            ],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
         )
         return trainer

@@ -7,11 +7,12 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
-from gaplab.metrics.scorecard import band_edges
+from gaplab.metrics.scorecard import band_edges, half_width
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
+from gaplab.tensorboard.links import headline
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
 
 
@@ -71,7 +72,10 @@ class GapCurves(Callback):
 
 
 class SubRunCurves(Callback):
-    """Writes one tag for train, val and test from a sub-run each: TensorBoard colours by run."""
+    """Writes one tag for train, val and test from a sub-run each: TensorBoard colours by run.
+
+    The gaps stand once more in a group that sorts first, with the ends of their 95 % intervals in sub-runs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -90,15 +94,25 @@ class SubRunCurves(Callback):
             for tag, value in values.items():
                 if value is not None:
                     self._writer(split).add_scalar(tag, value, trainer.global_step)
-            if split in self.writers:
-                self.writers[split].flush()
+        for tag in SUBRUN_QUANTITIES:
+            self._write_gap(trainer, f"gap/{tag.replace('/', '_')}", table)
+        for writer in self.writers.values():
+            writer.flush()
 
-    def _writer(self, split: str) -> SummaryWriter:
-        if split not in self.writers:
-            self.writers[split] = SummaryWriter(str(self.folder / split))
+    def _write_gap(self, trainer: Trainer, gap: str, table: dict[str, float]) -> None:
+        whole = event_writer(trainer)
+        if gap in table and whole is not None:
+            whole.add_scalar(headline(gap), table[gap], trainer.global_step)
+            if (width := half_width(table, gap)) is not None:
+                for name, end in (("95% lower", table[gap] - width), ("95% upper", table[gap] + width)):
+                    self._writer(name).add_scalar(headline(gap), end, trainer.global_step)
+
+    def _writer(self, name: str) -> SummaryWriter:
+        if name not in self.writers:
+            self.writers[name] = SummaryWriter(str(self.folder / name))
             if self.first_step > 0:
-                forget_after(self.writers[split], self.first_step)
-        return self.writers[split]
+                forget_after(self.writers[name], self.first_step)
+        return self.writers[name]
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for writer in self.writers.values():

@@ -1,6 +1,6 @@
 """The ``LightningDataModule``: draws a point set once, splits it, and serves it from the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,7 @@ class PointDataModule(LightningDataModule):
         data_seed: Seed of label noise, extra dimensions and the shuffle of shared splits.
         train_seed: Seed of the order in which batches are drawn.
         num_steps: Optimiser steps of the run.
-        steps_between_evaluations: Steps between two evaluations of all splits.
+        evaluation_steps: Steps at which all splits are measured.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class PointDataModule(LightningDataModule):
         data_seed: int,
         train_seed: int,
         num_steps: int,
-        steps_between_evaluations: int,
+        evaluation_steps: Sequence[int],
     ) -> None:
         super().__init__()
         self.config = config
@@ -62,7 +62,7 @@ class PointDataModule(LightningDataModule):
         self.in_features = 2 + config.noise_dimensions
         self.train_seed = train_seed
         self.num_steps = num_steps
-        self.steps_between_evaluations = steps_between_evaluations
+        self.evaluation_steps = evaluation_steps
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
         self.splits = _make_splits(config, draw, num_classes, data_seed)
@@ -85,7 +85,7 @@ class PointDataModule(LightningDataModule):
             train.labels,
             batch_size=self.config.points_per_step,
             num_steps=self.num_steps,
-            steps_between_evaluations=self.steps_between_evaluations,
+            evaluation_steps=self.evaluation_steps,
             train_seed=self.train_seed,
             rank=trainer.global_rank,
             world_size=trainer.world_size,

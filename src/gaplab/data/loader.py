@@ -6,7 +6,7 @@ call. It is stateless: a batch follows from its number and ``train_seed``, so a 
 nothing but the step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ class TrainLoader:
         labels: Their labels [P].
         batch_size: Points of a batch over all processes.
         num_steps: Optimiser steps of the run.
-        steps_between_evaluations: Optimiser steps between two evaluations.
+        evaluation_steps: Optimiser steps at which an evaluation is due.
         train_seed: Seed of the order.
         rank: Number of this process.
         world_size: Number of processes.
@@ -85,7 +85,7 @@ class TrainLoader:
         *,
         batch_size: int,
         num_steps: int,
-        steps_between_evaluations: int,
+        evaluation_steps: Sequence[int],
         train_seed: int,
         rank: int = 0,
         world_size: int = 1,
@@ -103,8 +103,7 @@ class TrainLoader:
         self.batches_per_step = batches_per_step
         self.batches_per_epoch = -(-len(labels) // batch_size)
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
-        blocks = -(-steps_between_evaluations // block_steps)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
+        self.ends = _block_ends(num_steps, evaluation_steps, block_steps) if self.in_blocks else []
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -170,10 +169,10 @@ class SplitLoader:
         return zip(self.points, self.labels, strict=True)
 
 
-def _block_ends(num_steps: int, steps_between: int, blocks_between: int) -> list[int]:
+def _block_ends(num_steps: int, evaluation_steps: Sequence[int], most: int) -> list[int]:
     """Steps at which blocks end: every evaluation step, and evenly spaced steps between two of them."""
     ends = [0]
-    while ends[-1] < num_steps:
-        base = ends[-1]
-        ends += [base + steps_between * block // blocks_between for block in range(1, blocks_between + 1)]
-    return [end for end in ends if end < num_steps] + [num_steps]
+    for due in sorted({*(step for step in evaluation_steps if 0 < step < num_steps), num_steps}):
+        begin, blocks = ends[-1], -(-(due - ends[-1]) // most)
+        ends += [begin + (due - begin) * block // blocks for block in range(1, blocks + 1)]
+    return ends

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gaplab.reports.numbers import half_width, number
+from gaplab.metrics.scorecard import half_width
+from gaplab.reports.numbers import number
 from gaplab.tensorboard.read_curves import History
 
 RISE = 0.05

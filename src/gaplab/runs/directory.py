@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import shlex
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -15,6 +13,7 @@ from typing import Any
 from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError, DivergedError, Preempted
+from gaplab.process.children import typed_command
 from gaplab.runs.provenance import provenance
 from gaplab.storage.atomic import write_json, write_yaml
 from gaplab.storage.locking import lock, unlock
@@ -78,7 +77,7 @@ class RunDirectory:
             config = composed.config
             self.record = {
                 "status": Status.running.value,
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": typed_command(),
                 "seeds": {
                     "data": config.data_seed,
                     "init": config.init_seed,

@@ -51,6 +51,11 @@ class Recorder:
     """Bounds, scales and capacity measures of the last weights, a number a tag."""
 
     @property
+    def has_best(self) -> bool:
+        """Whether some weights are the best so far."""
+        return self.best_value < math.inf
+
+    @property
     def active(self) -> bool:
         """Whether the run still trains."""
         return not self.stopped and self.divergence is None
@@ -91,7 +96,7 @@ class Recorder:
 
     def best_measurement(self) -> tuple[int, dict[str, float]]:
         """Return step and table of the best weights; of the latest ones where nothing is monitored."""
-        step = self.best_step if self.best_step in self.history else max(self.history, default=0)
+        step = self.best_step if self.has_best else max(self.history, default=0)
         return step, self.history.get(step, {})
 
     def result(
@@ -99,6 +104,7 @@ class Recorder:
         *,
         num_parameters: int,
         num_train_points: int,
+        num_classes: int | None = None,
         last: dict[str, float] | None = None,
         best: dict[str, float] | None = None,
     ) -> Result:
@@ -107,6 +113,7 @@ class Recorder:
         Args:
             num_parameters: Trainable numbers.
             num_train_points: Points that trained.
+            num_classes: Number of classes, where there are some.
             last: Scores of the last weights where they are more than the latest measurement.
             best: The same of the best weights.
         """
@@ -115,14 +122,15 @@ class Recorder:
             epochs=self.step * self.config.trainer.accumulate_grad_batches / self.config.data.steps_per_epoch,
             num_parameters=num_parameters,
             num_train_points=num_train_points,
+            num_classes=num_classes,
             last=last or self.history[self.step],
-            best_step=self.best_step or None,
+            best_step=self.best_step if self.has_best else None,
             monitor=self.config.task.monitor,
             history=self.history,
             bounds=self.bounds,
             measures=self.measures,
         )
-        if self.best_step:
+        if self.has_best:
             result.best = best or self.history[self.best_step]
         result.compare(self.config.published)
         return result
@@ -164,12 +172,17 @@ def conclude(
     if score is not None:
         task.to(train.points.device).eval()
         found["last"] = score(data, recorder.step)
-        if recorder.best_step:
+        if recorder.has_best:
             last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
             task.load_state_dict(best_weights())
             found["best"] = score(data, recorder.step)
             task.load_state_dict(last_weights)
-    return recorder.result(num_parameters=num_parameters(task), num_train_points=len(train), **found)
+    return recorder.result(
+        num_parameters=num_parameters(task),
+        num_train_points=len(train),
+        num_classes=data.num_classes or None,
+        **found,
+    )
 
 
 def _first_edition(callbacks: Mapping[str, Any]) -> dict[str, Any]:

@@ -185,5 +185,5 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     if not config.task.compiling_pays or not has_compiler(torch.device(device_of(config))):
         return False
     points = data.num_points + data.num_val_points + data.num_test_points
-    scored = points * -(-steps // config.steps_between_evaluations)
+    scored = points * len(config.evaluation_steps)
     return pays(len(jobs) * steps, len(jobs) * scored)

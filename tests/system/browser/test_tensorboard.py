@@ -57,7 +57,7 @@ def test_gap_is_test_minus_train_at_every_step(ask: Ask) -> None:
 def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(ask: Ask, logs: Path) -> None:
     columns = ask("plugin/hparams/experiment", {"experimentName": ""})
     metrics = [info["name"]["tag"] for info in columns["metricInfos"]]
-    assert metrics[:3] == ["final/gap_loss", "final/loss_train", "final/loss_val"]
+    assert metrics[:3] == ["best/gap_loss", "best/loss_train", "best/loss_val"]
     assert not any("hp_metric" in tag for tag in metrics)
     hparams = {info["name"]: info for info in columns["hparamInfos"]}
     assert {"seed", "data.noise", "network.widths", "optimizer.lr", "num_steps"} <= hparams.keys()
@@ -71,7 +71,7 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
         values = {value["name"]["tag"]: value["value"] for value in session["metricValues"]}
         if session["name"] == "diverged":
             assert session["status"] == "STATUS_FAILURE"
-            assert values["final/finished"] == 0.0
+            assert values["run/finished"] == 0.0
             continue
         assert session["status"] == "STATUS_SUCCESS"
         assert row["hparams"]["optimizer.max_grad_norm"] == "null"
@@ -79,8 +79,8 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
         run = session["name"]
         best = result(logs, run)["best"]
         for tag, value in best.items():
-            assert values[f"final/{tag.replace('/', '_')}"] == pytest.approx(value, rel=1e-6)
-        assert values["final/finished"] == 1.0
+            assert values[f"best/{tag.replace('/', '_')}"] == pytest.approx(value, rel=1e-6)
+        assert values["run/finished"] == 1.0
         if run.startswith("sweep/"):
             assert row["hparams"]["seed"] == int(run.removeprefix("sweep/seed="))
 
