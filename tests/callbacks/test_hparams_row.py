@@ -55,8 +55,7 @@ def test_a_sweep_shows_first_what_it_varies() -> None:
     words += ["data.num_points=90", "optimizer.lr=0.1"]
     config = compose_config(words).config
     shown = shown_settings(config, words, ["seed", "trainer.max_steps"])
-    assert list(shown)[:2] == ["seed", "num_steps"]
-    assert len(shown) == 5
+    assert list(shown) == ["seed", "num_steps"]
     assert shown.items() <= flat_settings(config).items()
     assert shown_settings(config, words) == changed_settings(config, words)
 

@@ -54,7 +54,7 @@ def build_callbacks(
     callbacks: list[Callback] = [
         GlobalGenerators(config.train_seed),
         Recording(recorder),
-        GapCurves(subruns, recorder, partial(config.task.build_lines, config)),
+        GapCurves(subruns, recorder, partial(config.task.build_lines, config), subruns and logging.pictures),
     ]
     if subruns:
         callbacks.append(SubRunCurves(run.path))

@@ -8,12 +8,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.metrics.scorecard import band_edges, half_width
+from gaplab.reports.gap_curves import gap_curves
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
 from gaplab.tasks.task import Task
 from gaplab.tensorboard.custom_scalars import SUBRUN_QUANTITIES, charts
 from gaplab.tensorboard.links import headline
-from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after
+from gaplab.tensorboard.loggers import EventFiles, MetricsTable, event_writer, forget_after, write_picture
 
 
 class GapCurves(Callback):
@@ -26,11 +27,17 @@ class GapCurves(Callback):
         subruns: Whether ``SubRunCurves`` writes too, which the custom charts can use.
         recorder: Has what was measured.
         lines: Returns what stays the same in training, of data module and task.
+        pictures: Whether to draw the gaps at the end.
     """
 
     def __init__(
-        self, subruns: bool, recorder: Recorder, lines: Callable[[Any, Any], dict[str, float]]
+        self,
+        subruns: bool,
+        recorder: Recorder,
+        lines: Callable[[Any, Any], dict[str, float]],
+        pictures: bool = False,
     ) -> None:
+        self.pictures = pictures
         self.subruns = subruns
         self.recorder = recorder
         self.lines = lines
@@ -68,7 +75,19 @@ class GapCurves(Callback):
             known = self.recorder.history.get(result.step, {})
             for tag in sorted(result.last.keys() - known.keys()):
                 writer.add_scalar(tag, result.last[tag], result.step)
+            if self.pictures:
+                self._draw_gaps(writer, result.step)
             writer.flush()
+
+    def _draw_gaps(self, writer: SummaryWriter, step: int) -> None:
+        # Pillow is needed from here on only.
+        from gaplab.figures.canvas import encode_png
+        from gaplab.figures.gap_over_steps import draw_gap_over_steps
+
+        for curve in gap_curves(self.recorder.history):
+            pixels = draw_gap_over_steps(curve.steps, curve.gap, curve.half_widths, quantity=curve.quantity)
+            tag = f"pictures/2_gap_{curve.quantity.replace('/', '_')}"
+            write_picture(writer, tag, pixels, step, encode_png(pixels))
 
 
 class SubRunCurves(Callback):

@@ -130,7 +130,7 @@ def test_text_card_and_histograms_are_there(ask: Ask) -> None:
 
 
 def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
-    query = urlencode({"run": "sweep/seed=1", "tag": "pictures/decision_regions_train", "sample": 0})
+    query = urlencode({"run": "sweep/seed=1", "tag": "pictures/1_decision_regions_train", "sample": 0})
     assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [400, 800, 1200]
 
 
@@ -231,7 +231,7 @@ def test_hparams_page_has_a_row_a_run_and_the_columns(
 @pytest.mark.browser
 def test_images_page_shows_the_pictures(page: Any, address: str, screenshots: Path) -> None:
     page.goto(f"{address}#images&regexInput=single")
-    page.get_by_text("pictures/decision_regions_train", exact=False).first.wait_for()
+    page.get_by_text("pictures/1_decision_regions_train", exact=False).first.wait_for()
     page.locator("tf-image-loader img").first.wait_for()
     page.wait_for_timeout(2000)
     page.screenshot(path=screenshots / "images.png")
