@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gaplab.tensorboard.links import SPLITS_IN_COLOURS, deep_link
+from gaplab.tensorboard.links import addresses_of_run
 
 Ask = Callable[..., Any]
 QUERY = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE"], "sliceSize": 100}
@@ -30,7 +30,8 @@ def test_runs_are_the_runs_and_the_splits_and_no_others(ask: Ask) -> None:
     embedding = "single/01200/hidden_0"  # the projector's folder holds no event file, and is no run
     found = ask("runs")
     assert embedding not in found
-    assert sorted(found) == sorted([*names, *splits, "diverged", "sweep/summary"])
+    ends = [f"{name}/95% {end}" for name in names if name != "two_players" for end in ("lower", "upper")]
+    assert sorted(found) == sorted([*names, *splits, *ends, "diverged", "sweep/summary"])
 
 
 def test_splits_overlay_one_tag_and_equal_the_plain_tags(ask: Ask) -> None:
@@ -136,18 +137,18 @@ def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
 
 @pytest.mark.browser
 def test_time_series_of_the_deep_link(page: Any, address: str, screenshots: Path) -> None:
-    page.goto(deep_link("single", SPLITS_IN_COLOURS, home=address))
+    page.goto(addresses_of_run("single", ["loss", "accuracy"], True, address)["Time Series, the gap first"])
     page.wait_for_selector("scalar-card tb-data-table-content-row")
     page.wait_for_function("document.querySelectorAll('scalar-card tb-data-table-content-row').length >= 8")
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "time_series.png")
     # Titles may be broken after a slash.
     cards = [card.inner_text().replace("\n", "") for card in page.query_selector_all("scalar-card")]
-    titles = ["accuracy", "gap/accuracy", "gap/loss", "loss"]
+    titles = ["Generalization gap/accuracy", "Generalization gap/loss", "accuracy", "loss"]
     assert len(cards) == len(titles)
     assert all(card.startswith(title) for card, title in zip(cards, titles, strict=True))
     for split in ("train", "val", "test"):
-        assert f"single/{split}" in cards[0]
+        assert f"single/{split}" in cards[2]
         assert f"single/{split}" in cards[3]
     assert all("Smoothed" not in card for card in cards)
     assert not any("sweep/" in card for card in cards)
