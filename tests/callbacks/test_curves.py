@@ -46,13 +46,13 @@ def test_splits_have_the_same_tags_in_sub_runs(finished_run: Path) -> None:
             assert values == points(finished_run, f"{quantity}/{split}")
 
 
-def test_error_band_is_one_standard_error_wide(finished_run: Path) -> None:
+def test_band_of_the_loss_is_its_95_percent_interval(finished_run: Path) -> None:
     low, gap, high, error = (
         points(finished_run, f"gap/loss{end}") for end in ("_lower", "", "_upper", "_error")
     )
     for step in gap:
-        assert high[step] - gap[step] == pytest.approx(error[step], rel=1e-4)
-        assert gap[step] - low[step] == pytest.approx(error[step], rel=1e-4)
+        assert high[step] - gap[step] == pytest.approx(1.96 * error[step], rel=1e-4)
+        assert gap[step] - low[step] == pytest.approx(1.96 * error[step], rel=1e-4)
 
 
 def test_nothing_superfluous_is_left_in_the_directory(finished_run: Path) -> None:
