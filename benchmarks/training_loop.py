@@ -41,7 +41,7 @@ def gaplab_seconds(*overrides: str) -> float:
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         trainer = build_trainer(
-            config, data, build_callbacks(config, run, Recorder(config)), build_loggers(config.logging, run)
+            config, build_callbacks(config, run, Recorder(config)), build_loggers(config.logging, run)
         )
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)

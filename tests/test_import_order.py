@@ -24,7 +24,7 @@ ORDER = (
     ("train",),
     ("launch",),
     ("sweeps",),
-    ("evaluate", "report", "cli"),
+    ("evaluate", "look", "report", "cli"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = {"data", "networks", "losses", "metrics", "figures"}

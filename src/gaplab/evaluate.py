@@ -41,7 +41,7 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     section = loaded.config.trainer
     section.devices, section.num_nodes, section.progress_bar = 1, 1, False
     gap = [] if measures_itself(loaded.task) else [build_gap(loaded.config)]
-    trainer = build_trainer(loaded.config, loaded.data, callbacks=[*gap], loggers=[])
+    trainer = build_trainer(loaded.config, callbacks=[*gap], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
     return scorecard(loaded.task)
 

@@ -11,7 +11,7 @@ from gaplab.builders.initial_weights import keep_initial_weights, start_from
 from gaplab.builders.process import prepare_process
 from gaplab.callbacks.generalization_gap import scorecard, training_points
 from gaplab.config.compose import Composed
-from gaplab.config.logging import LoggingConfig, SubRuns
+from gaplab.config.logging import LoggingConfig
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
@@ -28,7 +28,7 @@ from gaplab.runs.results import Result, read_objective
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
-from gaplab.tensorboard.links import look_at_run
+from gaplab.tensorboard.links import how_to_look
 
 
 def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
@@ -80,7 +80,7 @@ def run_one(
         start_from(task, config.init_from, config.init_from_weights)
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
-    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
+    trainer = build_trainer(config, callbacks, build_loggers(config.logging, run), ranks)
     step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
     run.open(composed, step, getattr(data, "facts", None))
     keep_initial_weights(run, config, task, checkpoint)
@@ -114,5 +114,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, result.last):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if logging.tensorboard:
+        console.print(how_to_look(path), highlight=False, soft_wrap=True, markup=False)

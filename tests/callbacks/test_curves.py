@@ -36,9 +36,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_splits_have_the_same_tags_in_sub_runs(finished_run: Path) -> None:
     folders = sorted(file.parent.name for file in finished_run.glob("*/events.out.tfevents.*"))
-    assert folders == ["test", "train", "val"]
+    assert folders == ["95% lower", "95% upper", "test", "train", "val"]
     last = read_json(finished_run / "result.json")["last"]
-    for split in folders:
+    for split in ("test", "train", "val"):
         for quantity in ("loss", "accuracy"):
             values = points(finished_run / split, quantity)
             assert list(values) == [8, 16, 24]
@@ -46,13 +46,13 @@ def test_splits_have_the_same_tags_in_sub_runs(finished_run: Path) -> None:
             assert values == points(finished_run, f"{quantity}/{split}")
 
 
-def test_error_band_is_one_standard_error_wide(finished_run: Path) -> None:
+def test_band_of_the_loss_is_its_95_percent_interval(finished_run: Path) -> None:
     low, gap, high, error = (
         points(finished_run, f"gap/loss{end}") for end in ("_lower", "", "_upper", "_error")
     )
     for step in gap:
-        assert high[step] - gap[step] == pytest.approx(error[step], rel=1e-4)
-        assert gap[step] - low[step] == pytest.approx(error[step], rel=1e-4)
+        assert high[step] - gap[step] == pytest.approx(1.96 * error[step], rel=1e-4)
+        assert gap[step] - low[step] == pytest.approx(1.96 * error[step], rel=1e-4)
 
 
 def test_nothing_superfluous_is_left_in_the_directory(finished_run: Path) -> None:

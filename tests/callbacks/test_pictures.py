@@ -24,15 +24,16 @@ from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
 
-NAMES = {
+NAMES = (
+    "decision_regions_train",
+    "decision_regions_test",
+    "misclassified_test",
     "confidence",
     "confusion",
-    "decision_regions_test",
-    "decision_regions_train",
     "hidden_layers",
     "loss_landscape",
-    "misclassified_test",
-}
+)
+"""As they come in TensorBoard, which sorts by tag."""
 
 
 def decoded(png: bytes) -> Tensor:
@@ -41,13 +42,15 @@ def decoded(png: bytes) -> Tensor:
 
 def test_finished_run_has_the_same_pictures_in_tensorboard_and_in_its_folder(finished_run: Path) -> None:
     events = EventAccumulator(str(finished_run), {"images": 0}).Reload()
-    assert {path.stem for path in (finished_run / "figures").glob("*.png")} == NAMES
-    assert set(events.Tags()["images"]) == {f"pictures/{name}" for name in NAMES}
-    for name in NAMES:
-        last = events.Images(f"pictures/{name}")[-1]
+    assert {path.stem for path in (finished_run / "figures").glob("*.png")} == set(NAMES)
+    tags = {f"pictures/{place}_{name}": name for place, name in enumerate(NAMES, start=1)}
+    gaps = {"pictures/2_gap_loss", "pictures/2_gap_accuracy"}
+    assert set(events.Tags()["images"]) == {*tags, *gaps}
+    for tag, name in tags.items():
+        last = events.Images(tag)[-1]
         assert last.step == 24
         assert last.encoded_image_string == (finished_run / "figures" / f"{name}.png").read_bytes()
-    steps = [image.step for image in events.Images("pictures/decision_regions_train")]
+    steps = [image.step for image in events.Images("pictures/1_decision_regions_train")]
     assert steps == [16, 24]  # every second measurement, and the end
 
 

@@ -61,7 +61,7 @@ def test_shipped_choice_composes_trains_and_is_restored(word: str) -> None:
     prepare_process(composed.config)
     data, task = build_data_and_task(composed.config)
     start = [parameter.clone() for parameter in task.parameters()]
-    trainer = build_trainer(composed.config, data, callbacks=[], loggers=[])
+    trainer = build_trainer(composed.config, callbacks=[], loggers=[])
     trainer.fit(task, datamodule=data)
     assert trainer.global_step == 2
     assert any(not torch.equal(a, b) for a, b in zip(start, task.parameters(), strict=True))

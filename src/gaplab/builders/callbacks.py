@@ -60,7 +60,7 @@ def build_callbacks(
         GlobalGenerators(config.train_seed),
         *([build_gap(config)] if plain else []),
         Recording(recorder),
-        GapCurves(subruns, recorder, partial(config.task.build_lines, config)),
+        GapCurves(subruns, recorder, partial(config.task.build_lines, config), subruns and logging.pictures),
     ]
     if subruns:
         callbacks.append(SubRunCurves(run.path))

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 
@@ -24,7 +24,6 @@ from gaplab.runs.checkpoints import AtomicCheckpointIO
 
 def build_trainer(
     config: Config,
-    data: LightningDataModule | None,
     callbacks: list[Callback],
     loggers: list[Logger],
     ranks: Ranks = ALONE,
@@ -35,7 +34,6 @@ def build_trainer(
         ConfigError: If the devices asked for do not exist, or the precision is none of theirs.
     """
     section = config.trainer
-    num_steps, between = config.num_steps, config.steps_between_evaluations
     on_gpu = section.accelerator in (Accelerator.auto, Accelerator.gpu) and torch.cuda.is_available()
     if section.precision == "16-mixed" and not on_gpu:
         raise ConfigError(
@@ -44,14 +42,12 @@ def build_trainer(
         )
     # What is kept at single steps ends a block there.
     block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
-    limits = StepLimits(num_steps, between, block_steps, partial(config.task.build_compiled_loop, config))
+    compiled_loop = partial(config.task.build_compiled_loop, config)
     settings: dict[str, Any] = {
         "max_epochs": -1,
-        "val_check_interval": getattr(
-            data, "blocks_between_evaluations", between * section.accumulate_grad_batches
-        ),
+        "val_check_interval": 1,  # StepLimits says when
         "check_val_every_n_epoch": None,
-        "callbacks": [*callbacks, limits],
+        "callbacks": [*callbacks, StepLimits(config.evaluation_steps, block_steps, compiled_loop)],
     }
     if config.task.has_own_data:
         settings |= _pace_of_a_project(config, callbacks)

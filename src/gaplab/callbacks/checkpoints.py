@@ -73,8 +73,10 @@ class Checkpoints(Callback):
         STOP_SIGNAL.install()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        step = trainer.global_step
-        if trainer.state.fn == "fit" and self.recorder is not None and self.recorder.best_step == step > 0:
+        recorder = self.recorder
+        if trainer.state.fn != "fit" or recorder is None or not recorder.has_best:
+            return
+        if recorder.best_step == trainer.global_step:
             trainer.save_checkpoint(self.best, weights_only=True)
         if trainer.state.fn == "fit" and self.recorder is not None and self.keep.best > 1:
             self._keep_best(trainer, self.recorder.best_steps(self.keep.best))

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gaplab.storage.atomic import write_bytes
-from gaplab.tensorboard.loggers import event_writer
+from gaplab.tensorboard.loggers import event_writer, write_picture
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class Pictures(Callback):
         if not (final or self.all_along):
             pictures = dict(itertools.islice(pictures.items(), 1))
         writer = event_writer(trainer)
-        for name, draw in pictures.items():
+        for place, (name, draw) in enumerate(pictures.items(), start=1):
             try:
                 pixels = draw()
                 png = encode_png(pixels)
@@ -84,11 +83,8 @@ class Pictures(Callback):
                 write_bytes(self.folder / f"{name}.png", png, durable=False)
             if writer is not None and self.logged.get(name) != trainer.global_step:
                 self.logged[name] = trainer.global_step
-                image = Summary.Image(
-                    height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
-                )
-                summary = Summary(value=[Summary.Value(tag=f"pictures/{name}", image=image)])
-                writer._get_file_writer().add_summary(summary, trainer.global_step)
+                # TensorBoard sorts by tag; the picture that tells most comes first.
+                write_picture(writer, f"pictures/{place}_{name}", pixels, trainer.global_step, png)
 
 
 def _warn(what: str, error: Exception) -> None:

@@ -11,8 +11,6 @@ from gaplab.config.schema import Config
 Setting = bool | int | float | str
 
 SECTIONS = ("data", "network", "task", "optimizer", "trainer")
-SHOWN = 5
-"""Columns of settings that TensorBoard's HPARAMS page shows without a click."""
 SEEDS = ("seed", "data_seed", "init_seed", "train_seed")
 LEFT_OUT = (
     "trainer.max_steps",  # num_steps says it
@@ -75,17 +73,10 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
 def shown_settings(
     config: Config, overrides: Sequence[str] = (), varied: Sequence[str] = ()
 ) -> dict[str, Setting]:
-    """Return what tells a run from others: what its sweep varies, then ``changed_settings`` where room is left.
-
-    TensorBoard shows five settings; a run that belongs to no sweep names all that were changed.
-    """
+    """Return what tells a run from others: what its sweep varies, or ``changed_settings`` without a sweep."""
     keys = ["num_steps" if key in ("trainer.max_steps", "trainer.max_epochs") else key for key in varied]
-    flat, changed = flat_settings(config), changed_settings(config, overrides)
-    found = {key: flat[key] for key in keys if key in flat}
-    if not found:
-        return changed
-    more = [key for key in changed if key not in found]
-    return found | {key: changed[key] for key in more[: max(0, SHOWN - len(found))]}
+    flat = flat_settings(config)
+    return {key: flat[key] for key in keys if key in flat} or changed_settings(config, overrides)
 
 
 def _plain(value: Any) -> Setting:

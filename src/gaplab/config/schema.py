@@ -1,6 +1,6 @@
 """The root of the configuration: every section, and what must fit together across sections."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from gaplab.config import (  # noqa: F401  # their choices enter the table
 )
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
+from gaplab.config.evaluations import EvenlySpaced, log_spaced
 from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
@@ -177,8 +178,15 @@ class Config:
         return self.trainer.max_steps or DEFAULT_STEPS
 
     @property
-    def steps_between_evaluations(self) -> int:
-        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 10), self.num_steps)
+    def evaluation_steps(self) -> Sequence[int]:
+        """Optimiser steps at which all splits are measured, in order; the last one ends the run.
+
+        Early stopping counts measurements, which are then evenly spaced.
+        """
+        every, steps = self.trainer.eval_every_n_steps, self.num_steps
+        if every is None and self.trainer.early_stopping_patience is None:
+            return log_spaced(steps)
+        return EvenlySpaced(steps, every or max(1, steps // 10))
 
 
 ConfigStore.instance().store(name="schema", node=Config, provider="gaplab")

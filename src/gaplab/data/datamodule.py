@@ -1,6 +1,6 @@
 """The ``LightningDataModule``s of a run: splits that lie on the device, or Datasets that are read lazily."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ class Schedule(Protocol):
     @property
     def num_steps(self) -> int: ...
     @property
-    def steps_between_evaluations(self) -> int: ...
+    def evaluation_steps(self) -> Sequence[int]: ...
 
 
 class PointDataModule(LightningDataModule):
@@ -55,7 +55,7 @@ class PointDataModule(LightningDataModule):
         self.facts = dict(facts or {})
         self.train_seed = config.train_seed
         self.num_steps = config.num_steps
-        self.steps_between_evaluations = config.steps_between_evaluations
+        self.evaluation_steps = config.evaluation_steps
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
         self.validates_all = True
@@ -108,7 +108,7 @@ class PointDataModule(LightningDataModule):
         return {
             "batch_size": self.config.points_per_step,
             "num_steps": self.num_steps,
-            "steps_between_evaluations": self.steps_between_evaluations,
+            "evaluation_steps": self.evaluation_steps,
             "train_seed": self.train_seed,
             "rank": trainer.global_rank,
             "world_size": trainer.world_size,

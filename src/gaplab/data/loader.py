@@ -6,11 +6,14 @@ call. It is stateless: a batch follows from its number and ``train_seed``, so a 
 nothing but the step.
 """
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from gaplab.config.evaluations import EvenlySpaced
 from gaplab.data.splits import Inputs, select
 from gaplab.randomness import epoch_order
 
@@ -79,7 +82,7 @@ class TrainLoader:
         labels: Their labels [P] or targets [P, T].
         batch_size: Points of a batch over all processes.
         num_steps: Optimiser steps of the run.
-        steps_between_evaluations: Optimiser steps between two evaluations.
+        evaluation_steps: Optimiser steps at which an evaluation is due.
         train_seed: Seed of the order.
         rank: Number of this process.
         world_size: Number of processes.
@@ -96,7 +99,7 @@ class TrainLoader:
         *,
         batch_size: int,
         num_steps: int,
-        steps_between_evaluations: int,
+        evaluation_steps: Sequence[int],
         train_seed: int,
         rank: int = 0,
         world_size: int = 1,
@@ -115,7 +118,7 @@ class TrainLoader:
         self.batches_per_step = batches_per_step
         self.batches_per_epoch = -(-len(labels) // batch_size)
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
-        self.ends = BlockEnds(num_steps, steps_between_evaluations, block_steps)
+        self.ends = BlockEnds(num_steps, evaluation_steps, block_steps)
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -194,29 +197,62 @@ class BlockEnds:
 
     They follow from their number, so that a run of any length has room for them. ``ends[0]`` is 0, the beginning.
 
-    >>> ends = BlockEnds(num_steps=12, steps_between=5, block_steps=2)
+    >>> ends = BlockEnds(num_steps=12, evaluation_steps=(5, 10, 12), block_steps=2)
     >>> [ends[number] for number in range(len(ends) + 1)]
     [0, 1, 3, 5, 6, 8, 10, 11, 12]
     """
 
-    def __init__(self, num_steps: int, steps_between: int, block_steps: int) -> None:
-        self.num_steps, self.steps_between = num_steps, steps_between
-        self.blocks_between = -(-steps_between // block_steps)
-        whole, rest = divmod(num_steps, steps_between)
-        self.number = whole * self.blocks_between + -(-rest * self.blocks_between // steps_between)
+    def __init__(self, num_steps: int, evaluation_steps: Sequence[int], block_steps: int) -> None:
+        if isinstance(evaluation_steps, EvenlySpaced):
+            stretches = [Stretch(0, num_steps, evaluation_steps.every, block_steps)]
+        else:
+            due = sorted({0, *(step for step in evaluation_steps if step < num_steps), num_steps})
+            stretches = [Stretch(begin, end, end - begin, block_steps) for begin, end in pairwise(due)]
+        self.stretches = stretches
+        self.begins = [stretch.begin for stretch in stretches]
+        self.before = [0]
+        """How many blocks come before each stretch, and how many there are in all."""
+        for stretch in stretches:
+            self.before.append(self.before[-1] + len(stretch))
 
     def __len__(self) -> int:
-        return self.number
+        return self.before[-1]
 
     def __getitem__(self, number: int) -> int:
-        whole, rest = divmod(number, self.blocks_between)
-        return min(
-            whole * self.steps_between + rest * self.steps_between // self.blocks_between, self.num_steps
-        )
+        place = min(bisect_right(self.before, number), len(self.stretches)) - 1
+        return self.stretches[place].end_of(number - self.before[place])
 
     def up_to(self, step: int) -> int:
         """Return how many blocks end at a step or before."""
-        if step >= self.num_steps:
-            return self.number
-        whole, rest = divmod(step, self.steps_between)
-        return whole * self.blocks_between + ((rest + 1) * self.blocks_between - 1) // self.steps_between
+        place = bisect_right(self.begins, step) - 1
+        return self.before[place] + self.stretches[place].up_to(step)
+
+
+class Stretch(NamedTuple):
+    """Steps from ``begin`` to ``end``, of which every ``every``-th and the last are measured."""
+
+    begin: int
+    end: int
+    every: int
+    block_steps: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks from one measurement to the next."""
+        return -(-self.every // self.block_steps)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.end - self.begin, self.every)
+        return whole * self.blocks + -(-rest * self.blocks // self.every)
+
+    def end_of(self, number: int) -> int:
+        """Return where a block of the stretch ends, counted from 1; 0 stands for its beginning."""
+        whole, rest = divmod(number, self.blocks)
+        return min(self.begin + whole * self.every + rest * self.every // self.blocks, self.end)
+
+    def up_to(self, step: int) -> int:
+        """Return how many blocks of the stretch end at a step or before."""
+        if step >= self.end:
+            return len(self)
+        whole, rest = divmod(step - self.begin, self.every)
+        return whole * self.blocks + ((rest + 1) * self.blocks - 1) // self.every

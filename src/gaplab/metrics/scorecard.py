@@ -14,6 +14,8 @@ from gaplab.metrics.gap import (
 
 DELTA = 0.05
 """Failure probability of the Hoeffding interval around a test accuracy."""
+STANDARD_ERRORS = 1.96
+"""Standard errors in half of a 95 % interval of a mean over many points."""
 
 
 def scorecard(
@@ -85,11 +87,19 @@ def gap_table(
 
 
 def band_edges(table: Mapping[str, float]) -> dict[str, float]:
-    """Return ``<gap>_lower`` and ``<gap>_upper`` of every gap whose ``<gap>_error`` is in a table."""
-    edges = {}
-    for tag, error in table.items():
-        gap = tag.removesuffix("_error")
-        if tag.startswith("gap/") and gap != tag:
-            edges[f"{gap}_lower"] = table[gap] - error
-            edges[f"{gap}_upper"] = table[gap] + error
+    """Return ``<gap>_lower`` and ``<gap>_upper``, the ends of the 95 % interval of every gap that has an error."""
+    edges: dict[str, float] = {}
+    for gap, value in table.items():
+        width = half_width(table, gap) if gap.startswith("gap/") else None
+        if width is not None:
+            edges |= {f"{gap}_lower": value - width, f"{gap}_upper": value + width}
     return edges
+
+
+def half_width(table: Mapping[str, float], gap: str) -> float | None:
+    """Return half the width of the 95 % interval of a gap; None for a gap without an error.
+
+    ``gap/accuracy_error`` is Hoeffding's radius already; the others are standard errors.
+    """
+    error = table.get(f"{gap}_error")
+    return error if error is None or gap == "gap/accuracy" else STANDARD_ERRORS * error

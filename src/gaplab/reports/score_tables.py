@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gaplab.reports.numbers import half_width, number, plus_minus, signed
+from gaplab.metrics.scorecard import half_width
+from gaplab.reports.numbers import number, plus_minus, signed
 from gaplab.reports.render import Table
 from gaplab.tensorboard.tags import SPLITS, draws_samples, split_quantities
 

@@ -68,7 +68,7 @@ def _points(rows: Sequence[Row], key: str, quantity: str) -> list[Point]:
     for x, members in by_value(rows, key).items():
         summary = summarize(members, quantity)
         if summary is not None and math.isfinite(summary.mean):
-            points.append(Point(x, summary.mean, summary.half_width, len(summary.values)))
+            points.append(Point(x, summary.mean, summary.half_width, summary.values))
     return points
 
 

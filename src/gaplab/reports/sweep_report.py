@@ -26,7 +26,7 @@ from gaplab.reports.sweep_tables import (
 )
 from gaplab.reports.tensorboard_summary import write_summary
 from gaplab.storage.atomic import write_text
-from gaplab.tensorboard.links import look_at_sweep
+from gaplab.tensorboard.links import how_to_look
 
 LONGEST_LIST = 2_000
 """Characters of the list of runs that did not finish."""
@@ -60,7 +60,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
         print_lost(rows, console)
     else:
         print_summary(rows, groups, console)
-    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep, len(rows))):
+    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", how_to_look(sweep)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return rows
 

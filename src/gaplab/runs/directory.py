@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -19,6 +18,7 @@ from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.config.resumption import differences
 from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted
+from gaplab.process.children import typed_command
 from gaplab.runs.provenance import provenance
 from gaplab.storage.atomic import overwrite_json, write_json, write_yaml
 from gaplab.storage.locking import lock, unlock
@@ -116,7 +116,7 @@ class RunDirectory:
             write_yaml(self.path / "overrides.yaml", composed.overrides)
             self.record = {
                 "status": Status.running.value,
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": typed_command(),
                 "seeds": {
                     "data": config.data_seed,
                     "init": config.init_seed,

@@ -59,6 +59,11 @@ class Recorder:
     """In which direction better lies, by quantity, as far as it has been told."""
 
     @property
+    def has_best(self) -> bool:
+        """Whether some weights are the best so far."""
+        return self.best_value < math.inf
+
+    @property
     def active(self) -> bool:
         """Whether the run still trains."""
         return not self.stopped and self.divergence is None and self.failure is None
@@ -142,7 +147,7 @@ class Recorder:
 
     def best_measurement(self) -> tuple[int, dict[str, float]]:
         """Return step and table of the best weights; of the latest ones where nothing is monitored."""
-        step = self.best_step if self.best_step in self.history else max(self.history, default=0)
+        step = self.best_step if self.has_best else max(self.history, default=0)
         return step, self.history.get(step, {})
 
     def result(
@@ -151,6 +156,7 @@ class Recorder:
         num_parameters: int,
         num_train_points: int,
         epochs: float | None = None,
+        num_classes: int | None = None,
         last: dict[str, float] | None = None,
         best: dict[str, float] | None = None,
     ) -> Result:
@@ -160,6 +166,7 @@ class Recorder:
             num_parameters: Trainable numbers.
             num_train_points: Points that trained.
             epochs: How often they were seen; None for what the steps of a point set say.
+            num_classes: Number of classes, where there are some.
             last: Scores of the last weights where they are more than the latest measurement.
             best: The same of the best weights.
         """
@@ -172,8 +179,9 @@ class Recorder:
             epochs=epochs,
             num_parameters=num_parameters,
             num_train_points=num_train_points,
+            num_classes=num_classes,
             last=table,
-            best_step=self.best_step or None,
+            best_step=self.best_step if self.has_best else None,
             monitor=self.monitored(table),
             wants_more=self.wants_more(table),
             history=self.history,
@@ -181,7 +189,7 @@ class Recorder:
             measures=self.measures,
             remarks=self.remarks,
         )
-        if self.best_step:
+        if self.has_best:
             result.best = best or self.history[self.best_step]
         result.compare(self.config.published)
         return result
@@ -236,13 +244,17 @@ def conclude(
     if score is not None:
         task.to(data.splits["train"].points.device).eval()
         found["last"] = score(data, recorder.step)
-        if recorder.best_step:
+        if recorder.has_best:
             last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
             task.load_state_dict(best_weights().weights)
             found["best"] = score(data, recorder.step)
             task.load_state_dict(last_weights)
     return recorder.result(
-        num_parameters=num_parameters(task), num_train_points=num_train_points, epochs=epochs, **found
+        num_parameters=num_parameters(task),
+        num_train_points=num_train_points,
+        epochs=epochs,
+        num_classes=getattr(data, "num_classes", None) or None,
+        **found,
     )
 
 

@@ -38,6 +38,8 @@ class Result:
     epochs: float
     num_parameters: int
     num_train_points: int
+    num_classes: int | None
+    """Number of classes; None where there are none."""
     last: dict[str, float]
     """Scorecard of the last weights."""
     best: dict[str, float] | None = None
@@ -81,6 +83,7 @@ class Result:
             "epochs": self.epochs,
             "num_parameters": self.num_parameters,
             "num_train_points": self.num_train_points,
+            "num_classes": self.num_classes,
             "last": self.last,
             "best": self.best,
             "best_step": self.best_step,

@@ -128,7 +128,7 @@ class StackedRuns:
         keeper = StackedCheckpoints(
             self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
         )
-        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])
+        trainer = build_trainer(replace(self.config, trainer=quiet), [keeper], [])
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
         try:
@@ -241,7 +241,7 @@ class StackedRuns:
     def save(self, progress: Progress, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
         member, run, ensemble = self.members[index], self.directories[index], self.ensemble
-        if member.best_step:
+        if member.has_best:
             save_weights(run.best, unstack(ensemble.best, index), member.best_step)
         member.step = member.step if member.stopped else progress.step
         save_checkpoint(run.last, member_checkpoint(progress, ensemble, index, run.path))

@@ -37,7 +37,7 @@ def estimated_seconds(config: Config) -> float:
     widths = [2, *getattr(config.network, "widths", [100]), 3]
     size = max(1.0, sum(a * b for a, b in pairwise(widths)) / SMALL_NETWORK)
     points = sum(map(data.size_of, ("train", "val", "test")))
-    scored = points * -(-steps // config.steps_between_evaluations)
+    scored = points * len(config.evaluation_steps)
     return RUN_SECONDS + size * (STEP_SECONDS * steps + POINT_SECONDS * scored)
 
 

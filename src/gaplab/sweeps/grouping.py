@@ -76,7 +76,7 @@ def group_key(config: Config) -> Hashable:
         getattr(task, "clip_weights", None) is None,
         _fixed("optimizer", config.optimizer),
         _fixed("optimizer", _second_optimizer(config)),
-        (config.num_steps, config.steps_between_evaluations),
+        config.evaluation_steps,
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
         config.trainer.compile,
     )

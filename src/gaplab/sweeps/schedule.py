@@ -191,5 +191,5 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     if not config.task.compiling_pays:
         return False
     points = sum(map(data.size_of, ("train", "val", "test")))
-    scored = points * -(-steps // config.steps_between_evaluations)
+    scored = points * len(config.evaluation_steps)
     return pays(len(jobs) * steps, len(jobs) * scored)

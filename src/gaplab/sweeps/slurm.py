@@ -12,6 +12,7 @@ from pathlib import Path
 from gaplab.config.cluster import SlurmConfig
 from gaplab.config.trainer import Accelerator
 from gaplab.errors import ConfigError
+from gaplab.process.children import COMMAND, typed_command
 from gaplab.storage.locking import lock, unlock
 from gaplab.sweeps.frozen_jobs import freeze, frozen_paths
 from gaplab.sweeps.job import SweepJob
@@ -186,4 +187,5 @@ def batch_script(site: SlurmConfig, job: SweepJob, num_tasks: int, folder: Path)
         *(["--vectorized"] if site.vectorized else []),
     ]
     place = f"{shlex.quote(str(folder))}/$SLURM_ARRAY_TASK_ID.json"
-    return "\n".join(["#!/bin/bash", *lines, *site.setup, f"{shlex.join(command)} {place}", ""])
+    typed = f"export {COMMAND}={shlex.quote(typed_command())}"
+    return "\n".join(["#!/bin/bash", *lines, typed, *site.setup, f"{shlex.join(command)} {place}", ""])

@@ -11,6 +11,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.storage.atomic import replacing
@@ -48,6 +50,15 @@ def event_writer(trainer: Trainer) -> SummaryWriter | None:
                 writer: SummaryWriter = logger.experiment
                 return writer
     return None
+
+
+def write_picture(writer: SummaryWriter, tag: str, pixels: Tensor, step: int, png: bytes) -> None:
+    """Write a picture [H, W, 3] that is encoded already."""
+    image = Summary.Image(
+        height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
+    )
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+    writer._get_file_writer().add_summary(summary, step)
 
 
 METRICS = "metrics.csv"
