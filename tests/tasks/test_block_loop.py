@@ -243,6 +243,7 @@ def test_a_plain_module_and_loaders_with_workers_are_trained_and_tested(
 ) -> None:
     config = quick().config
     config.trainer.max_steps, config.trainer.eval_every_n_steps = 12, 4
+    torch.manual_seed(0)  # a plain module draws its weights, and a plain loader its order, from there
     logger, data, module = CSVLogger(tmp_path), PlainData(), Plain()
     trainer = build_trainer(config, [], [logger])
     trainer.fit(module, datamodule=data)
