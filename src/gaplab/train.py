@@ -73,7 +73,8 @@ def run_one(
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
-    trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run), ranks)
+    loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
+    trainer = build_trainer(config, data, callbacks, loggers, ranks, path)
     run.open(composed)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -65,6 +65,10 @@ class PointDataModule(LightningDataModule):
         self.steps_between_evaluations = steps_between_evaluations
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
+        self.batches_per_epoch: int | None = None
+        """Batches of an epoch that train; None for all of them."""
+        self.same_batches = False
+        """Whether every epoch has the batches of the first one."""
         self.splits = _make_splits(config, draw, num_classes, data_seed)
 
     def setup(self, stage: str | None = None) -> None:
@@ -92,6 +96,8 @@ class PointDataModule(LightningDataModule):
             first_step=lambda: trainer.global_step,
             block_steps=self.block_steps(),
             batches_per_step=trainer.accumulate_grad_batches,
+            batches_per_epoch=self.batches_per_epoch,
+            same_order=self.same_batches,
         )
 
     def val_dataloader(self) -> list[SplitLoader]:

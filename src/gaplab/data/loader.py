@@ -76,6 +76,8 @@ class TrainLoader:
         block_steps: Most steps in a block; 1 for plain batches instead of blocks.
         batches_per_step: Batches whose gradients one step accumulates, fewer at the end of an epoch; 1 for
             blocks.
+        batches_per_epoch: Batches of an epoch that are used, the first ones of its order; None for all.
+        same_order: Whether every epoch has the order of the first one.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class TrainLoader:
         first_step: Callable[[], int] = lambda: 0,
         block_steps: int = STEPS_PER_BLOCK,
         batches_per_step: int = 1,
+        batches_per_epoch: int | None = None,
+        same_order: bool = False,
     ) -> None:
         self.points, self.labels = points, labels
         self.batch_size = batch_size
@@ -101,7 +105,9 @@ class TrainLoader:
         self.first_step = first_step
         self.in_blocks = block_steps > 1
         self.batches_per_step = batches_per_step
-        self.batches_per_epoch = -(-len(labels) // batch_size)
+        self.is_full_batch = len(labels) <= batch_size
+        self.batches_per_epoch = batches_per_epoch or -(-len(labels) // batch_size)
+        self.same_order = same_order
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
         blocks = -(-steps_between_evaluations // block_steps)
         self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
@@ -143,7 +149,8 @@ class TrainLoader:
         """Return this process's part of a batch; the last batch of an epoch may be smaller."""
         num_points = len(self.labels)
         epoch, position = divmod(step, self.batches_per_epoch)
-        if self.batches_per_epoch == 1 and self.world_size == 1:
+        epoch = 0 if self.same_order else epoch
+        if self.is_full_batch and self.world_size == 1:
             return Batch(self.points, self.labels, 0, num_points, step)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, epoch_order(num_points, self.train_seed, epoch).to(self.points.device)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.loader import Batch
@@ -109,7 +109,7 @@ class Classifier(Task):
         reapply_hparams(
             self.optimizer_config,
             self.trainer.optimizers[0],
-            schedule if isinstance(schedule, LambdaLR) else None,
+            schedule if isinstance(schedule, LRScheduler) else None,
         )
 
     def layer_outputs(self, points: Tensor) -> dict[str, Tensor]:
