@@ -79,7 +79,7 @@ class TorchSchedule(Callback):
                 setattr(schedule, key, getattr(again, key))
             return
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.. before `optimizer.step.*")
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*")
             while again.last_epoch < schedule.last_epoch:
                 again.step()
         for group, new in zip(optimizer.param_groups, wanted.param_groups, strict=True):

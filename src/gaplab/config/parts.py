@@ -119,15 +119,12 @@ def build_part(found: type, arguments: Mapping[str, Any], key: str, *given: Any)
     Raises:
         ConfigError: If it refuses the arguments.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-
-    values = {name: _located(value, f"{key}.{name}") for name, value in arguments.items()}
+    # Hydra's instantiate would look every class up again by its name, which those of one's own need not have.
+    values = {name: _built(value, f"{key}.{name}") for name, value in arguments.items()}
     try:
-        call = instantiate({TARGET: found, "_partial_": True, "_convert_": "all", **values})
-        return call(*given)
-    except (InstantiationException, ImportError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error.__cause__ or error).split()).rstrip(".")
+        return found(*given, **values)
+    except (ImportError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(f"{key}: {found.__name__} refuses its arguments: {reason}.") from error
 
 
@@ -223,12 +220,14 @@ def _shown(value: Any, key: str) -> Any:
     return value
 
 
-def _located(value: Any, key: str) -> Any:
-    """Return an argument in which classes stand in place of their names, so that nothing is looked up again."""
+def _built(value: Any, key: str) -> Any:
+    """Return an argument in which objects stand in place of the mappings that name their classes."""
     if isinstance(value, list):
-        return [_located(one, f"{key}[{number}]") for number, one in enumerate(value)]
+        return [_built(one, f"{key}[{number}]") for number, one in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
-    located = {str(name): _located(one, f"{key}.{name}") for name, one in value.items() if name != TARGET}
     found = _nested(value, key)
-    return located if found is None else {TARGET: found, **located}
+    plain = {str(name): one for name, one in value.items() if name != TARGET}
+    if found is not None:
+        return build_part(found, plain, key)
+    return {name: _built(one, f"{key}.{name}") for name, one in plain.items()}
