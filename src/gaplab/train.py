@@ -80,7 +80,8 @@ def run_one(
         start_from(task, config.init_from, config.init_from_weights)
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
     callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
-    trainer = build_trainer(config, callbacks, build_loggers(config.logging, run), ranks)
+    loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
+    trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
     step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
     run.open(composed, step, getattr(data, "facts", None))
     keep_initial_weights(run, config, task, checkpoint)

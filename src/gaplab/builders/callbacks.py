@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gaplab.builders.tasks import build_data_and_task
 from gaplab.callbacks.checkpoints import Checkpoints, CheckpointSteps
@@ -17,8 +18,13 @@ from gaplab.callbacks.profiling import Profiling
 from gaplab.callbacks.progress import ProgressLines, StepProgress, shows_bars
 from gaplab.callbacks.recording import Recording
 from gaplab.callbacks.run_card import RunCard
+from gaplab.callbacks.torch_schedule import TorchSchedule
+from gaplab.callbacks.trackers import Trackers
+from gaplab.callbacks.weight_averaging import measured_average
 from gaplab.config.hparams import flat_settings, shown_settings
 from gaplab.config.logging import Diagnostics, SubRuns
+from gaplab.config.parts import build_part, find_class, split_entry
+from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.reports.render import to_markdown
 from gaplab.reports.run_card import card_of
@@ -79,7 +85,35 @@ def build_callbacks(
     if trainer.progress_bar:
         in_epochs = config.task.has_own_data and trainer.max_epochs is not None
         callbacks.append(StepProgress(None if in_epochs else config.num_steps))
-    return callbacks
+    if config.schedule is not None:
+        callbacks.append(_schedule(config, recorder))
+    if logging.extra:
+        callbacks.append(Trackers(run.path, flat_settings(config)))
+    return callbacks + [
+        _own_callback(entry, f"callbacks[{n}]", run) for n, entry in enumerate(config.callbacks)
+    ]
+
+
+def _schedule(config: Config, recorder: Recorder) -> TorchSchedule:
+    section, length = config.schedule, config.schedule_length
+    assert section is not None
+    monitor = config.task.monitor
+    return TorchSchedule(
+        lambda optimizer: build_choice(section, optimizer, length),
+        section.moves_after,
+        recorder,
+        (monitor.format(split="val"), monitor.format(split="train")),
+    )
+
+
+def _own_callback(entry: Any, key: str, run: RunDirectory) -> Callback:
+    """Build an entry of the list ``callbacks``; what it writes goes to a folder of the run."""
+    name, arguments = split_entry(entry, key)
+    found = find_class("callback", name, key)
+    if issubclass(found, ModelCheckpoint):
+        arguments = {"dirpath": str(run.path / "model_checkpoints"), **arguments}
+    callback: Callback = build_part(measured_average(found), arguments, key)
+    return callback
 
 
 def build_gap(config: Config) -> GeneralizationGap:

@@ -199,6 +199,10 @@ class GANConfig(TaskConfig):
         ):
             if isinstance(optimizer, LBFGSConfig):
                 raise ConfigError(f"{key}: expected sgd, adam or adamw, but got 'lbfgs', which minimises.")
+        if config.schedule is not None:
+            raise ConfigError(
+                "schedule: expected null: a GAN has two optimisers; optimizer.schedule moves each."
+            )
         trainer, data = config.trainer, config.data
         for key in ("stop_at_train_loss", "stop_at_train_accuracy"):
             value = getattr(trainer, key)

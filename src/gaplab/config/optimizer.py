@@ -55,6 +55,11 @@ class OptimizerConfig:
         """Name of the stacked update rule (``gaplab.stacked.update_rules``) that does the same; None without one."""
         return None
 
+    @property
+    def decay_is_penalty(self) -> bool:
+        """Whether weight decay is the gradient of a penalty, and not decoupled from the gradient."""
+        return True
+
     def groups(self, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         """Return torch's parameter groups: those that weight decay shrinks, and the biases if it spares them."""
         decayed = [p for p in parameters if self.weight_decay_on_bias or p.ndim > 1]
@@ -136,6 +141,10 @@ class AdamWConfig(AdamConfig):
     @property
     def update_rule(self) -> str | None:
         return "adamw"
+
+    @property
+    def decay_is_penalty(self) -> bool:
+        return False
 
     def build(self, parameters: list[Any]) -> Any:
         from torch.optim import AdamW

@@ -9,6 +9,7 @@ in a file of yours that ``extensions=[path.py]`` names, or a module in ``[tool.g
 """
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -23,9 +24,14 @@ PROJECT_ROOT = Path(__file__).resolve().parents[3]
 T = TypeVar("T", bound=type)
 
 CHOICES: dict[str, dict[str, type]] = {
-    group: {} for group in ("data", "network", "task", "optimizer", "trainer")
+    group: {} for group in ("data", "network", "task", "optimizer", "schedule", "trainer")
 }
 """Config classes by group and name, as the classes enter themselves."""
+
+PARTS: dict[str, dict[str, type | str]] = {
+    group: {} for group in ("optimizer", "scheduler", "callback", "logger", "metric")
+}
+"""Classes of one's own by group and name; ``config/parts.py`` finds them beside those of the libraries."""
 
 _builders: dict[type, Callable[..., Any] | str] = {}
 
@@ -40,13 +46,21 @@ def choice(group: str, name: str) -> Callable[[T], T]:
     return enter
 
 
-def register(group: str, name: str, config: type, build: Callable[..., Any] | str | None = None) -> None:
+def register(
+    group: str, name: str, config: type | str, build: Callable[..., Any] | str | None = None
+) -> None:
     """Offer ``config`` as ``group=name`` on the command line and ``build`` as its builder.
 
+    A class of torch's or Lightning's kind needs no config class: ``register("callback", "mine", MyCallback)`` makes
+    ``callbacks=[mine]`` or ``callbacks=[{_target_: mine, argument: 1}]`` mean it, ``logger`` is for ``logging.extra``,
+    ``scheduler`` for ``schedule=torch schedule.name=mine``, ``optimizer`` for ``optimizer=torch optimizer.name=mine``,
+    and ``metric`` for arguments of those. Given as text, ``"module:Class"``, it is imported when it is used.
+
     Args:
-        group: ``data``, ``network``, ``task``, ``optimizer`` or ``trainer``.
+        group: ``data``, ``network``, ``task``, ``optimizer``, ``schedule`` or ``trainer``; ``callback``, ``logger``,
+            ``scheduler`` or ``metric`` for a class without a config class.
         name: What the user types.
-        config: A dataclass derived from the group's base class, with ``slots=True``.
+        config: A dataclass derived from the group's base class, with ``slots=True``; or the class itself.
         build: Called with the section, a ``config``, and then the arguments that the method ``build`` of the
             group's base class documents; it goes before a method of the class. A text ``"module:function"`` is
             imported when something is built, so that ``--help`` need not wait for it.
@@ -55,8 +69,13 @@ def register(group: str, name: str, config: type, build: Callable[..., Any] | st
         ConfigError: If the group does not exist or the class has no slots (without them Hydra would
             accept misspelt ``+keys``).
     """
+    if group in PARTS and not is_dataclass(config):
+        PARTS[group][name] = config
+        return
     if group not in CHOICES:
-        raise ConfigError(f"register: expected one of the groups {', '.join(CHOICES)}, but got {group!r}.")
+        groups = ", ".join(dict.fromkeys((*CHOICES, *PARTS)))
+        raise ConfigError(f"register: expected one of the groups {groups}, but got {group!r}.")
+    assert isinstance(config, type), "only classes without a config class are registered as text"
     if not hasattr(config, "__slots__"):
         raise ConfigError(f"register: declare {config.__name__} with @dataclass(kw_only=True, slots=True).")
     ConfigStore.instance().store(group=group, name=name, node=config, provider="gaplab")

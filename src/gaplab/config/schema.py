@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
@@ -14,17 +15,22 @@ from gaplab.config import (  # noqa: F401  # their choices enter the table
     lightning_project,
     mixtures,
     regression,
+    torch_optimizer,
 )
+from gaplab.config.callbacks import check_callbacks
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.evaluations import EvenlySpaced, log_spaced
 from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
-from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.optimizer import OptimizerConfig, Schedule
 from gaplab.config.phenomenon import PhenomenonConfig
+from gaplab.config.registry import build_choice
+from gaplab.config.schedule import Interval, ScheduleConfig
 from gaplab.config.task import TaskConfig
 from gaplab.config.trainer import TrainerConfig
+from gaplab.config.trainer_extra import batches_used
 from gaplab.errors import ConfigError
 
 DEFAULT_STEPS = 10_000
@@ -120,7 +126,11 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig | None = None
+    """A learning-rate schedule of torch in place of ``optimizer.schedule``, which null leaves in place."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: list[Any] = field(default_factory=list)
+    """Callbacks of Lightning or of extensions: names, or mappings ``{_target_: NAME, argument: value}``."""
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     measures: Measures = Measures.bounds
     """What is measured at the last weights beside losses and gaps."""
@@ -137,9 +147,39 @@ class Config:
                 "trainer.early_stopping_patience: expected validation points to watch, but "
                 "data.num_val_points and data.num_folds are 0. Set one of them."
             )
+        check_callbacks(
+            self.callbacks,
+            has_loggers=self.logging.tensorboard or self.logging.csv or bool(self.logging.extra),
+            progress_bar=self.trainer.progress_bar,
+        )
+        self._check_schedule()
         self.task.check_fits(self)
         if self.trainer.num_processes is not None:
             self.check_num_processes(self.trainer.num_processes)
+
+    def _check_schedule(self) -> None:
+        own = self.optimizer
+        if self.schedule is None:
+            return
+        if own.schedule is not Schedule.constant or own.warmup_steps:
+            raise ConfigError(
+                "schedule: expected optimizer.schedule=constant and optimizer.warmup_steps=0 beside it, as one of "
+                "them moves the learning rate. Set schedule=null, or those two back."
+            )
+        import torch
+
+        tiny = [torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))]
+        build_choice(
+            self.schedule, build_choice(own, tiny), self.schedule_length
+        )  # may refuse a value or both together
+
+    @property
+    def schedule_length(self) -> int:
+        """How often a schedule of the section ``schedule`` moves in the whole run."""
+        after = self.schedule.moves_after if self.schedule is not None else Interval.step
+        if after is Interval.epoch:
+            return -(-self.num_steps // self.steps_per_epoch)
+        return self.num_steps if after is Interval.step else len(self.evaluation_steps)
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
@@ -172,9 +212,10 @@ class Config:
     @property
     def num_steps(self) -> int:
         """Optimiser steps of the whole run."""
+        if self.trainer.fast_dev_steps is not None:
+            return self.trainer.fast_dev_steps
         if self.trainer.max_epochs is not None:
-            per_epoch = -(-self.data.steps_per_epoch // self.trainer.accumulate_grad_batches)
-            return self.trainer.max_epochs * per_epoch
+            return self.trainer.max_epochs * self.steps_per_epoch
         return self.trainer.max_steps or DEFAULT_STEPS
 
     @property
@@ -187,6 +228,23 @@ class Config:
         if every is None and self.trainer.early_stopping_patience is None:
             return log_spaced(steps)
         return EvenlySpaced(steps, every or max(1, steps // 10))
+
+    @property
+    def batches_per_epoch(self) -> int | None:
+        """Batches of an epoch that train, where ``trainer.extra`` limits them; None for all."""
+        limited = {"limit_train_batches", "overfit_batches"} & set(self.trainer.extra)
+        return batches_used(self.trainer.extra, self.data.steps_per_epoch) if limited else None
+
+    @property
+    def same_batches(self) -> bool:
+        """Whether every epoch has the batches of the first one."""
+        return "overfit_batches" in self.trainer.extra
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of a pass over the training points, or over the batches of them that are used."""
+        batches = batches_used(self.trainer.extra, self.data.steps_per_epoch)
+        return -(-batches // self.trainer.accumulate_grad_batches)
 
 
 ConfigStore.instance().store(name="schema", node=Config, provider="gaplab")

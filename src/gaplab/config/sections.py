@@ -7,6 +7,7 @@ from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
+from gaplab.config.schedule import ScheduleConfig
 from gaplab.config.trainer import TrainerConfig
 
 
@@ -17,6 +18,7 @@ class Sections(Protocol):
     data: DataConfig
     network: NetworkConfig
     optimizer: OptimizerConfig
+    schedule: ScheduleConfig | None
     trainer: TrainerConfig
     logging: LoggingConfig
     measures: Measures

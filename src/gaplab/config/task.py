@@ -33,6 +33,8 @@ class TaskConfig:
 
     stacks: ClassVar[bool] = False
     """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
+    shards: ClassVar[bool] = False
+    """Whether nothing but the forward pass looks at the weights, so that FSDP may shard them over GPUs."""
     why_alone: ClassVar[str | None] = None
     """Why a single run of this kind is not worth a stack of one; None where it is."""
     compiling_pays: ClassVar[bool] = True

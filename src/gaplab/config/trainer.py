@@ -1,11 +1,13 @@
 """Settings of the Trainer: how long, on what, and how often to look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from gaplab.config.checks import check, check_at_least, check_at_most, check_positive, check_share
+from gaplab.config.parts import open_mapping
 from gaplab.config.registry import choice
+from gaplab.config.trainer_extra import check_extra
 from gaplab.errors import ConfigError
 
 
@@ -74,6 +76,9 @@ class TrainerConfig:
     progress_bar: bool = True
     profiler: bool = False
     """Write a PyTorch profiler trace into the run directory."""
+    extra: dict[str, Any] = field(default_factory=open_mapping)
+    """Further arguments of Lightning's Trainer: ``limit_train_batches``, ``overfit_batches``, ``fast_dev_run`` (that
+    many steps, then a measurement), ``max_time``, ``detect_anomaly``, ``strategy``, ..."""
 
     def __post_init__(self) -> None:
         if self.max_steps is not None and self.max_epochs is not None:
@@ -114,6 +119,7 @@ class TrainerConfig:
             if self.precision == "bf16-true"
             else "",
         )
+        check_extra(self.extra)
         check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
         if isinstance(self.compile, str):
             check(self.compile == "auto", "trainer.compile", "auto, true or false", self.compile)
@@ -123,6 +129,11 @@ class TrainerConfig:
                 check(number == "auto", f"trainer.{key}", "a whole number or auto", number)
             else:
                 check_at_least(f"trainer.{key}", number, 1)
+
+    @property
+    def fast_dev_steps(self) -> int | None:
+        """Steps after which ``trainer.extra.fast_dev_run`` ends a run; None without it."""
+        return int(self.extra.get("fast_dev_run", 0)) or None
 
     @property
     def num_processes(self) -> int | None:

@@ -25,6 +25,10 @@ class Schedule(Protocol):
     @property
     def num_steps(self) -> int: ...
     @property
+    def batches_per_epoch(self) -> int | None: ...
+    @property
+    def same_batches(self) -> bool: ...
+    @property
     def evaluation_steps(self) -> Sequence[int]: ...
 
 
@@ -56,6 +60,7 @@ class PointDataModule(LightningDataModule):
         self.train_seed = config.train_seed
         self.num_steps = config.num_steps
         self.evaluation_steps = config.evaluation_steps
+        self.batches_per_epoch, self.same_batches = config.batches_per_epoch, config.same_batches
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
         self.validates_all = True
@@ -114,6 +119,8 @@ class PointDataModule(LightningDataModule):
             "world_size": trainer.world_size,
             "first_step": lambda: trainer.global_step,
             "batches_per_step": trainer.accumulate_grad_batches,
+            "batches_per_epoch": self.batches_per_epoch,
+            "same_order": self.same_batches,
         }
 
     def ranks(self) -> dict[str, int]:

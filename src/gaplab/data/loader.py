@@ -90,6 +90,8 @@ class TrainLoader:
         block_steps: Most steps in a block; 1 for plain batches instead of blocks.
         batches_per_step: Batches whose gradients one step accumulates, fewer at the end of an epoch; 1 for
             blocks.
+        batches_per_epoch: Batches of an epoch that are used, the first ones of its order; None for all.
+        same_order: Whether every epoch has the order of the first one.
     """
 
     def __init__(
@@ -106,6 +108,8 @@ class TrainLoader:
         first_step: Callable[[], int] = lambda: 0,
         block_steps: int = STEPS_PER_BLOCK,
         batches_per_step: int = 1,
+        batches_per_epoch: int | None = None,
+        same_order: bool = False,
     ) -> None:
         self.points, self.labels = points, labels
         self.num_points, self.device = len(labels), labels.device
@@ -116,7 +120,9 @@ class TrainLoader:
         self.first_step = first_step
         self.in_blocks = block_steps > 1
         self.batches_per_step = batches_per_step
-        self.batches_per_epoch = -(-len(labels) // batch_size)
+        self.is_full_batch = len(labels) <= batch_size
+        self.batches_per_epoch = batches_per_epoch or -(-len(labels) // batch_size)
+        self.same_order = same_order
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
         self.ends = BlockEnds(num_steps, evaluation_steps, block_steps)
         self._order: tuple[int, Tensor] | None = None
@@ -154,7 +160,7 @@ class TrainLoader:
 
     def batch(self, step: int) -> Batch:
         """Return this process's part of a batch; the last batch of an epoch may be smaller."""
-        if self.batches_per_epoch == 1 and self.world_size == 1:
+        if self.is_full_batch and self.world_size == 1:
             return Batch(self.points, self.labels, 0, self.num_points, step)
         chosen, offset, size = self.rows(step)
         return Batch(select(self.points, chosen), self.labels[chosen], offset, size, step)
@@ -162,6 +168,7 @@ class TrainLoader:
     def rows(self, step: int) -> tuple[Tensor, int, int]:
         """Return the rows of this process's part of a batch, the offset of the first, and the size of the batch."""
         epoch, position = divmod(step, self.batches_per_epoch)
+        epoch = 0 if self.same_order else epoch
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, epoch_order(self.num_points, self.train_seed, epoch).to(self.device)
         whole = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]

@@ -71,6 +71,8 @@ def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
         return f"the optimizer {type(config.optimizer).__name__} is built by code of its own"
     if config.trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={config.trainer.precision} rounds inside a step"
+    if config.schedule is not None:
+        return "the section schedule moves the learning rate"
     if trainer.gradient_clip_val:
         return "trainer.gradient_clip_val is set; optimizer.max_grad_norm can be compiled"
     if not has_compiler(trainer.strategy.root_device):

@@ -53,6 +53,12 @@ def obstacle(config: Config) -> str | None:
             return f"the optimizer {type(optimizer).__name__} has no stacked update rule"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} is not stacked, only 32-true and 64-true are"
+    if unstacked := [key for key in ("callbacks", "schedule") if getattr(config, key)]:
+        return f"{unstacked[0]} belong to a training loop of its own, which stacked models share"
+    if config.logging.extra:
+        return "the loggers of logging.extra follow one run each"
+    if trainer.extra:
+        return f"trainer.extra.{next(iter(trainer.extra))} is not stacked"
     if trainer.accumulate_grad_batches != 1 or trainer.gradient_clip_val is not None:
         return "trainer.accumulate_grad_batches and trainer.gradient_clip_val are not stacked"
     if trainer.num_nodes not in (1, "auto") or trainer.devices not in (1, "auto"):

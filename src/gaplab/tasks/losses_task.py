@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from gaplab.config.network import build_network
@@ -184,7 +184,7 @@ class LossesTask(Task):
         reapply_hparams(
             self.optimizer_config,
             self.trainer.optimizers[0],
-            schedule if isinstance(schedule, LambdaLR) else None,
+            schedule if isinstance(schedule, LRScheduler) else None,
         )
 
     def scorecard(self) -> dict[str, float]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from gaplab.config.optimizer import AdamWConfig, OptimizerConfig, Schedule
+from gaplab.config.optimizer import OptimizerConfig, Schedule
 from gaplab.config.registry import build_choice
 
 
@@ -18,8 +18,8 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
 
 
 def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
-    """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; AdamW's decay is no penalty: 0."""
-    if config.weight_decay == 0 or isinstance(config, AdamWConfig):
+    """Return 0.5 * weight_decay * sum(w^2) over the decayed parameters; a decoupled decay is no penalty: 0."""
+    if config.weight_decay == 0 or not config.decay_is_penalty:
         return 0.0
     decayed = [p for p in network.parameters() if config.weight_decay_on_bias or p.ndim > 1]
     return 0.5 * config.weight_decay * float(sum(p.detach().double().square().sum() for p in decayed))
@@ -49,11 +49,14 @@ def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int
     return LambdaLR(optimizer, lambda step: schedule_factor(config, step, num_steps))
 
 
-def reapply_hparams(config: OptimizerConfig, optimizer: Optimizer, schedule: LambdaLR | None) -> None:
+def reapply_hparams(config: OptimizerConfig, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
     """Put the configured learning rate and hyperparameters into a restored optimiser.
 
-    A checkpoint restores them with the state, so that a changed configuration would silently do nothing.
+    A checkpoint restores them with the state, so that a changed configuration would silently do nothing. Where a
+    schedule of torch moves them (``schedule=torch``), the callback ``TorchSchedule`` does so instead.
     """
+    if schedule is not None and not isinstance(schedule, LambdaLR):
+        return
     fresh = build_optimizer(config, [p for group in optimizer.param_groups for p in group["params"]])
     for group, wanted in zip(optimizer.param_groups, fresh.param_groups, strict=True):
         group |= {key: value for key, value in wanted.items() if key != "params"}
