@@ -15,16 +15,15 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
-from gaplab.config.extensions import absolute, check_recorded, load_extensions, load_given
+from gaplab.config.extensions import absolute, check_loaded, check_recorded, load_extensions, load_given
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.config.registry import CHOICES, PROJECT_ROOT
+from gaplab.config.projects import CONFIG_DIR
+from gaplab.config.registry import CHOICES
 from gaplab.config.renamed import new_key
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
-
-CONFIG_DIR = PROJECT_ROOT / "configs"
 
 
 @dataclass(slots=True)
@@ -72,6 +71,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
         tree.run.name = str(choices.get("experiment") or "default").replace("/", "_")
     config = to_config(tree)
     tree.extensions = config.extensions = absolute(config.extensions)
+    check_loaded(config.extensions)
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
@@ -112,13 +112,16 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
 def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> DictConfig:
     """Compose with Hydra, with its own ``hydra`` section."""
     load_extensions()
+    outer = GlobalHydra.instance().hydra  # a session of the user's own, in a notebook or his own program
+    GlobalHydra.instance().hydra = None
     try:
         load_given(overrides)
-        GlobalHydra.instance().clear()
         with initialize_config_dir(str(config_dir), version_base="1.3"):
             return compose("config", overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
         raise explain(error) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def to_config(tree: DictConfig) -> Config:
