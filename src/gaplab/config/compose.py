@@ -15,7 +15,14 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
-from gaplab.config.extensions import absolute, check_loaded, check_recorded, load_extensions, load_given
+from gaplab.config.extensions import (
+    absolute,
+    check_loaded,
+    check_offered,
+    check_recorded,
+    load_extensions,
+    load_given,
+)
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.config.projects import CONFIG_DIR
@@ -98,6 +105,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
         raise ConfigError(f"{where}: expected the configuration of a run, but it has no section 'choices'.")
     check_recorded(values.get("extensions"), where)
     groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in CHOICES}
+    check_offered(groups, where)
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)

@@ -4,7 +4,7 @@ import os
 import sys
 import tomllib
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,11 +13,16 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gaplab.config.projects import config_folders, project_files
+from gaplab.config.registry import CHOICES
+from gaplab.config.renamed import new_choice
 from gaplab.errors import ConfigError
 
 LOADED = "GAPLAB_EXTENSIONS"
 """Environment variable with the files that were loaded: processes that this one starts need them before they are
 sent a configuration."""
+
+_sources: dict[str, Path] = {}
+"""Files of the modules that were imported as extensions."""
 
 SLOW: list[str] = []
 """Extensions that import torch when they are loaded, which every answer of the command line then waits for."""
@@ -113,6 +118,27 @@ def check_recorded(files: object, where: str) -> None:
             )
 
 
+def check_offered(groups: Mapping[str, str], where: str) -> None:
+    """Check that the choices of a saved run can be made: a module of a project may have offered them.
+
+    Raises:
+        ConfigError: If one cannot; it says what the run was made with.
+    """
+    load_extensions()
+    for group, name in groups.items():
+        group = group.split("@")[0]
+        files = [folder / group / f"{name}.yaml" for folder in config_folders()]
+        if name in CHOICES[group] or new_choice(group, name) or any(file.is_file() for file in files):
+            continue
+        kept = sorted(Path(where).parent.glob("provenance/extensions/*.py"))
+        with_what = f" It was made with {', '.join(map(str, kept))}, as kept there." if kept else ""
+        raise ConfigError(
+            f"{where}: this run was made with {group}={name}, which nothing offers here.{with_what} Load the file that "
+            "registers it with extensions=[FILE.py], or run in the project whose pyproject.toml lists it in "
+            "[tool.gaplab] extensions."
+        )
+
+
 def load_files(files: Sequence[str], where: str) -> None:
     """Import Python files by their absolute paths; one that was imported before is left alone.
 
@@ -141,6 +167,11 @@ def loaded_files() -> list[str]:
     return [file for file in os.environ.get(LOADED, "").split(os.pathsep) if file]
 
 
+def loaded_sources() -> list[Path]:
+    """Return the files of all extensions that this process has imported."""
+    return sorted(_sources.values())
+
+
 def absolute(files: Sequence[str]) -> list[str]:
     """Return the paths under which every working directory finds the files."""
     return [str(Path(file).expanduser().resolve()) for file in files]
@@ -164,6 +195,8 @@ def _import(name: str, folder: Path, where: str) -> ModuleType:
         raise ConfigError(
             f"{where}: expected modules that can be imported, but {name!r} gave: {_told(error)}{at}."
         ) from error
+    if module.__file__ is not None:
+        _sources[name] = Path(module.__file__).resolve()
     if not had_torch and "torch" in sys.modules:
         SLOW.append(name)
     return module

@@ -16,6 +16,7 @@ from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError, DivergedError, Preempted
 from gaplab.runs.provenance import provenance
+from gaplab.runs.source_copies import write_sources
 from gaplab.storage.atomic import write_json, write_yaml
 from gaplab.storage.locking import lock, unlock
 from gaplab.storage.reading import read_yaml
@@ -89,6 +90,7 @@ class RunDirectory:
                 "pid": os.getpid(),
                 **provenance(),
             }
+            write_sources(self.path)
             self._write_record()
         except OSError as error:
             raise ConfigError(
