@@ -27,8 +27,7 @@ ORDER = (
     ("sweeps",),
     ("evaluate", "report", "cli"),
     ("notebook",),
-    ("testing", "archive"),
-    ("new",),
+    ("testing",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = {"data", "networks", "losses", "metrics", "figures"}

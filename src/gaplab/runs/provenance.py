@@ -47,7 +47,7 @@ def distributions() -> str:
 
     To read the metadata of each would take longer than a short training.
     """
-    found = {}
+    found: dict[str, str] = {}
     for folder in filter(None, sys.path):
         for path in Path(folder).glob("*.dist-info") if Path(folder).is_dir() else ():
             name, _, number = path.name.removesuffix(".dist-info").partition("-")
