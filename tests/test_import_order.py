@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ ORDER = (
     ("launch",),
     ("sweeps",),
     ("evaluate", "look", "report", "cli"),
+    ("notebook",),
+    ("testing",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 LEAVES = {"data", "networks", "losses", "metrics", "figures"}
@@ -92,16 +95,27 @@ def test_the_arrows_see_an_import_inside_a_function() -> None:
     assert imported(tree) == {"gaplab.train.run_one", "torch.nn"}
 
 
-def test_command_line_and_configuration_load_neither_torch_nor_lightning() -> None:
+@pytest.mark.parametrize("extended", [False, True], ids=["as shipped", "with the extension of README"])
+def test_command_line_and_configuration_load_neither_torch_nor_lightning(
+    extended: bool, tmp_path: Path
+) -> None:
+    source = (SOURCE.parents[1] / "README.md").read_text().split("# my_points.py\n")[1].split("```")[0]
+    (tmp_path / "my_points.py").write_text(source)
+    choice, environment = "data=spirals", dict(os.environ)
+    if extended:
+        choice = "data=moons"
+        environment["GAPLAB_EXTENSIONS"] = str(tmp_path / "my_points.py")
     code = (
         "import json, pkgutil, sys, gaplab.cli, gaplab.config\n"
         "for module in pkgutil.iter_modules(gaplab.config.__path__):\n"
         "    __import__(f'gaplab.config.{module.name}')\n"
         "from gaplab.config.compose import compose_config\n"
-        "compose_config(['experiment=notebook_relu'])\n"
+        f"compose_config(['experiment=notebook_relu'])\ncompose_config(['{choice}'])\n"
         "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     loaded = set(json.loads(answer.stdout))
     assert "hydra" in loaded
     assert not loaded & {"torch", "lightning", "torchmetrics", "matplotlib", "tensorboard"}

@@ -20,7 +20,12 @@ from quick_runs import Compose
 
 
 def shipped_words() -> list[str]:
-    words = [f"{group}={name}" for group, options in CHOICES.items() for name in options]
+    words = [
+        f"{group}={name}"
+        for group, options in CHOICES.items()
+        for name, config in options.items()
+        if config.__module__.startswith("gaplab.")  # not those of extensions that the checkout lists
+    ]
     for group in ("experiment", "debug"):
         folder = CONFIG_DIR / group
         words += sorted(

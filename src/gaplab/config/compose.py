@@ -16,17 +16,24 @@ from omegaconf.errors import OmegaConfBaseException
 from gaplab.config.checks import nearest
 from gaplab.config.data import DataConfig
 from gaplab.config.errors import explain
-from gaplab.config.extensions import absolute, check_recorded, load_extensions, load_given
+from gaplab.config.extensions import (
+    absolute,
+    check_loaded,
+    check_offered,
+    check_recorded,
+    load_extensions,
+    load_given,
+)
 from gaplab.config.named_classes import allow
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.config.registry import CHOICES, PROJECT_ROOT
+from gaplab.config.projects import CONFIG_DIR
+from gaplab.config.registry import CHOICES
 from gaplab.config.renamed import new_key
 from gaplab.config.schema import Config
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
 
-CONFIG_DIR = PROJECT_ROOT / "configs"
 COMPOSE_ERRORS = (
     *(HydraException, OmegaConfBaseException, yaml.YAMLError),
     *(ValueError, TypeError, AttributeError, KeyError, AssertionError),
@@ -82,6 +89,7 @@ def convert(tree: DictConfig, choices: dict[str, Any], overrides: list[str]) -> 
     config = to_config(tree)
     allow(config.task.named_classes)
     tree.extensions = config.extensions = absolute(config.extensions)
+    check_loaded(config.extensions)
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()}
@@ -123,6 +131,7 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     check_recorded(values.get("extensions"), where)
     refuse_interpolations(values, where)
     groups = {group: name for group, name in choices.items() if name and group.split("@")[0] in CHOICES}
+    check_offered(groups, where)
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)
@@ -141,6 +150,8 @@ def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Dic
         ConfigError: For any mistake; one of which Hydra does not say where it is names the override that makes it.
     """
     load_extensions()
+    outer = GlobalHydra.instance().hydra  # a session of the user's own, in a notebook or his own program
+    GlobalHydra.instance().hydra = None
     try:
         load_given(overrides)
         return _compose(overrides, config_dir)
@@ -149,6 +160,8 @@ def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Dic
         if not mistake.startswith("configs/") and not any(_names(mistake, word) for word in overrides):
             mistake = f"{_first_refused(overrides, config_dir)}: {mistake}"
         raise ConfigError(mistake) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def _first_refused(overrides: Sequence[str], config_dir: Path) -> str:
@@ -168,7 +181,7 @@ def _names(mistake: str, word: str) -> bool:
 
 
 def _compose(overrides: Sequence[str], config_dir: Path) -> DictConfig:
-    GlobalHydra.instance().clear()
+    GlobalHydra.instance().hydra = None
     with initialize_config_dir(str(config_dir), version_base="1.3"):
         return compose("config", overrides=list(overrides), return_hydra_config=True)
 

@@ -7,7 +7,8 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import nearest
-from gaplab.config.registry import CHOICES, PROJECT_ROOT
+from gaplab.config.projects import config_folders
+from gaplab.config.registry import CHOICES
 from gaplab.config.renamed import VALUES, new_choice, new_key
 from gaplab.errors import ConfigError
 
@@ -61,8 +62,11 @@ def _missing_option(message: str) -> str | None:
 
 def _options_below(group: str) -> list[str]:
     """Return the options in subfolders of a group, which Hydra does not list."""
-    folder = PROJECT_ROOT / "configs" / group
-    return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.glob("*/*.yaml"))]
+    return [
+        file.relative_to(folder / group).with_suffix("").as_posix()
+        for folder in config_folders()
+        for file in sorted((folder / group).glob("*/*.yaml"))
+    ]
 
 
 def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:

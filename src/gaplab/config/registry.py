@@ -19,7 +19,10 @@ from hydra.core.config_store import ConfigStore
 
 from gaplab.errors import ConfigError
 
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
+PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "configs" / "config.yaml").is_file() else _PACKAGE
+"""What holds ``configs/``: the checkout, or the package as it was installed."""
 
 T = TypeVar("T", bound=type)
 

@@ -20,6 +20,7 @@ from gaplab.config.resumption import differences
 from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted
 from gaplab.process.children import typed_command
 from gaplab.runs.provenance import provenance
+from gaplab.runs.source_copies import write_sources
 from gaplab.storage.atomic import overwrite_json, write_json, write_yaml
 from gaplab.storage.locking import lock, unlock
 from gaplab.storage.reading import read_regular, read_yaml, refuse_links
@@ -133,6 +134,7 @@ class RunDirectory:
                 *legs,
                 {"step": step, "changes": changes, "status": Status.running.value, **own},
             ]
+            write_sources(self.path)
             self._write_record()
             self.log(f"started: {self.record['command']}")
         except OSError as error:
