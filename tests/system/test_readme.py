@@ -94,3 +94,12 @@ def test_the_extension_of_the_readme_is_a_choice() -> None:
     )
     assert data.splits["train"].points.shape == (50, 2)
     assert task(data.splits["train"].points).shape == (50, 2)
+
+
+def test_the_extension_of_the_readme_keeps_every_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = next(block for block in blocks("python") if "register(" in block)
+    (tmp_path / "my_points.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    exec(next(block for block in blocks("python") if "check_choice(" in block), {})
