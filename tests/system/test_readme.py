@@ -52,7 +52,7 @@ def test_command(command: str, folder: Path) -> None:
 
 
 def run(words: list[str], folder: Path) -> None:
-    words = [word.replace("logs/", f"{folder}/") for word in words]
+    words = [re.sub(r"^(logs|\.\.)/|(?<==)logs/", f"{folder}/", word) for word in words]
     if words[0] == "make":
         target = subprocess.run(["make", "-n", words[1]], cwd=PROJECT_ROOT, capture_output=True, text=True)
         assert target.returncode == 0, target.stderr
