@@ -31,7 +31,9 @@ def shipped_words() -> list[str]:
         words += sorted(
             f"{group}={file.relative_to(folder).with_suffix('')}" for file in folder.rglob("*.yaml")
         )
-    return [word for word in words if word != "task=lightning"]  # which tests/system/test_lightning_projects.py trains
+    return [
+        word for word in words if word != "task=lightning"
+    ]  # which tests/system/test_lightning_projects.py trains
 
 
 def few_steps(word: str) -> list[str]:
