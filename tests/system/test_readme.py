@@ -76,9 +76,10 @@ def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
     source, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "mypkg.py").write_text(source)
     commands = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0].splitlines()
-    assert blocks("sh")[0].strip() in commands[0]
-    for command in commands:
-        words = shlex.split(command.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
+    (command,) = (block.strip() for block in blocks("sh") if "task=lightning" in block)
+    assert command in commands[0]
+    for line in commands:
+        words = shlex.split(line.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
         done = subprocess.run(
             [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
