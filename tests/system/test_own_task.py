@@ -1,4 +1,4 @@
-"""The task of the README, in a folder outside the repository: processes, resumption, a sweep, pages, loading."""
+"""The task of docs/tasks.md, in a folder outside the repository: processes, resumption, a sweep, pages, loading."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from quick_runs import QUICK, set_once
 from running import TRAIN, finished
 from running import points as logged
 
-README = (PROJECT_ROOT / "README.md").read_text()
+PAGE = (PROJECT_ROOT / "docs" / "tasks.md").read_text()
 WORDS = set_once(
     *QUICK,
     "extensions=[mine/my_task.py]",
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the file and a sweep over one and two processes; the task is forgotten at the end."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "mine").mkdir()
-    source = next(block for block in README.split("```python\n") if block.startswith("# my_task.py"))
+    source = next(block for block in PAGE.split("```python\n") if block.startswith("# my_task.py"))
     (folder / "mine" / "my_task.py").write_text(source.split("```")[0])
     command = finished([*TRAIN, "-m", *WORDS, "trainer.devices=1,2"], folder / "log")
     assert command.process.returncode == 0, command.output

@@ -80,9 +80,10 @@ def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
     source, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "mypkg.py").write_text(source)
     commands = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0].splitlines()
-    assert blocks("sh")[0].strip() in commands[0]
-    for command in commands:
-        words = shlex.split(command.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
+    (command,) = (block.strip() for block in blocks("sh") if "task=lightning" in block)
+    assert command in commands[0]
+    for line in commands:
+        words = shlex.split(line.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
         done = subprocess.run(
             [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
@@ -107,3 +108,19 @@ def test_the_extension_of_the_readme_keeps_every_promise(
     (tmp_path / "my_points.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     exec(next(block for block in blocks("python") if "check_choice(" in block), {})
+
+
+def test_network_callback_and_optimizer_of_the_readme(tmp_path: Path) -> None:
+    source = next(block for block in blocks("python") if block.startswith("# my_parts.py"))
+    (tmp_path / "my_parts.py").write_text(source)
+    command = next(line for line in "".join(blocks("sh")).splitlines() if "my_parts.py" in line)
+    words = [sys.executable, str(PROJECT_ROOT / "train.py"), *shlex.split(command)[2:], "run.id=mine"]
+    quick = ["trainer.max_steps=20", "data.num_test_points=500", "logging.pictures=false"]
+    done = subprocess.run([*words, *quick], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "weight_norm" in (tmp_path / "logs" / "default" / "mine" / "metrics.csv").read_text()
+
+
+def test_the_task_of_the_readme_is_that_of_its_page() -> None:
+    (core,) = blocks("py")
+    assert core in (PROJECT_ROOT / "docs" / "tasks.md").read_text()
