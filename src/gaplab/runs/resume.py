@@ -44,6 +44,18 @@ def plan_new(composed: Composed, path: Path) -> Plan:
     return _plan_continuation(composed, path) if (path / "run.json").is_file() else Plan(composed, path)
 
 
+def plan_again(plan: Plan) -> Plan:
+    """Plan a run whose turn has come, as it is now: what was known may be old, and others may have locked it since.
+
+    Raises:
+        ConfigError: As ``plan_new``.
+    """
+    if plan.checkpoint is None or not differences(read_config(plan.path), plan.composed.resolved):
+        return plan_new(plan.composed, plan.path)
+    lock(plan.path, lock_timeout_seconds())  # its settings change from here on, as was planned
+    return plan
+
+
 def refuse_other_run(composed: Composed, path: Path) -> None:
     """Refuse a directory that holds a run of another configuration.
 

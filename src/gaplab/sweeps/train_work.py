@@ -12,7 +12,7 @@ from gaplab.process.children import Child
 from gaplab.process.exits import tell_failure
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.runs.results import Result
-from gaplab.runs.resume import Plan, plan_new
+from gaplab.runs.resume import Plan, plan_again
 from gaplab.stacked.ensemble import CompiledFunctions
 from gaplab.stacked.stacked_runs import MembersFailedError, Report, StackedRuns
 from gaplab.storage.locking import unlock
@@ -134,12 +134,12 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
         raise Preempted(STOP_SIGNAL.number)
     jobs = [(job.plan.composed, job.plan.path) for job in item.jobs]
     if item.alone:
-        return [run_job(partial(plan_new, *job), *job) for job in jobs]
+        return [run_job(partial(plan_again, job.plan), job.plan.composed, job.plan.path) for job in item.jobs]
     objectives = [math.nan] * len(jobs)
     plans: dict[int, Plan] = {}
     for place, job in enumerate(jobs):
         try:
-            plan = plan_new(*job)
+            plan = plan_again(item.jobs[place].plan)
         except Exception as error:
             _leave_failed(*job, error)
             continue
