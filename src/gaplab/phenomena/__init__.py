@@ -2,12 +2,6 @@
 
 ``python train.py experiment=phenomena/NAME`` tests one; ``python -m gaplab.phenomena`` tests all and writes
 their pages. Every file has functions that measure, a function ``judge`` that compares the measurements with
-<<<<<<< HEAD
-the expectation, and a ``PHENOMENON`` that names claim and source. Nothing else
-imports them but ``train.py``, where one is asked for: the package works without this folder. Start with
-``catalogue.py``.
-=======
 the expectation, and a ``PHENOMENON`` that names claim and source. Nothing imports them
 but ``train.py``, where one is asked for: the package works without this folder. Start with ``catalogue.py``.
->>>>>>> main
 """
