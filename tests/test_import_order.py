@@ -26,7 +26,7 @@ ORDER = (
     ("train",),
     ("launch",),
     ("sweeps",),
-    ("evaluate", "look", "report", "cli"),
+    ("archive", "evaluate", "look", "report", "cli"),
     ("notebook",),
     ("testing",),
 )

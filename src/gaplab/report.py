@@ -5,10 +5,13 @@ Of a sweep it also writes the ledger, the figures and the TensorBoard run ``summ
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from gaplab.config.extensions import load_given
 from gaplab.errors import ConfigError
+
+FORMATS = ("pdf", "svg", "tex")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,13 +21,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "extensions", nargs="*", help="extensions=[mine.py], for a run that was made with choices of a file"
     )
+    parser.add_argument("--format", default="", help="of a run, for a paper: some of pdf,svg,tex")
     options = parser.parse_intermixed_args(arguments)
     try:
         for word in options.extensions:
             if not word.startswith("extensions="):
                 raise ConfigError(f"{word}: expected nothing but extensions=[FILE.py] beside the directory.")
         load_given(options.extensions)
-        write_report(options.path)
+        write_report(options.path, formats_of(options.format))
     except OSError as error:
         reason = error.strerror or error
         print(
@@ -36,7 +40,19 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
 
 
-def write_report(path: Path) -> None:
+def formats_of(text: str) -> list[str]:
+    """Return what ``--format`` asks for.
+
+    Raises:
+        ConfigError: If something else than pdf, svg or tex is asked for.
+    """
+    formats = [word.strip() for word in text.split(",") if word.strip()]
+    if unknown := sorted(set(formats) - set(FORMATS)):
+        raise ConfigError(f"--format: expected some of {','.join(FORMATS)}, but got {', '.join(unknown)}.")
+    return formats
+
+
+def write_report(path: Path, formats: Collection[str] = ()) -> None:
     """Write the report of what a folder holds, and show where it is.
 
     Raises:
@@ -45,8 +61,12 @@ def write_report(path: Path) -> None:
     if (path / "config.yaml").is_file():
         from gaplab.reports.run_report import report_run
 
-        print(report_run(path))
+        print(report_run(path, formats))
     elif any(path.glob("*/run.json")):
+        if formats:
+            raise ConfigError(
+                f"--format: expected the directory of one run beside it, but {path} holds several."
+            )
         from gaplab.reports.sweep_report import report_sweep
 
         report_sweep(path)

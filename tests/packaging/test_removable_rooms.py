@@ -21,6 +21,5 @@ def test_the_package_trains_without_the_phenomena(tmp_path: Path) -> None:
     words = [sys.executable, "train.py", *QUICK, "run.id=one", "logging.pictures=false"]
     command = finished(words, tmp_path / "log", gone)
     assert command.process.returncode == 0, command.output
-    assert (
-        json.loads((tmp_path / "logs" / "default" / "one" / "run.json").read_text())["status"] == "finished"
-    )
+    record = json.loads((tmp_path / "logs" / "default" / "one" / "run.json").read_text())
+    assert record["status"] == "finished"

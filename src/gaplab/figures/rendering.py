@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -32,3 +33,10 @@ def save_png(figure: Figure, path: Path) -> None:
     """Write the figure to ``path``; a reader sees the old file or the whole new one, never a part of it."""
     with replacing(path, durable=False) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def save_vector(figure: Figure, path: Path) -> None:
+    """Write the figure as the suffix of ``path`` says, ``.pdf`` or ``.svg``; the same figure gives the same bytes."""
+    kind = path.suffix.removeprefix(".")
+    with replacing(path, durable=False) as temporary, rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(temporary, format=kind, metadata={"CreationDate" if kind == "pdf" else "Date": None})

@@ -1,14 +1,16 @@
 """The page of one run: a verdict, its curves, its card and its pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from gaplab.errors import ConfigError
 from gaplab.reports.gap_curves import gap_curves
+from gaplab.reports.latex import to_latex
 from gaplab.reports.render import to_html, to_markdown
 from gaplab.reports.run_card import run_card
 from gaplab.reports.run_verdict import verdict_of_run
+from gaplab.reports.score_tables import score_table
 from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import write_text
 from gaplab.storage.reading import read_regular
@@ -20,8 +22,11 @@ MAIN = ("loss", "distance/sliced_w2")
 """What ``curves.png`` shows of classifiers and of GANs."""
 
 
-def report_run(path: Path) -> Path:
+def report_run(path: Path, formats: Collection[str] = ()) -> Path:
     """Write ``report.html`` (one file, pictures inside) and ``report.md`` (pictures linked) into a run.
+
+    ``formats`` asks for more: curves and bounds as ``pdf`` or ``svg`` in its ``figures/``, and ``tex`` for the table of
+    results, ``result.tex``.
 
     Pictures that are links or pipes are left out: they could lead anywhere.
 
@@ -35,10 +40,12 @@ def report_run(path: Path) -> Path:
         history = read_history(path)
     except (ValueError, KeyError) as error:
         raise ConfigError(f"{path / 'metrics.csv'}: expected a table of numbers, but: {error}.") from error
-    draw_curves(path, history)
+    draw_curves(path, history, formats)
     if (path / "result.json").is_file():
         result = read_json(path / "result.json")
-        draw_bounds(path, result)
+        draw_bounds(path, result, formats)
+        if "tex" in formats:
+            write_text(path / "result.tex", to_latex(score_table(result)))
         report.verdict = verdict_of_run(result, history)
     files = sorted((path / "figures").glob("*.png"), key=_place)
     pictures = {file.stem: read_regular(file) for file in files}
@@ -54,13 +61,12 @@ def _place(file: Path) -> tuple[int, str]:
     return (FIRST.index(file.stem) if file.stem in FIRST else len(FIRST)), file.stem
 
 
-def draw_curves(path: Path, history: History) -> None:
+def draw_curves(path: Path, history: History, formats: Collection[str] = ()) -> None:
     """Draw ``figures/curves.png``: the first quantity whose gap the run measured."""
     curves = gap_curves(history)
     if not curves:
         return
     from gaplab.figures.curves import draw_gap_curves
-    from gaplab.figures.rendering import save_png
 
     curve = next((curve for curve in curves if curve.quantity in MAIN), curves[0])
     figure = draw_gap_curves(
@@ -71,16 +77,23 @@ def draw_curves(path: Path, history: History) -> None:
         history[curve.steps[-1]].get("scale/sqrt_params_over_points"),
         quantity=curve.quantity.replace("/", " "),
     )
-    save_png(figure, path / "figures" / "curves.png")
+    _save(figure, path / "figures" / "curves.png", formats)
 
 
-def draw_bounds(path: Path, result: Mapping[str, Any]) -> None:
+def draw_bounds(path: Path, result: Mapping[str, Any], formats: Collection[str] = ()) -> None:
     """Draw ``figures/gap_and_bounds.png`` of a classifier: errors, gap and bounds of the last weights."""
     from gaplab.figures.gap_and_bounds import draw_gap_and_bounds
-    from gaplab.figures.rendering import save_png
     from gaplab.reports.bound_marks import bound_marks, guessing_error
 
     marks = bound_marks(result)
     if marks:
         figure = draw_gap_and_bounds(marks, guessing_error(result))
-        save_png(figure, path / "figures" / "gap_and_bounds.png")
+        _save(figure, path / "figures" / "gap_and_bounds.png", formats)
+
+
+def _save(figure: Any, file: Path, formats: Collection[str]) -> None:
+    from gaplab.figures.rendering import save_png, save_vector
+
+    save_png(figure, file)
+    for kind in sorted({"pdf", "svg"} & set(formats)):
+        save_vector(figure, file.with_suffix(f".{kind}"))
