@@ -266,7 +266,7 @@ def test_averaged_weights_are_measured_and_kept(tmp_path: Path) -> None:
 
     loaded = load_run(run, weights="last")
     logits = loaded.task(loaded.data.splits["test"].points)
-    loss = float(nn.functional.cross_entropy(logits, loaded.data.splits["test"].labels))
+    loss = float(nn.functional.cross_entropy(logits, loaded.data.splits["test"].labels).detach())
     assert read_json(run / "result.json")["last"]["loss/test"] == pytest.approx(loss, abs=1e-6)
 
 
