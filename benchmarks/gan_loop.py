@@ -40,7 +40,7 @@ def gaplab_seconds() -> float:
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         callbacks = build_callbacks(config, run, Recorder(config))
-        trainer = build_trainer(config, data, callbacks, build_loggers(config.logging, run))
+        trainer = build_trainer(config, callbacks, build_loggers(config.logging, run))
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)
         return time.perf_counter() - start

@@ -41,7 +41,7 @@ def gaplab_seconds(*overrides: str) -> float:
         run = RunDirectory(Path(folder) / "run")
         run.open(composed)
         trainer = build_trainer(
-            config, data, build_callbacks(config, run, Recorder(config)), build_loggers(config.logging, run)
+            config, build_callbacks(config, run, Recorder(config)), build_loggers(config.logging, run)
         )
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)
@@ -69,9 +69,18 @@ def bare_seconds() -> float:
 
 
 def main() -> bool:
+    gaplab_seconds("trainer.compile=true")  # fills the compiler's cache
     ratio = interleaved(gaplab_seconds, bare_seconds, repeats=5)
     quiet = interleaved(
         lambda: gaplab_seconds(f"trainer.eval_every_n_steps={NUM_STEPS}"), bare_seconds, repeats=3
     )
-    met = show("training loop / bare loop, evaluations and pictures included", ratio, 1.5)
+    compiled = interleaved(lambda: gaplab_seconds("trainer.compile=true"), bare_seconds, repeats=3)
+    alone = interleaved(
+        lambda: gaplab_seconds("trainer.compile=true", f"trainer.eval_every_n_steps={NUM_STEPS}"),
+        bare_seconds,
+        repeats=3,
+    )
+    met = show("training loop / bare loop, compiled (warm cache), evaluations and pictures", compiled, 0.6)
+    met &= show("training loop / bare loop, compiled (warm cache), one evaluation", alone, 0.4)
+    met &= show("training loop / bare loop, evaluations and pictures included", ratio, 1.5)
     return show("training loop / bare loop, one evaluation", quiet, 1.5) and met

@@ -1,19 +1,24 @@
 """gaplab: train classifiers and GANs on 2-D point sets and measure their generalization gap."""
 
+from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_run", "register"]
+__all__ = ["GeneralizationGap", "__version__", "capacity_measures", "load_run", "register", "run", "runs"]
+
+_HOMES = {
+    "GeneralizationGap": "gaplab.callbacks.generalization_gap",
+    "capacity_measures": "gaplab.metrics.capacity.of_loader",
+    "load_run": "gaplab.builders.load_run",
+    "register": "gaplab.config.registry",
+    "run": "gaplab.notebook.running",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name only when it is asked for: ``load_run`` needs torch, which ``--help`` can do without."""
-    if name == "load_run":
-        from gaplab.builders.load_run import load_run
-
-        return load_run
-    if name == "register":
-        from gaplab.config.registry import register
-
-        return register
-    raise AttributeError(f"module 'gaplab' has no attribute {name!r}")
+    """Import a name only when it is asked for: most of them need torch, which ``--help`` can do without."""
+    if name == "runs":
+        return import_module("gaplab.runs")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gaplab' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -6,6 +6,7 @@ every mistake are answered at once.
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.command_line import read_command_line
-from gaplab.config.compose import CONFIG_DIR, Composed, compose_tree, convert, take_apart
+from gaplab.config.compose import Composed, compose_tree, convert, take_apart
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_extensions, load_given
 from gaplab.config.help import overview
 from gaplab.config.ignored import refuse_ignored
+from gaplab.config.projects import CONFIG_DIR
 from gaplab.config.resumption import with_overrides
+from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import run_with_all_processes
 from gaplab.process.exits import is_first_process, readable_exits
+from gaplab.process.output import steady_output
 from gaplab.sweeps.job import LAUNCHED
 from gaplab.sweeps.naming import sweep_name
 from gaplab.sweeps.run_job import exit_code
@@ -39,6 +43,7 @@ SWEEP_FOLDER = "GAPLAB_SWEEP_FOLDER"
 
 def main() -> None:
     """Run what the command line asks for; leave with 2 after a mistake of the user's, without traceback."""
+    steady_output()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(overview())
         return
@@ -56,22 +61,29 @@ def main() -> None:
 
 def run_single(overrides: list[str]) -> None:
     """Start a run, or continue the one that ``resume=`` names."""
+    run_with_all_processes(*planned(overrides))
+
+
+def planned(overrides: list[str]) -> tuple[Callable[[], "Plan"], Config]:
+    """Return what makes the plan of a run, new or continued, and the configuration that it will have.
+
+    Raises:
+        ConfigError: For any mistake in the overrides.
+    """
     resumed = [word.partition("=")[2] for word in overrides if word.startswith("resume=")]
     if resumed and resumed[-1] not in ("null", "auto"):
         from gaplab.runs.directory import read_config
-        from gaplab.runs.resume import plan_resumption
+        from gaplab.runs.resume import latest_run, plan_resumption
 
-        path = Path(resumed[-1])
+        path = latest_run(overrides) if resumed[-1] == "latest" else Path(resumed[-1])
         others = [word for word in overrides if not word.startswith("resume=")]
         composed = with_overrides(read_config(path), others, str(path / "config.yaml"))
-        decide = partial(plan_resumption, path, others)
-    else:
-        tree = compose_tree(overrides)
-        check_no_sweep(tree.hydra)
-        composed = take_apart(tree, overrides)
-        refuse_ignored(composed.config, overrides, stacked=False)
-        decide = partial(_plan_single, composed)
-    run_with_all_processes(decide, composed.config)
+        return partial(plan_resumption, path, others), composed.config
+    tree = compose_tree(overrides)
+    check_no_sweep(tree.hydra)
+    composed = take_apart(tree, overrides)
+    refuse_ignored(composed.config, overrides, stacked=False)
+    return partial(_plan_single, composed), composed.config
 
 
 def run_by_hydra(flags: list[str], overrides: list[str]) -> None:
@@ -105,10 +117,14 @@ def check_no_sweep(facts: Any) -> None:
 
 
 def _plan_single(composed: Composed) -> "Plan":
+    from gaplab.runs.anew import set_aside, wishes_anew
     from gaplab.runs.resume import plan_new
     from gaplab.runs.run_id import run_directory
 
-    return plan_new(composed, run_directory(composed.config.run, overrides=composed.overrides))
+    path = run_directory(composed.config.run, overrides=composed.overrides)
+    if wishes_anew(composed):
+        set_aside(path)
+    return plan_new(composed, path)
 
 
 @hydra.main(config_path=str(CONFIG_DIR), config_name="config", version_base="1.3")

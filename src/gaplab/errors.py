@@ -10,12 +10,14 @@ class ConfigError(ValueError):
 class Preempted(BaseException):
     """A signal ended the run after its state was saved; not an ``Exception``, as it ends a sweep too."""
 
-    def __init__(self, number: int, step: int | None = None) -> None:
+    def __init__(self, number: int, step: int | None = None, *, saved: bool = True) -> None:
         name = signal.Signals(number).name
         super().__init__(name if step is None else f"{name} at step {step}")
         self.number = number
         self.step = step
         """Where the run stood; None if the signal came between runs."""
+        self.saved = saved
+        """Whether there is a state to continue from."""
         self.requeued = False
         """Whether the scheduler has been asked to start the job again."""
 
@@ -29,6 +31,10 @@ class DivergedError(RuntimeError):
         super().__init__(f"{quantity} is not finite at step {step}")
         self.quantity = quantity
         self.step = step
+
+
+class CannotWriteError(RuntimeError):
+    """The disk is full or a directory cannot be written any more; the text says which and what to do."""
 
 
 class RendezvousError(ConfigError):

@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m gaplab.evaluate", description=__doc__)
     parser.add_argument("run", type=Path, help="a run directory")
     parser.add_argument("overrides", nargs="*", help="changed settings, for example data.noise=0.5")
-    parser.add_argument("--weights", choices=("best", "last"), default="best")
+    parser.add_argument("--weights", default="best", help="best, last, or step=N if they were kept")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     options = parser.parse_intermixed_args(arguments)
     try:
@@ -31,16 +31,19 @@ def main(arguments: list[str] | None = None) -> None:
 def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = None) -> dict[str, float]:
     """Return the scorecard of a run's weights; see ``metrics.scorecard`` for its keys."""
     from gaplab.builders import build_trainer
+    from gaplab.builders.callbacks import build_gap
     from gaplab.builders.load_run import load_run
     from gaplab.builders.process import prepare_process
+    from gaplab.callbacks.generalization_gap import measures_itself, scorecard
 
     loaded = load_run(path, weights=weights, overrides=overrides or [])
     prepare_process(loaded.config)
     section = loaded.config.trainer
     section.devices, section.num_nodes, section.progress_bar = 1, 1, False
-    trainer = build_trainer(loaded.config, loaded.data, callbacks=[], loggers=[])
+    gap = [] if measures_itself(loaded.task) else [build_gap(loaded.config)]
+    trainer = build_trainer(loaded.config, callbacks=[*gap], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
-    return loaded.task.scorecard()
+    return scorecard(loaded.task)
 
 
 if __name__ == "__main__":

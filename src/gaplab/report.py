@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from gaplab.config.extensions import load_given
 from gaplab.errors import ConfigError
 
 
@@ -14,8 +15,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Write the report of a run or a sweep and say where it is."""
     parser = argparse.ArgumentParser(prog="python -m gaplab.report", description=__doc__)
     parser.add_argument("path", type=Path, metavar="RUN_OR_SWEEP", help="the directory of a run or a sweep")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "extensions", nargs="*", help="extensions=[mine.py], for a run that was made with choices of a file"
+    )
+    options = parser.parse_intermixed_args(arguments)
     try:
+        for word in options.extensions:
+            if not word.startswith("extensions="):
+                raise ConfigError(f"{word}: expected nothing but extensions=[FILE.py] beside the directory.")
+        load_given(options.extensions)
         write_report(options.path)
     except OSError as error:
         reason = error.strerror or error

@@ -1,29 +1,34 @@
 """A whole run, top to bottom."""
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
 from gaplab.builders.callbacks import TakesResult
+from gaplab.builders.initial_weights import keep_initial_weights, start_from
 from gaplab.builders.process import prepare_process
+from gaplab.callbacks.generalization_gap import scorecard, training_points
 from gaplab.config.compose import Composed
-from gaplab.config.logging import LoggingConfig, SubRuns
+from gaplab.config.logging import LoggingConfig
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
 from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
+from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
+from gaplab.runs.anew import tell_finished
 from gaplab.runs.checkpoints import read_weights
-from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
-from gaplab.runs.results import Result
+from gaplab.runs.results import Result, read_objective
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
-from gaplab.tensorboard.links import look_at_run
+from gaplab.tensorboard.links import how_to_look
 
 
 def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
@@ -32,9 +37,9 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
         return run_phenomenon(plan, ranks)
     if plan.finished:
         if ranks.rank == 0:
-            print(f"Already finished: {plan.path}")
+            tell_finished(plan.path)
             unlock(plan.path)
-        return float(read_json(plan.path / "result.json")["objective"])
+        return read_objective(plan.path)
     try:
         checkpoint, anew = plan.checkpoint, plan.anew
         return run_one(plan.composed, plan.path, checkpoint=checkpoint, anew=anew, ranks=ranks).objective
@@ -71,19 +76,26 @@ def run_one(
     data, task = build_data_and_task(config)
     if config.trainer.precision == "64-true":
         task.double()  # Lightning converts it only after it has put a checkpoint's weights into it
+    if config.init_from is not None and checkpoint is None:
+        start_from(task, config.init_from, config.init_from_weights)
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
-    callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied)
+    callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
     loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
-    trainer = build_trainer(config, data, callbacks, loggers, ranks, path)
-    run.open(composed)
+    trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
+    step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
+    run.open(composed, step, getattr(data, "facts", None))
+    keep_initial_weights(run, config, task, checkpoint)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with seeded_global_generators(config.data_seed, "global", "setup"):  # where a project splits its data
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         check_equal_parameters(task)
         if recorder.step not in recorder.measured:  # continued at its end, perhaps on other data
             trainer.validate(task, datamodule=data, verbose=False)
-            if recorder.record(recorder.step, task.scorecard()):
+            if recorder.record(recorder.step, scorecard(task)):
                 trainer.save_checkpoint(run.best, weights_only=True)
-        result = conclude(recorder, task, data, lambda: read_weights(run.best).weights)
+        points, epochs = training_points(trainer)
+        best = partial(read_weights, run.best)
+        result = conclude(recorder, task, data, best, num_train_points=points, epochs=epochs)
         if run.writes:
             write_json(path / "result.json", result.as_json())
         run.prepare_mark(Status.finished)
@@ -103,6 +115,5 @@ def show(result: Result, path: Path, logging: LoggingConfig) -> None:
     console = Console()
     print_result(result, console)
     console.print(f"Run: {path}", highlight=False, soft_wrap=True)
-    generates = "gap/loss" not in result.last
-    for line in look_at_run(path, logging.subruns is not SubRuns.never, generates):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if logging.tensorboard:
+        console.print(how_to_look(path), highlight=False, soft_wrap=True, markup=False)

@@ -266,7 +266,7 @@ def test_averaged_weights_are_measured_and_kept(tmp_path: Path) -> None:
 
     loaded = load_run(run, weights="last")
     logits = loaded.task(loaded.data.splits["test"].points)
-    loss = float(nn.functional.cross_entropy(logits, loaded.data.splits["test"].labels).detach())
+    loss = nn.functional.cross_entropy(logits, loaded.data.splits["test"].labels).item()
     assert read_json(run / "result.json")["last"]["loss/test"] == pytest.approx(loss, abs=1e-6)
 
 
@@ -328,7 +328,8 @@ def test_fsdp_is_refused_where_it_makes_no_sense(tmp_path: Path) -> None:
 
 
 def test_callbacks_that_lightning_refuses_leave_nothing_behind(tmp_path: Path) -> None:
-    words = "callbacks=[{_target_: EarlyStopping, monitor: loss/val},{_target_: EarlyStopping, monitor: loss/val, patience: 9}]"
+    first = "{_target_: EarlyStopping, monitor: loss/val}"
+    words = f"callbacks=[{first},{{_target_: EarlyStopping, monitor: loss/val, patience: 9}}]"
     with pytest.raises(ConfigError, match=r"^callbacks: .*EarlyStopping"):
         train(tmp_path, "run", words)
     assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ import torch
 
 from gaplab.builders import build_data_and_task
 from gaplab.errors import ConfigError
-from gaplab.runs.checkpoints import load_weights, read_checkpoint, read_weights
+from gaplab.runs.checkpoints import AtomicCheckpointIO, load_weights, read_checkpoint, read_weights
 from gaplab.runs.directory import read_json
 from gaplab.train import run_one
 from quick_runs import Compose
@@ -90,3 +90,21 @@ def test_another_architecture_is_refused(word: str, problem: str, finished_run: 
     with pytest.raises(ConfigError, match=problem):
         load_weights(task, finished_run / "checkpoints" / "last.ckpt")
     assert all(torch.equal(before[name], tensor) for name, tensor in task.state_dict().items())
+
+
+def test_a_checkpoint_leaves_out_what_only_code_can_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hyper = {"lr": 0.1, "sizes": [1, 2], "own_loss_function": torch.nn.CrossEntropyLoss()}
+    content = {
+        "state_dict": {"w": torch.ones(2)},
+        "hyper_parameters": hyper,
+        "own_counter": object(),
+        "epoch": 3,
+    }
+    AtomicCheckpointIO().save_checkpoint(content, tmp_path / "a.ckpt")
+    found = read_checkpoint(tmp_path / "a.ckpt")
+    assert found["hyper_parameters"] == {"lr": 0.1, "sizes": [1, 2]}
+    assert found.keys() == {"state_dict", "hyper_parameters", "epoch"}
+    assert "the hyperparameter own_loss_function (CrossEntropyLoss) is left out" in caplog.text
+    assert "own_counter (object) is left out" in caplog.text

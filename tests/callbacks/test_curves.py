@@ -36,9 +36,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_splits_have_the_same_tags_in_sub_runs(finished_run: Path) -> None:
     folders = sorted(file.parent.name for file in finished_run.glob("*/events.out.tfevents.*"))
-    assert folders == ["test", "train", "val"]
+    assert folders == ["95% lower", "95% upper", "test", "train", "val"]
     last = read_json(finished_run / "result.json")["last"]
-    for split in folders:
+    for split in ("test", "train", "val"):
         for quantity in ("loss", "accuracy"):
             values = points(finished_run / split, quantity)
             assert list(values) == [8, 16, 24]
@@ -46,13 +46,13 @@ def test_splits_have_the_same_tags_in_sub_runs(finished_run: Path) -> None:
             assert values == points(finished_run, f"{quantity}/{split}")
 
 
-def test_error_band_is_one_standard_error_wide(finished_run: Path) -> None:
+def test_band_of_the_loss_is_its_95_percent_interval(finished_run: Path) -> None:
     low, gap, high, error = (
         points(finished_run, f"gap/loss{end}") for end in ("_lower", "", "_upper", "_error")
     )
     for step in gap:
-        assert high[step] - gap[step] == pytest.approx(error[step], rel=1e-4)
-        assert gap[step] - low[step] == pytest.approx(error[step], rel=1e-4)
+        assert high[step] - gap[step] == pytest.approx(1.96 * error[step], rel=1e-4)
+        assert gap[step] - low[step] == pytest.approx(1.96 * error[step], rel=1e-4)
 
 
 def test_nothing_superfluous_is_left_in_the_directory(finished_run: Path) -> None:
@@ -150,13 +150,17 @@ def test_table_grows_columns_and_merges_what_belongs_to_one_step(tmp_path: Path)
 
 
 def test_charts_name_the_tags_that_exist() -> None:
-    tags = {"gap/loss", "gap/loss_lower", "gap/loss_upper", "gap/accuracy", "scale/sqrt_params_over_points"}
+    tags = ["loss/train", "loss/test", "accuracy/train", "accuracy/test", "bayes/loss"]
+    tags += ["gap/loss", "gap/loss_error", "gap/loss_lower", "gap/loss_upper", "gap/accuracy"]
     layout = charts(tags, subruns=False)
-    assert layout["training"]["Loss"] == ["Multiline", ["^loss/(train|val|test)$"]]
+    assert layout["training"]["Loss"] == ["Multiline", ["^loss/(train|val|test)$", "^bayes/loss$"]]
     gap = layout["generalization"]["Generalization gap"]
     assert gap == ["Margin", ["gap/loss", "gap/loss_lower", "gap/loss_upper"]]
-    assert "Generalization gap in accuracy" not in layout["generalization"], "its band is not among the tags"
-    assert charts(tags, subruns=True)["training"]["Loss"] == ["Multiline", ["^loss$"]]
+    line = layout["generalization"]["Generalization gap in accuracy"]
+    assert line == ["Multiline", ["^gap/accuracy$"]], "its band is not among the tags"
+    assert charts(tags, subruns=True)["training"]["Accuracy"] == ["Multiline", ["^accuracy$"]]
+    own = charts(["r2/train", "r2/test", "gap/r2"], subruns=True)
+    assert own["training"]["R2"] == ["Multiline", ["^r2$"]]
 
 
 def test_deep_link_is_quoted_and_without_smoothing() -> None:

@@ -64,7 +64,7 @@ def test_full_diagnostics_add_histograms_and_every_picture(quick: Compose, tmp_p
     assert [point.step for point in weights] == [8, 16, 24]
     assert weights[-1].histogram_value.num == 16  # two inputs, eight units
     assert events.Histograms("activations/hidden.0")[-1].histogram_value.num == 60 * 8
-    assert [image.step for image in events.Images("pictures/loss_landscape")] == [16, 24]
+    assert [image.step for image in events.Images("pictures/7_loss_landscape")] == [16, 24]
 
 
 def test_without_diagnostics_neither_norms_nor_dead_units_are_written(quick: Compose, tmp_path: Path) -> None:

@@ -2,20 +2,30 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from conftest import Compose
+from gaplab.config import registry
+from gaplab.config.compose import compose_config
 from gaplab.config.data import LabelNoise, NotebookSpiralsConfig, Sampling, SpiralsConfig
 from gaplab.config.measures import points_are_independent
+from gaplab.config.network import NetworkConfig
+from gaplab.config.registry import register
 from gaplab.metrics.capacity.catalogue import MEASURES
+from gaplab.report import main as report
 from gaplab.train import run_one
+from quick_runs import QUICK
 from running import points
 
 
-def content_of(path: Path) -> dict[str, object]:
-    content: dict[str, object] = json.loads((path / "result.json").read_text())
+def content_of(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((path / "result.json").read_text())
     return content
 
 
@@ -49,6 +59,7 @@ def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, 
         "bound/hoeffding_test",
         "bound/finite_precision",
         "bound/pac_bayes",
+        "bound/pac_bayes_data_prior",
     }
     assert {name for name in measures if name.startswith("capacity/")} == {
         f"capacity/{name}" for name in MEASURES
@@ -61,6 +72,62 @@ def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, 
 def test_no_bound_where_none_is_wanted_or_none_is_valid(quick: Compose, tmp_path: Path, word: str) -> None:
     run_one(quick(word), tmp_path / "run")
     assert content_of(tmp_path / "run")["bounds"] == []
+
+
+@dataclass(kw_only=True, slots=True)
+class KeepingConfig(NetworkConfig):
+    kind: str = "batch_norm"
+
+
+class Memory(nn.Module):
+    """Answers with the label of the nearest stored point, scaled: one parameter, and all training points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.register_buffer("stored", torch.empty(0, 2), persistent=False)
+
+    def forward(self, points: Tensor) -> Tensor:
+        if self.training:
+            self.stored = torch.cat([self.stored, points.detach()])[-60:]
+        nearest = torch.cdist(points, self.stored).amin(dim=1, keepdim=True)
+        return self.scale * torch.cat([nearest, -nearest, nearest], dim=1)
+
+
+def build_keeping(config: KeepingConfig, in_features: int, out_features: int, generator: Any) -> nn.Module:
+    if config.kind == "memory":
+        return Memory()
+    normalised = nn.BatchNorm1d(4) if config.kind == "batch_norm" else nn.LayerNorm(4)
+    return nn.Sequential(nn.Linear(in_features, 4), normalised, nn.Linear(4, out_features))
+
+
+@pytest.mark.parametrize("kind", ["batch_norm", "memory", "layer_norm"])
+def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register("network", "keeping", KeepingConfig, build_keeping)
+    try:
+        words = [word for word in QUICK if not word.startswith("network.")]
+        words += ["network=keeping", f"network.kind={kind}", "measures=full", "logging.pictures=false"]
+        run_one(compose_config([*words, f"run.root={tmp_path}", "trainer.max_steps=8"]), tmp_path / "run")
+    finally:
+        registry._builders.pop(KeepingConfig)
+        registry.CHOICES["network"].pop("keeping")
+    content, printed = content_of(tmp_path / "run"), " ".join(capsys.readouterr().out.split())
+    report([str(tmp_path / "run")])
+    page = (tmp_path / "run" / "report.md").read_text()
+    bounds = {tag for tag, _ in points(tmp_path / "run") if "bound/" in tag}
+    if kind == "layer_norm":
+        assert "./bound/pac_bayes" in bounds
+        assert content["remarks"] == []
+        return
+    assert bounds == {"./bound/hoeffding_test"}, "it is about test points, which no network has seen"
+    assert [bound["name"] for bound in content["bounds"]] == ["hoeffding_test"]
+    name = {"batch_norm": "1.running_mean", "memory": "stored"}[kind]
+    for text in (content["remarks"][0], printed, page):
+        assert f"No bound on the gap: beside its parameters the network keeps {name}" in text
+    assert ("No capacity measures: Expected a network with weight matrices" in printed) == (kind == "memory")
+    assert "at most" not in page.split("##")[0]
 
 
 def test_which_point_sets_are_independent_draws() -> None:

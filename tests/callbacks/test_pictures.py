@@ -1,6 +1,7 @@
 """The pictures of a run, the surface they are drawn on, and what they compute."""
 
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,21 @@ from gaplab.figures.confusion import confusion_counts, draw_confusion_matrix
 from gaplab.figures.landscape import draw_landscape, scaled_direction, slice_losses
 from gaplab.figures.layers import Stage, draw_layers, project
 from gaplab.figures.palette import ramp
+from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
 
-NAMES = {
+NAMES = (
+    "decision_regions_train",
+    "decision_regions_test",
+    "misclassified_test",
     "confidence",
     "confusion",
-    "decision_regions_test",
-    "decision_regions_train",
     "hidden_layers",
     "loss_landscape",
-    "misclassified_test",
-}
+)
+"""As they come in TensorBoard, which sorts by tag."""
 
 
 def decoded(png: bytes) -> Tensor:
@@ -39,13 +42,15 @@ def decoded(png: bytes) -> Tensor:
 
 def test_finished_run_has_the_same_pictures_in_tensorboard_and_in_its_folder(finished_run: Path) -> None:
     events = EventAccumulator(str(finished_run), {"images": 0}).Reload()
-    assert {path.stem for path in (finished_run / "figures").glob("*.png")} == NAMES
-    assert set(events.Tags()["images"]) == {f"pictures/{name}" for name in NAMES}
-    for name in NAMES:
-        last = events.Images(f"pictures/{name}")[-1]
+    assert {path.stem for path in (finished_run / "figures").glob("*.png")} == set(NAMES)
+    tags = {f"pictures/{place}_{name}": name for place, name in enumerate(NAMES, start=1)}
+    gaps = {"pictures/2_gap_loss", "pictures/2_gap_accuracy"}
+    assert set(events.Tags()["images"]) == {*tags, *gaps}
+    for tag, name in tags.items():
+        last = events.Images(tag)[-1]
         assert last.step == 24
         assert last.encoded_image_string == (finished_run / "figures" / f"{name}.png").read_bytes()
-    steps = [image.step for image in events.Images("pictures/decision_regions_train")]
+    steps = [image.step for image in events.Images("pictures/1_decision_regions_train")]
     assert steps == [16, 24]  # every second measurement, and the end
 
 
@@ -62,6 +67,28 @@ def test_finished_run_has_the_same_pictures_in_tensorboard_and_in_its_folder(fin
 def test_every_kind_of_run_can_be_drawn(quick: Compose, tmp_path: Path, overrides: list[str]) -> None:
     run_one(quick("trainer.max_steps=8", *overrides), tmp_path / "run")
     assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == len(NAMES)
+
+
+def test_a_picture_that_cannot_be_drawn_is_named_and_the_run_finishes(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> Tensor:
+        raise RuntimeError("no such plane")
+
+    monkeypatch.setattr("gaplab.tasks.classifier_figures.draw_layers", fail)
+    # Hydra disables the loggers that exist when a sweep begins; a test before may have begun one in this process.
+    monkeypatch.setattr(logging.getLogger("gaplab.callbacks.pictures"), "disabled", False)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(quick("trainer.max_steps=8"), tmp_path / "run")
+    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == NAMES - {"hidden_layers"}
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
+    assert "The picture hidden_layers could not be drawn (RuntimeError: no such plane)" in caplog.text
+
+    monkeypatch.setattr("gaplab.tasks.classifier_figures.predictor", fail)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(quick("trainer.max_steps=8"), tmp_path / "none")
+    assert read_json(tmp_path / "none" / "run.json")["status"] == "finished"
+    assert "The pictures could not be drawn" in caplog.text
 
 
 def test_figures_leaves_weights_and_mode_alone(finished_run: Path) -> None:

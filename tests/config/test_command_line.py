@@ -13,8 +13,8 @@ def test_flags_are_told_from_overrides_wherever_they_stand() -> None:
     assert command.flags == ["--config-dir=X", "--multirun"]
     assert command.overrides == ["seed=1,2", "data.noise=-1"]
     assert command.multirun
-    plain = read_command_line(["seed=1", "~tags"])
-    assert (plain.flags, plain.overrides, plain.multirun) == ([], ["seed=1", "~tags"], False)
+    plain = read_command_line(["seed=1", "+tags=[a]"])
+    assert (plain.flags, plain.overrides, plain.multirun) == ([], ["seed=1", "+tags=[a]"], False)
     assert read_command_line(["--cfg", "job", "-p", "data"]).flags == ["--cfg=job", "--package=data"]
     assert read_command_line(["-cp", "x"]).flags == [f"--config-path={Path.cwd() / 'x'}"]
 
@@ -42,6 +42,10 @@ def test_flags_are_told_from_overrides_wherever_they_stand() -> None:
         ("--experimental-rerun x", "--experimental-rerun: "),
         ("--run -m", "--run, --multirun: expected one of these flags"),
         ("--resolve", "--resolve, --package: expected --cfg"),
+        ("~data_seed", "~data_seed: expected key=value, as every key has a value"),
+        ("~tags=[a]", "~tags=.a.: expected key=value"),
+        ("+=x", "expected key=value, but there is no key"),
+        ("=x", "expected key=value, but there is no key"),
         ("--nope", "unrecognized arguments: --nope. The flags are Hydra's"),
         ("--cfg everything", "invalid choice: 'everything'"),
     ],

@@ -57,10 +57,7 @@ register("data", "stripes", StripesConfig, build_stripes)
 """
 
 PROGRAM = """
-import sys
 from pathlib import Path
-from gaplab.config import extensions
-extensions.load_extensions(Path("pyproject.toml"))
 from gaplab.cli import main
 main()
 from gaplab.builders.load_run import load_run
@@ -87,3 +84,23 @@ def test_an_extension_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pyproject.toml.*'no_such_extension' gave: No module"):
         load_extensions(pyproject)
     load_extensions(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[tool.gaplab", "pyproject.toml: expected readable TOML"),
+        ('[tool.gaplab]\nextensions = "mine"', "expected a list of modules, .* but got 'mine'"),
+    ],
+)
+def test_a_project_file_that_cannot_be_used_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_extensions(tmp_path / "pyproject.toml")
+
+
+def test_a_mistake_inside_an_extension_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.gaplab]\nextensions = ["half_written"]\n')
+    (tmp_path / "half_written.py").write_text("import math\n\nmath.tau.nothing\n")
+    with pytest.raises(ConfigError, match="'half_written' gave: AttributeError: .*'nothing' in line 3"):
+        load_extensions(tmp_path / "pyproject.toml")

@@ -36,6 +36,10 @@ def test_torchrun_and_srun_place_a_process() -> None:
     chosen = find_ranks(SRUN | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "5000"})
     assert chosen is not None
     assert (chosen.address, chosen.port) == ("10.0.0.1", 5000)
+    alone = {"SLURM_STEP_TASKS_PER_NODE": "4", "SLURM_STEP_NODELIST": "gpu07"}
+    on_one_node = find_ranks(SRUN | alone)
+    assert on_one_node is not None
+    assert on_one_node.address == "127.0.0.1", "no other machine can come there"
 
 
 @pytest.mark.parametrize(

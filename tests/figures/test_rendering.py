@@ -45,18 +45,22 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing_behind(
 
 
 def test_gap_is_test_minus_train_and_the_scale_is_drawn_where_it_fits() -> None:
-    figure = draw_gap_curves([0, 10, 20], [1.0, 0.5, 0.2], None, [1.1, 0.8, 0.7], scale=0.9)
+    splits, gap = {"train": [1.0, 0.5, 0.2], "test": [1.1, 0.8, 0.7]}, [0.1, 0.3, 0.5]
+    figure = draw_gap_curves([0, 10, 20], splits, gap, [0.0, 0.1, 0.2], scale=0.9)
     upper, lower = figure.axes
     assert [line.get_label() for line in upper.lines] == ["train", "test"]
-    _, gap, scale = lower.lines
-    assert list(gap.get_ydata()) == pytest.approx([0.1, 0.3, 0.5])
+    _, line, scale = lower.lines
+    assert list(line.get_ydata()) == gap
+    (band,) = lower.collections
+    assert band.get_paths()[0].get_extents().intervaly.tolist() == pytest.approx([0.1, 0.7])
     assert list(scale.get_ydata()) == [0.9, 0.9, 0.9]
     assert "heuristic scale" in scale.get_label()
     assert "bound" not in scale.get_label()
 
 
 def test_a_scale_far_above_the_gap_is_only_named() -> None:
-    figure = draw_gap_curves([0, 10], [1.0, 0.5], [1.0, 0.6], [1.1, 0.8], scale=5.0)
+    splits = {"train": [1.0, 0.5], "val": [1.0, 0.6], "test": [1.1, 0.8]}
+    figure = draw_gap_curves([0, 10], splits, [0.1, 0.3], scale=5.0)
     lower = figure.axes[1]
     assert len(lower.lines[2].get_ydata()) == 0
     assert lower.lines[2].get_label().endswith("= 5, heuristic scale (far above)")

@@ -112,6 +112,19 @@ def test_spectral_complexity_measures_rows_not_columns() -> None:
     assert spectral_complexity([weight], [torch.zeros(2, 2)]) == pytest.approx(5.0)
 
 
+def test_a_layer_of_norm_zero_is_no_division_by_zero() -> None:
+    dead = [torch.zeros(2, 2), WEIGHTS[1]]
+    # Only the dead layer's own move counts: of the other one the product of all norms but its own is 0.
+    moved = [torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.zeros(2, 2)]
+    assert spectral_complexity(dead, moved) == pytest.approx(5 * 2, rel=1e-6)
+    assert spectral_margin_scale(dead, ZEROS, torch.ones(8, 2), margin=0.5, delta=math.exp(-2)).value == 0.5
+    scale = pac_bayes_spectral_scale(dead, 0.5, 400, margin=2.0, delta=0.1)
+    assert scale.value == pytest.approx(math.sqrt(math.log(8000) / 1600), rel=1e-5)
+    huge = [1e200 * weight.double() for weight in WEIGHTS]
+    assert spectral_complexity(huge, huge) == 0
+    assert pac_bayes_spectral_scale(huge, 0.5, 400, margin=1e-200).value == math.inf
+
+
 def test_margin_scales_refuse_a_margin_that_is_not_reached() -> None:
     with pytest.raises(ValueError, match=r"`margin` to be positive, but got -0\.1"):
         spectral_margin_scale(WEIGHTS, ZEROS, torch.ones(4, 2), margin=-0.1)

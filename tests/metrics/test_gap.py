@@ -5,13 +5,16 @@ import pytest
 import torch
 
 from gaplab.metrics.gap import (
-    SplitScores,
+    ExampleMean,
+    Mean,
+    SplitScore,
     effective_parameters,
     gap_standard_error,
     generalization_gap,
     hoeffding_radius,
     sqrt_params_over_points,
 )
+from gaplab.metrics.scorecard import gap_table
 
 
 def test_gap_is_positive_when_unseen_data_is_worse() -> None:
@@ -51,30 +54,34 @@ def test_gap_standard_error_is_the_spread_of_repeated_gaps() -> None:
     assert gap_standard_error(4.0, 30, 9.0, 50) == pytest.approx(np.std(test - train), rel=0.02)
 
 
-def test_split_scores_agree_with_numpy_whatever_the_batches() -> None:
+def test_a_mean_over_examples_agrees_with_numpy_whatever_the_batches() -> None:
     generator = torch.Generator().manual_seed(0)
     losses = torch.rand(103, generator=generator)
     correct = torch.rand(103, generator=generator) < 0.7
-    scores = SplitScores()
+    means = {"loss": ExampleMean(), "accuracy": ExampleMean()}
     for batch in (slice(0, 64), slice(64, 102), slice(102, 103)):
-        scores.update(losses[batch], correct[batch])
-    score = scores.compute()
+        means["loss"].update(losses[batch])
+        means["accuracy"].update(correct[batch])
+    loss, accuracy = means["loss"].compute(), means["accuracy"].compute()
     values = losses.double().numpy()
-    assert score.loss == pytest.approx(values.mean(), rel=1e-12)
-    assert score.loss_standard_error == pytest.approx(values.std(ddof=1) / np.sqrt(103), rel=1e-9)
-    assert score.loss_variance == pytest.approx(values.var(ddof=1), rel=1e-9)
-    assert (score.accuracy, score.num_points) == (correct.sum().item() / 103, 103)
+    assert loss.mean == pytest.approx(values.mean(), rel=1e-12)
+    assert loss.standard_error == pytest.approx(values.std(ddof=1) / np.sqrt(103), rel=1e-9)
+    assert loss.variance == pytest.approx(values.var(ddof=1), rel=1e-9)
+    assert (accuracy.mean, accuracy.num_points) == (correct.sum().item() / 103, 103)
+    score = SplitScore.of_means(loss, accuracy)
+    sums = values.sum(), (values**2).sum(), int(correct.sum()), 103
+    assert score == pytest.approx(SplitScore.of_sums(*sums), rel=1e-9)
 
 
-def test_split_scores_of_two_processes_add_up() -> None:
-    losses, correct = torch.arange(7.0), torch.arange(7) % 2 == 0
-    whole, first, second = SplitScores(), SplitScores(), SplitScores()
-    whole.update(losses, correct)
-    first.update(losses[:5], correct[:5])
-    second.update(losses[5:], correct[5:])
+def test_means_of_two_processes_add_up() -> None:
+    losses = torch.arange(7.0)
+    whole, first, second = ExampleMean(), ExampleMean(), ExampleMean()
+    whole.update(losses)
+    first.update(losses[:5])
+    second.update(losses[5:])
 
     # What DDP does: gather each state, then apply its declared reduction.
-    states = ("loss_sum", "loss_square_sum", "correct", "count")
+    states = ("total", "square_total", "count")
     assert set(states) == set(first._reductions)
     for state in states:
         reduce = first._reductions[state]
@@ -83,10 +90,36 @@ def test_split_scores_of_two_processes_add_up() -> None:
     assert first.count.dtype == torch.int64
 
 
-def test_split_scores_refuse_a_reduced_loss_and_an_empty_split() -> None:
-    scores = SplitScores()
+def test_a_mean_refuses_a_reduced_loss_and_an_empty_split() -> None:
+    mean = ExampleMean()
     with pytest.raises(ValueError, match="reduction='none'"):
-        scores.update(torch.tensor(0.5), torch.tensor([True]))
-    scores.update(torch.empty(0), torch.empty(0, dtype=torch.bool))
+        mean.update(torch.tensor(0.5))
+    mean.update(torch.empty(0))
     with pytest.raises(ValueError, match="at least 1, but got 0"):
-        scores.compute()
+        mean.compute()
+
+
+def test_the_table_of_any_task_has_a_gap_a_quantity() -> None:
+    """Against differences and standard errors written by hand; a metric of a whole split has no error."""
+    scores = {
+        "train": {"loss": Mean(1.0, 0.3, 10), "r2": Mean(0.9, None, 10), "loss/part": Mean(2.0, 0.1, 10)},
+        "val": {"loss": Mean(1.5, 0.2, 20), "r2": Mean(0.7, None, 20), "loss/part": Mean(2.5, 0.1, 20)},
+        "test": {"loss": Mean(1.25, 0.4, 40), "r2": Mean(0.5, None, 40), "loss/part": Mean(1.0, 0.1, 40)},
+    }
+    table = gap_table(scores, {"r2"}, penalty=0.5)
+    assert (table["loss/val"], table["r2/test"]) == (1.5, 0.5)
+    assert table["loss/train_penalized"] == 1.5
+    assert table["gap/loss"] == 0.25
+    assert table["gap/loss_error"] == pytest.approx(0.5)
+    assert table["gap/r2"] == pytest.approx(0.4), "worse on test is positive"
+    assert "gap/r2_error" not in table
+    assert table["gap/loss_part"] == -1.0
+    assert not [tag for tag in gap_table({"val": scores["val"]}) if tag.startswith("gap/")]
+
+
+def test_losses_whose_squares_overflow_have_a_mean_and_no_error() -> None:
+    score = SplitScore.of_sums(4e200, math.inf, 1, 4)
+    assert (score.loss, score.accuracy) == (1e200, 0.25)
+    assert math.isnan(score.loss_standard_error)
+    assert Mean(0.0, 1e200, 4).variance == math.inf
+    assert effective_parameters(1e200, 4) == math.inf

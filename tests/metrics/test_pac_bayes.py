@@ -6,6 +6,7 @@ import torch
 from scipy import integrate, stats
 from torch import nn
 
+from gaplab.metrics.certificates import data_prior_certificate, pac_bayes_certificate
 from gaplab.metrics.pac_bayes import (
     PRIOR_SIGMAS,
     GaussianPosterior,
@@ -208,3 +209,33 @@ def test_certificate_names_parameters_without_a_prior() -> None:
         pac_bayes_bound(
             linear_classifier(), {}, torch.ones(9, 1), torch.zeros(9).long(), generator=torch.Generator()
         )
+
+
+def test_a_prior_of_half_the_points_tightens_the_bound_and_never_beats_chance_on_chance() -> None:
+    """Labels that nothing predicts are the falsifier: half of them are learned by heart, and the bound knows it."""
+    draws = torch.Generator().manual_seed(0)
+    points = torch.randn(300, 2, generator=draws)
+    network = nn.Sequential(nn.Linear(2, 20), nn.ReLU(), nn.Linear(20, 2))
+    initial = {name: p.detach().clone() for name, p in network.named_parameters()}
+    found = {}
+    for kind, labels in (
+        ("law", (points.prod(dim=1) > 0).long()),
+        ("chance", torch.randint(2, (300,), generator=draws)),
+    ):
+        for certificate in (pac_bayes_certificate, data_prior_certificate):
+            bound = certificate(
+                network,
+                initial,
+                points,
+                labels,
+                generator=torch.Generator().manual_seed(1),
+                num_steps=100,
+                num_draws=1000,
+            )
+            found[kind, bound.name] = bound.value
+    assert found["law", "pac_bayes_data_prior"] < 0.8 * found["law", "pac_bayes"]
+    assert found["law", "pac_bayes_data_prior"] < 0.5
+    assert found["chance", "pac_bayes_data_prior"] >= 0.5
+    assert all(torch.equal(p, initial[name]) for name, p in network.named_parameters()), (
+        "the network is left alone"
+    )

@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +13,12 @@ from matplotlib.figure import Figure
 
 from gaplab.config.compose import CONFIG_DIR, compose_config
 from gaplab.config.phenomenon import PhenomenonName
-from gaplab.errors import ConfigError
+from gaplab.errors import ConfigError, Preempted
 from gaplab.phenomena import __main__ as command
 from gaplab.phenomena.catalogue import load_phenomenon
 from gaplab.phenomena.pages import cell
 from gaplab.phenomena.verdict import Check, Verdict, at_least, at_most
+from gaplab.process.signals import stop_signals_caught
 from gaplab.reports.render import markdown_table
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_new
@@ -85,6 +89,26 @@ def test_an_experiment_leaves_its_verdict_in_the_run_directory(
 
     assert run_planned(plan_new(composed, path)) == 0
     assert "Already finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_ends_it_at_once(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_for_long(seeds: object, quick: bool) -> Verdict:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal was not obeyed")
+
+    slow = replace(load_phenomenon(PhenomenonName.xor), run=test_for_long)
+    monkeypatch.setattr("gaplab.phenomena.catalogue.load_phenomenon", lambda name: slow)
+    composed = compose_config(["experiment=phenomena/xor"])
+    with stop_signals_caught(), pytest.raises(Preempted, match=signal.Signals(number).name) as stop:
+        run_planned(plan_new(composed, tmp_path / "run"))
+    assert not stop.value.saved
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "preempted"
+    monkeypatch.undo()
+    words = ["experiment=phenomena/xor", "phenomenon.num_seeds=1", "phenomenon.quick=true"]
+    monkeypatch.setattr("gaplab.runs.resume.differences", lambda *configurations: [])
+    run_planned(plan_new(compose_config(words), tmp_path / "run"))
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
 
 
 def test_the_command_for_all_writes_pages(tmp_path: Path) -> None:

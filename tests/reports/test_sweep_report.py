@@ -100,12 +100,15 @@ def test_lines_hold_what_agrees_in_every_other_setting(tmp_path: Path) -> None:
     rows = read_ledger(tmp_path)
     lines = lines_against(rows, "network.widths", "gap/loss")
     assert {line.label for line in lines} == {"activation=relu", "activation=tanh"}
-    assert [(point.x, point.mean, point.runs) for point in lines[0].points] == [(10, 0.1, 1), (20, 0.2, 1)]
+    assert [(point.x, point.mean, point.values) for point in lines[0].points] == [
+        (10, 0.1, [0.1]),
+        (20, 0.2, [0.2]),
+    ]
     assert set(by_value(rows, "network.activation")) == {"relu", "tanh"}
 
 
 def test_a_figure_has_the_means_in_order() -> None:
-    points = [Point(1_000.0, 0.1, 0.01, 3), Point(10.0, 0.9, 0.1, 3)]
+    points = [Point(1_000.0, 0.1, 0.01, (0.09, 0.1, 0.11)), Point(10.0, 0.9, 0.1, (0.8, 0.9, 1.0))]
     figure = draw_against(
         "data.num_points", [Against("gap", [Line("", points)], [(10.0, 9.0), (1_000.0, 0.9)])]
     )
@@ -113,6 +116,8 @@ def test_a_figure_has_the_means_in_order() -> None:
     assert list(axes.lines[0].get_xdata()) == [10, 1_000]
     assert list(axes.lines[0].get_ydata()) == [0.9, 0.1]
     assert axes.get_xscale() == "log"
+    seeds = [tuple(dots.get_offsets()[:, 1]) for dots in axes.collections if len(dots.get_paths()) == 1]
+    assert (0.09, 0.1, 0.11) in seeds, "every run is seen"
     assert "(far above)" in axes.get_legend().get_texts()[0].get_text()
 
 

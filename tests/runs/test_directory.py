@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -12,8 +15,10 @@ import yaml
 from gaplab.config.compose import restore
 from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError, DivergedError
+from gaplab.runs import provenance
 from gaplab.runs.checkpoints import AtomicCheckpointIO
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.runs.resume import plan_resumption
 from gaplab.runs.run_id import new_run_id, run_directory
 from gaplab.storage.atomic import replacing, write_json, write_yaml
 from quick_runs import Compose
@@ -45,6 +50,28 @@ def test_several_runs_of_one_batch_job_have_directories_of_their_own() -> None:
     assert all(name.startswith("slurm-17-") for name in names)
     interactive = environment | {"SLURM_JOB_NAME": "interactive"}
     assert not new_run_id(interactive, ["seed=1"]).startswith("slurm"), "a person may repeat a command"
+
+
+def test_a_command_that_a_job_of_slurm_repeats_is_a_new_run_unless_the_job_was_requeued(
+    tmp_path: Path,
+) -> None:
+    environment, config = {"SLURM_JOB_ID": "17", "SLURM_JOB_NAME": "mine"}, RunConfig(root=str(tmp_path))
+
+    def name(restarts: int = 0) -> str:
+        return run_directory(config, environment | {"SLURM_RESTART_COUNT": str(restarts)}).name
+
+    def leave(run: str, status: str) -> None:
+        (tmp_path / "default" / run).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "default" / run / "run.json").write_text(json.dumps({"status": status}))
+
+    assert name() == name(1) == "slurm-17"
+    leave("slurm-17", "finished")
+    assert name() == "slurm-17-2"
+    leave("slurm-17-2", "preempted")
+    assert name() == "slurm-17-3"
+    assert name(1) == "slurm-17-2", "requeued, the job goes on with what it has not finished"
+    leave("slurm-17-2", "finished")
+    assert name(2) == "slurm-17", "and otherwise finds what it has done"
 
 
 def test_without_a_scheduler_the_time_and_chance_name_the_run() -> None:
@@ -85,8 +112,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     writer = AtomicCheckpointIO()
     writer.save_checkpoint({"step": 1}, path)
 
-    def full_disk(content: object, target: Path) -> None:
-        Path(target).write_bytes(b"PK half of it")
+    def full_disk(content: object, target: BinaryIO) -> None:
+        target.write(b"PK half of it")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
@@ -128,6 +155,16 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
     assert "data.label_noise=0.2" in yaml.safe_load((finished_run / "overrides.yaml").read_text())
     config = restore(read_config(finished_run), "config.yaml")
     assert config.data.label_noise == 0.2
+
+
+def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "gaplab":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(provenance, "version", version)
+    assert provenance._versions.__wrapped__().keys() == {*provenance.PACKAGES} - {"gaplab"}
 
 
 ENDS = [
@@ -182,3 +219,21 @@ def test_a_damaged_configuration_is_named(content: str, tmp_path: Path) -> None:
 def test_yaml_keeps_the_order_of_the_sections(tmp_path: Path) -> None:
     write_yaml(tmp_path / "a.yaml", {"z": 1, "a": [1, 2]})
     assert (tmp_path / "a.yaml").read_text() == "z: 1\na:\n- 1\n- 2\n"
+
+
+def test_a_run_directory_that_cannot_be_written_is_named(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open = os.open
+
+    def refuse(path: Any, *arguments: Any) -> int:
+        if Path(path).name == ".lock":
+            raise PermissionError(13, "Permission denied")
+        return really_open(path, *arguments)
+
+    shutil.copytree(finished_run, tmp_path / "run")
+    monkeypatch.setattr("gaplab.storage.locking.os.open", refuse)
+    with pytest.raises(
+        ConfigError, match=r"^run.root: expected a folder that can be written, but .*Permission denied"
+    ):
+        plan_resumption(tmp_path / "run", ["trainer.max_steps=30"])

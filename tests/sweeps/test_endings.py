@@ -9,32 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gaplab import cli
 from gaplab.sweeps.job import LAUNCHED
 from gaplab.sweeps.run_job import exit_code, status
 from quick_runs import QUICK, set_once
 from running import TRAIN, finished
 
 Main = Callable[..., int]
-
-
-@pytest.fixture
-def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
-    """Run a command line in this process, below ``tmp_path / "logs"``; return its exit code."""
-
-    def run(*words: str) -> int:
-        LAUNCHED.clear()
-        own = set_once(*QUICK, "logging.pictures=false", f"run.root={tmp_path / 'logs'}", *words)
-        monkeypatch.setattr(sys, "argv", ["train.py", *own])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    for name in (cli.SWEEP_FOLDER, "HYDRA_FULL_ERROR"):
-        monkeypatch.setenv(name, "")
-    return run
 
 
 @pytest.mark.parametrize("launcher", ["basic", "pool", "vectorized", "slurm"])
@@ -109,6 +89,22 @@ def test_exit_code_follows_the_statuses(tmp_path: Path, statuses: list[str | Non
         if one is not None:
             (run / "run.json").write_text(json.dumps({"status": one}))
     assert exit_code(runs) == code
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=range(0,1000000000)", "-m: expected at most 1_000_000 runs, but got 1_000_000_000"),
+        ("seed=range(0,2,0)", "range: expected a step other than 0"),
+        ("optimizer=[0],adam", "error: job 0 (optimizer=[0]"),
+    ],
+)
+def test_a_sweep_without_an_end_is_refused_at_once(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, message: str
+) -> None:
+    assert main("-m", word) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_experiment_that_is_a_sweep_needs_m(

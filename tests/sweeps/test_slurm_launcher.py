@@ -10,7 +10,7 @@ import pytest
 
 from gaplab.config.cluster import SlurmConfig
 from gaplab.errors import ConfigError
-from gaplab.sweeps.frozen_jobs import freeze, thaw
+from gaplab.sweeps.frozen_jobs import freeze, frozen_paths, thaw
 from gaplab.sweeps.job import SweepJob
 from gaplab.sweeps.packing import pack
 from gaplab.sweeps.run_job import status
@@ -100,6 +100,61 @@ def test_mistakes_end_with_a_sentence_before_anything_is_submitted(tmp_path: Pat
     missing = finished([*TRAIN, "-m", *words], tmp_path / "missing.txt", {"PATH": "/nowhere"})
     assert missing.process.returncode == 2
     assert "expected the command sbatch" in missing.output
+
+
+def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
+    """Put shell scripts in the place of SLURM's commands."""
+    for name, script in scripts.items():
+        (folder / "bin").mkdir(exist_ok=True)
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+
+
+def test_jobs_in_the_queue_are_not_submitted_again(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    squeue = '[ "$3" = "--jobs=7" ] && [ "$4" = "--format=%K" ] && printf "0\\n2\\n"'
+    commands(tmp_path, monkeypatch, sbatch="echo '7;cluster'", squeue=squeue)
+    jobs = [SweepJob(quick(f"seed={seed}"), tmp_path / "sweep" / f"seed={seed}") for seed in range(4)]
+    submit_sweep(SlurmConfig(), jobs[:3])
+    submit_sweep(SlurmConfig(), jobs)
+    assert "2 of 4 jobs are in SLURM's queue already; they are left alone." in capsys.readouterr().out
+    again = [
+        path for file in sorted((tmp_path / "sweep/slurm/1").glob("*.json")) for path in frozen_paths(file)
+    ]
+    assert again == [jobs[1].path, jobs[3].path]
+    commands(
+        tmp_path, monkeypatch, squeue="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
+    )
+    submit_sweep(SlurmConfig(), jobs)
+    assert "Submitted 4 jobs" in capsys.readouterr().out, "an array that is over holds nothing back"
+
+
+def test_more_tasks_than_slurm_takes_in_an_array_are_several_arrays(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands(
+        tmp_path,
+        monkeypatch,
+        sbatch="echo 7",
+        scontrol="printf 'MaxArraySize            = 2\\nMaxJobCount = 9\\n'",
+    )
+    jobs = [SweepJob(quick(f"seed={seed}"), tmp_path / "sweep" / f"seed={seed}") for seed in range(5)]
+    submit_sweep(SlurmConfig(), jobs)
+    assert (
+        "SLURM takes arrays of at most 2 tasks here; 5 tasks are several arrays." in capsys.readouterr().out
+    )
+    folders = [tmp_path / "sweep" / "slurm" / name for name in "012"]
+    assert [options((folder / "batch.sh").read_text())["array"] for folder in folders] == [
+        "0-1",
+        "0-1",
+        "0-0",
+    ]
+    frozen = [
+        path for folder in folders for file in sorted(folder.glob("*.json")) for path in frozen_paths(file)
+    ]
+    assert frozen == [job.path for job in jobs]
 
 
 def test_a_second_submission_leaves_the_first_alone(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gaplab.config.extensions import check_recorded, load_files
+from gaplab.config.extensions import check_loaded, check_recorded, load_files
+from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 from running import TRAIN, finished
@@ -83,6 +84,39 @@ def test_what_is_no_file_is_refused(value: str, answer: str) -> None:
 
     with pytest.raises(ConfigError, match=f"extensions: .*{answer}"):
         compose_config([f"extensions={value}"])
+
+
+def test_an_experiment_of_ones_own_brings_its_extensions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gaplab.config.compose import compose_config
+
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    lines = [
+        "# @package _global_",
+        "extensions: [brought_along.py]",
+        "defaults:",
+        "  - override /network: brought",
+    ]
+    (tmp_path / "configs" / "experiment" / "mine.yaml").write_text("\n".join(lines))
+    (tmp_path / "brought_along.py").write_text(
+        SOURCE.replace('"one_map"', '"brought"').split("@dataclass")[0]
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="network: expected one of .* but got 'brought'"):
+        compose_config(["experiment=mine"])
+    (tmp_path / "brought_too.py").write_text(SOURCE.replace('"one_map"', '"brought"'))
+    yaml_file = tmp_path / "configs" / "experiment" / "mine.yaml"
+    yaml_file.write_text(yaml_file.read_text().replace("brought_along", "brought_too"))
+    composed = compose_config(["experiment=mine"])
+    assert type(composed.config.network).__name__ == "BilinearConfig"
+    assert composed.resolved["extensions"] == [str(tmp_path / "brought_too.py")]
+    CHOICES["network"].pop("brought")
+
+
+def test_extensions_that_come_too_late_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="late.py came too late to register choices. Add extensions="):
+        check_loaded([str(tmp_path / "late.py")])
 
 
 def test_a_run_directory_brings_no_code(tmp_path: Path) -> None:

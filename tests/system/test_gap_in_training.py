@@ -12,6 +12,7 @@ from gaplab.builders import build_data_and_task
 from gaplab.runs.checkpoints import load_weights, read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.tasks.task import Task
+from gaplab.tensorboard.read_curves import read_history
 from gaplab.train import run_one
 from quick_runs import Compose
 
@@ -96,12 +97,16 @@ def test_measuring_changes_neither_the_mode_nor_the_course_of_training(
 ) -> None:
     often = run_one(quick("network.dropout=0.5", "trainer.eval_every_n_steps=1"), tmp_path / "often")
     seldom = run_one(quick("network.dropout=0.5", "trainer.eval_every_n_steps=24"), tmp_path / "seldom")
-    assert often.last == seldom.last
+    usual = run_one(quick("network.dropout=0.5", "trainer.eval_every_n_steps=null"), tmp_path / "usual")
+    assert often.last == seldom.last == usual.last
+    assert list(usual.history) == list(read_history(tmp_path / "usual")) == [0, 10, 20, 24]
+    assert usual.history[10] == often.history[10]
     weights = [
         read_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"]
-        for name in ("often", "seldom")
+        for name in ("often", "seldom", "usual")
     ]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    for other in weights[1:]:
+        assert all(torch.equal(weights[0][name], other[name]) for name in weights[0])
 
 
 def test_a_run_stops_early_where_it_is_told_to(quick: Compose, tmp_path: Path) -> None:

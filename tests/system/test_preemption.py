@@ -199,6 +199,7 @@ def test_a_terminal_that_closes_lets_the_run_save(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"}
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started the tests may ignore it
         os.execve(words[0], words, environment)
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.ckpt").is_file() and time.monotonic() < deadline:

@@ -28,14 +28,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
+def shortened(words: list[str]) -> list[str]:
+    """Return a command that takes fewer steps, on fewer test points, in fewer runs."""
+    steps = re.compile(r"(?<=^trainer\.max_steps=)\d+$")
+    words = [steps.sub(lambda found: str(max(20, int(found[0]) // 10)), word) for word in words]
+    words = ["seed=range(0,4)" if word.startswith("seed=range") else word for word in words]
+    given = {word.partition("=")[0] for word in words}
+    if words[1] != "train.py" or {"--help", "--cfg", "resume"} & given or "phenomena" in " ".join(words):
+        return words
+    wanted = {"trainer.max_steps": "20", "data.num_test_points": "500", "logging.pictures": "false"}
+    return words + [f"{key}={value}" for key, value in wanted.items() if key not in given]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_as_it_stands(command: str, folder: Path) -> None:
+    run(shlex.split(re.sub(r"\s{2,}.*", "", command)), folder)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command: str, folder: Path) -> None:
-    words = shlex.split(re.sub(r"\s{2,}.*", "", command).replace("logs/", f"{folder}/"))
+    run(shortened(shlex.split(re.sub(r"\s{2,}.*", "", command))), folder)
+
+
+def run(words: list[str], folder: Path) -> None:
+    words = [word.replace("logs/", f"{folder}/") for word in words]
     if words[0] == "make":
         target = subprocess.run(["make", "-n", words[1]], cwd=PROJECT_ROOT, capture_output=True, text=True)
         assert target.returncode == 0, target.stderr
         return
-    assert words[0] == "python", f"the README names another program: {command}"
+    assert words[0] == "python", f"the README names another program: {words}"
     resumes = any(word.startswith("resume=") for word in words)
     fresh = words[1] == "train.py" and not resumes and not {"--help", "--cfg"} & set(words)
     done = subprocess.run(
@@ -47,6 +69,21 @@ def test_command(command: str, folder: Path) -> None:
         start_new_session=True,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs" / "lightning_projects.md").read_text()
+    source, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "mypkg.py").write_text(source)
+    commands = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0].splitlines()
+    assert blocks("sh")[0].strip() in commands[0]
+    for command in commands:
+        words = shlex.split(command.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "gap/acc" in done.stdout
 
 
 def test_the_extension_of_the_readme_is_a_choice() -> None:

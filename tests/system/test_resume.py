@@ -1,6 +1,7 @@
 """A run that was stopped and continued ends with the numbers of one that was not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from gaplab.errors import ConfigError, Preempted
 from gaplab.runs.checkpoints import read_checkpoint, read_weights
 from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.results import Result
-from gaplab.runs.resume import plan_new, plan_resumption
+from gaplab.runs.resume import latest_run, plan_new, plan_resumption
 from gaplab.storage.atomic import write_json
 from gaplab.train import run_one, run_planned
 from quick_runs import Compose
@@ -196,3 +197,98 @@ def test_on_other_data_the_best_weights_are_chosen_anew(tmp_path: Path, quick: C
     assert read_weights(run / "checkpoints" / "best.ckpt").step == result["best_step"]
     same = plan_resumption(run, [f"trainer.max_steps={steps + 8}"])
     assert not same.anew
+
+
+def test_the_legs_of_a_run_are_kept(tmp_path: Path, quick: Compose) -> None:
+    """What a run was before its settings changed stays on record, and its seconds add up."""
+    run = tmp_path / "run"
+    run_one(quick("data.noise=0.1", "optimizer.lr=0.02"), run)
+    first = read_json(run / "run.json")
+    assert [(leg["step"], leg["changes"], leg["status"]) for leg in first["legs"]] == [(0, {}, "finished")]
+    run_planned(plan_resumption(run, ["data.noise=0.6", "trainer.max_steps=32"]))
+    record = read_json(run / "run.json")
+    old, new = record["legs"]
+    assert old == first["legs"][0]
+    assert (new["step"], new["status"]) == (24, "finished")
+    assert new["changes"] == {"data.noise": [0.1, 0.6], "trainer.max_steps": [24, 32]}
+    assert record["seconds"] == pytest.approx(old["seconds"] + new["seconds"], abs=1e-3)
+    words = (run / "overrides.yaml").read_text()
+    assert "optimizer.lr=0.02" in words
+    assert "data.noise=0.6" in words
+    assert "data.noise=0.1" not in words
+    # A leg that was killed has no end, and one that began in an older version has no list.
+    for leg in record["legs"]:
+        leg.pop("ended")
+    record["legs"][-1]["status"] = "running"
+    write_json(run / "run.json", record)
+    run_planned(plan_resumption(run, ["trainer.max_steps=40"]))
+    assert [leg["status"] for leg in read_json(run / "run.json")["legs"]] == [
+        "finished",
+        "killed",
+        "finished",
+    ]
+    write_json(run / "run.json", {key: value for key, value in first.items() if key != "legs"})
+    run_planned(plan_resumption(run, ["trainer.max_steps=48"]))
+    legs = read_json(run / "run.json")["legs"]
+    assert [(leg["step"], leg["seconds"] > 0) for leg in legs] == [(0, True), (40, True)]
+
+
+def test_fewer_steps_than_were_taken_are_refused(quick: Compose, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_one(quick(), run)
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    with pytest.raises(
+        ConfigError, match=r"trainer.max_steps: expected at least the 24 steps that .* got 16"
+    ):
+        plan_resumption(run, ["trainer.max_steps=16"])
+    assert before == {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (["trainer.early_stopping_patience=2"], 24),
+        (["trainer.stop_at_train_loss=100"], 16),
+        (["trainer.stop_at_train_accuracy=0.01"], 16),
+        (["trainer.eval_every_n_steps=20"], 40),
+    ],
+)
+def test_rules_of_stopping_take_effect_after_resume(
+    quick: Compose, tmp_path: Path, stop_at: Any, words: list[str], steps: int
+) -> None:
+    """Stopped at step 8, where it was measured; from then on no measurement is better than that one."""
+    composed = quick("trainer.max_steps=40", "trainer.early_stopping_patience=9", "optimizer=sgd")
+    stop_at(8)
+    with pytest.raises(Preempted):
+        run_one(composed, tmp_path / "run")
+    stop_at(None)
+    assert resume(tmp_path / "run", *words, "optimizer.lr=1e-30").step == steps
+
+
+def test_rows_of_metrics_do_not_repeat(stopped_run: Path, quick: Compose) -> None:
+    """A run that was killed after its row and before its checkpoint measures that step once more."""
+    table = stopped_run / "metrics.csv"
+    before = table.read_text()
+    row = before.splitlines()[-1].split(",")
+    assert row[0] == "8"
+    table.write_text(before + ",".join(["16", *row[1:]]) + "\n" + "\0damaged,\n" + "24,0.1")
+    plan = plan_resumption(stopped_run, [])
+    assert table.read_text() == before
+    run_planned(plan)
+    assert [line.split(",")[0] for line in table.read_text().splitlines()[1:]] == ["8", "16", "24"]
+    (stopped_run / "checkpoints" / "last.ckpt").unlink()
+    write_json(stopped_run / "run.json", read_json(stopped_run / "run.json") | {"status": "failed"})
+    (stopped_run / "checkpoints" / "previous.ckpt").unlink(missing_ok=True)
+    plan_resumption(stopped_run, [])
+    assert not table.exists(), "what begins again begins with an empty table"
+
+
+def test_the_latest_run_is_the_one_that_was_written_to_last(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="resume: expected a run below"):
+        latest_run([f"run.root={tmp_path}"])
+    for number, name in enumerate(("a/1", "b/1", "a/2", "a/earlier/1")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").write_text("{}")
+        os.utime(tmp_path / name / "run.json", ns=(number, number))
+    os.utime(tmp_path / "b" / "1" / "run.json", ns=(9, 9))
+    assert latest_run([f"run.root={tmp_path}", "seed=1"]) == tmp_path / "b" / "1"

@@ -184,7 +184,7 @@ def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
         train.labels,
         batch_size=48,
         num_steps=12,
-        steps_between_evaluations=6,
+        evaluation_steps=(6, 12),
         train_seed=0,
     )
     for step in range(12):

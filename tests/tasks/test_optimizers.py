@@ -163,7 +163,7 @@ CASES = {
 def test_a_run_equals_a_bare_loop_bit_for_bit(case: str, quick: Compose) -> None:
     config = quick(*CASES[case]).config
     data, task = build_data_and_task(config)
-    build_trainer(config, data, callbacks=[], loggers=[]).fit(task, datamodule=data)
+    build_trainer(config, callbacks=[], loggers=[]).fit(task, datamodule=data)
 
     _, other = build_data_and_task(config)
     network = other.network

@@ -1,13 +1,50 @@
-"""Where a sweep says that it can be looked at."""
+"""Addresses that open TensorBoard where it matters, and how to look at a run or a sweep."""
 
+import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-from gaplab.tensorboard.links import look_at_sweep
+import pytest
+
+from gaplab.look import addresses, kind_of, main
+from gaplab.tensorboard.links import addresses_of_run, addresses_of_sweep
+from left_runs import leave_run
+
+HOME = "http://127.0.0.1:6006/"
 
 
-def test_so_many_runs_that_none_is_selected_are_opened_by_their_summary() -> None:
-    few, many = (look_at_sweep(Path("logs/sweep"), count) for count in (500, 501))
-    assert few[0] == "Look: tensorboard --logdir logs/sweep"
-    assert many[0].startswith("Look: tensorboard --logdir logs/sweep/summary ")
-    assert many[1].startswith("or    tensorboard --logdir logs/sweep ")
-    assert many[2:] == few[1:]
+@pytest.mark.parametrize("subruns", [True, False])
+def test_the_gap_is_pinned_and_the_charts_are_those_of_the_run(subruns: bool) -> None:
+    found = addresses_of_run("lr=0.1", ["loss", "distance/sliced_w2"], subruns)
+    address = urlsplit(found["Time Series, the gap first"])
+    query = parse_qs(address.query)
+    assert address.fragment == "timeseries"
+    assert query["smoothing"] == ["0"]
+    tags = re.compile(query["tagFilter"][0])
+    pinned = "Generalization gap/loss" if subruns else "gap/loss"
+    assert query["pinnedCards"] == [f'[{{"plugin": "scalars", "tag": "{pinned}"}}]']
+    shown = ["loss", "distance/sliced_w2"] if subruns else ["loss/train", "distance/sliced_w2_test"]
+    assert all(tags.search(tag) for tag in [pinned, *shown])
+    assert not any(tags.search(tag) for tag in ("bound/finite_precision", "loss/train_batch", "accuracy/val"))
+    run = re.compile(query["runFilter"][0])
+    assert run.search("sweep/lr=0.1/train")
+    assert not run.search("lr=0x1")
+
+
+def test_pages_that_are_blank_with_many_runs_are_opened_with_a_filter() -> None:
+    for address in (addresses_of_run("a b", ["loss"], True) | addresses_of_sweep()).values():
+        page = urlsplit(address).fragment
+        assert page.partition("&")[0] in ("generalization", "timeseries", "hparams") or "regexInput=" in page
+
+
+def test_a_run_a_sweep_and_neither(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leave_run(tmp_path / "sweep" / "one", ["seed=0"], None, "running")
+    rows = ["step,error/train,error/test,gap/error", "0,1,2,1"]
+    (tmp_path / "sweep" / "one" / "metrics.csv").write_text("\n".join(rows) + "\n")
+    assert kind_of(tmp_path / "sweep") == "sweep"
+    assert addresses(tmp_path / "sweep", HOME) == addresses_of_sweep(HOME)
+    assert addresses(tmp_path / "sweep" / "one", HOME) == addresses_of_run("one", ["error"], False, HOME)
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path)])
+    assert stop.value.code == 2
+    assert "holds run directories, but it is neither" in capsys.readouterr().err

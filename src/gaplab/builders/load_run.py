@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule
 
 from gaplab.builders import build_data_and_task
 from gaplab.config.resumption import with_overrides
 from gaplab.config.schema import Config
-from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import load_weights
 from gaplab.runs.directory import RunDirectory, read_config
-from gaplab.tasks.task import Task
 
 
 class Which(StrEnum):
@@ -25,8 +26,9 @@ class LoadedRun:
     """A run as it was, in eval mode."""
 
     config: Config
-    data: PointDataModule
-    task: Task
+    data: Any
+    """Its ``PointDataModule`` or ``LightningDataModule``; None where the module has loaders of its own."""
+    task: LightningModule
 
 
 def load_run(
@@ -36,9 +38,11 @@ def load_run(
 
     Args:
         path: The run directory.
-        weights: ``best`` (smallest validation loss; ``last`` where a run has no validation) or ``last``.
+        weights: ``best`` (smallest validation loss; ``last`` where a run has no validation), ``last``, or ``step=100``
+            for those that ``logging.checkpoint_steps`` or ``logging.keep_best`` kept.
         overrides: Changes such as ``data.noise=0.5``, to see the trained network on other data; and
-            ``extensions=[path.py]`` for a run that was made with choices of a file.
+            ``extensions=[path.py]`` for a run that was made with choices of a file, or
+            ``task.module=mypkg.LitCNN`` for a Lightning project.
 
     Raises:
         ConfigError: If the directory is not a run, or a file in it is missing or damaged.
@@ -47,8 +51,27 @@ def load_run(
     config = with_overrides(read_config(path), overrides, str(path / "config.yaml")).config
     data, task = build_data_and_task(config)
     run = RunDirectory(path)
-    checkpoint = run.best if weights == Which.best and run.best.is_file() else run.last
-    if not checkpoint.is_file():
-        raise ConfigError(f"{checkpoint}: expected a checkpoint, but there is none; did the run save any?")
+    checkpoint = _checkpoint(run, str(weights))
     load_weights(task, checkpoint)
     return LoadedRun(config, data, task.eval())
+
+
+def _checkpoint(run: RunDirectory, weights: str) -> Path:
+    """Return the file with the weights that are asked for.
+
+    Raises:
+        ConfigError: If it is not there; those that are there are named.
+    """
+    if weights.startswith("step="):
+        path = run.last.with_name(f"{weights}.ckpt")
+    elif weights in tuple(Which):
+        path = run.best if weights == Which.best and run.best.is_file() else run.last
+    else:
+        raise ConfigError(f"weights: expected best, last or step=N, but got {weights!r}.")
+    if not path.is_file():
+        there = sorted(file.stem for file in path.parent.glob("*.ckpt"))
+        raise ConfigError(
+            f"{path}: expected a checkpoint, but there is none; did the run save any? There are: "
+            f"{', '.join(there) or 'none'}."
+        )
+    return path

@@ -18,5 +18,7 @@ def prepare_process(config: Config) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the metrics are reduced before that
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # see distributed/ranks.py
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* is not empty")  # of a run that continues
+    warnings.filterwarnings(
+        "ignore", message="Checkpoint directory .* is not empty"
+    )  # of a run that continues
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.. is deprecated.*")

@@ -1,18 +1,27 @@
 """Data and task of a whole run."""
 
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
 from gaplab.builders.data import build_data
+from gaplab.callbacks.generalization_gap import measures_itself
+from gaplab.config.data import SIZE_KEYS
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.randomness import make_generator, seeded_global_generators
-from gaplab.tasks.task import Task
 
 SharedDraws = dict[tuple[str, int], PointDataModule]
 """Point sets by settings and seed: runs beside each other that draw the same points can share them."""
 
 
-def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tuple[PointDataModule, Task]:
+def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tuple[Any, LightningModule]:
     """Build data and task of a run, in the order in which they draw random numbers.
+
+    The data are a ``PointDataModule``, or what a task with data of its own brings: a ``LightningDataModule``, or None
+    where the module has loaders. A task that does not measure itself (``callbacks/generalization_gap.py``) validates on
+    one split, as Lightning's own would.
 
     With ``draws`` a point set is drawn once for all runs that ask for the same one; its order and number of
     steps are then those of the first run.
@@ -20,12 +29,19 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
     init_stream = (
         make_generator(config.data_seed) if config.shared_rng else make_generator(config.init_seed, "weights")
     )
-    if draws is None or config.shared_rng:
+    if config.task.has_own_data:
+        with seeded_global_generators(config.data_seed, "global", "points"):
+            data = config.task.build_data(config)
+    elif draws is None or config.shared_rng:
         data = build_data(config, init_stream)
     else:
         key = repr(config.data), config.data_seed
         if key not in draws:
             draws[key] = build_data(config, init_stream)
         data = draws[key]
+        config.take_sizes({split: data.config.size_of(split) for split in SIZE_KEYS})
     with seeded_global_generators(config.init_seed, "global", "weights"):
-        return data, build_choice(config.task, config, data, init_stream)
+        task = build_choice(config.task, config, data, init_stream)
+    if isinstance(data, PointDataModule):
+        data.validates_all = measures_itself(task)
+    return data, task

@@ -1,5 +1,6 @@
 """Lightning's Trainer from the configuration."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import FSDPStrategy, Strategy
 
+from gaplab.callbacks.resumable_training import ResumableTraining
 from gaplab.callbacks.stopping import StepLimits
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator
-from gaplab.config.trainer_extra import batches_used, strategy_of
+from gaplab.config.trainer_extra import strategy_of
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import STEPS_PER_BLOCK
 from gaplab.distributed.cluster_environment import RanksEnvironment
@@ -26,20 +28,21 @@ from gaplab.runs.checkpoints import AtomicCheckpointIO
 
 def build_trainer(
     config: Config,
-    data: LightningDataModule,
     callbacks: list[Callback],
     loggers: list[Logger],
     ranks: Ranks = ALONE,
+    *,
+    data: LightningDataModule | None = None,
     root: Path | None = None,
 ) -> Trainer:
     """Build Lightning's Trainer, which measures and stops by optimiser steps (see callbacks/stopping.py).
 
     Args:
         config: The configuration.
-        data: What is trained on.
         callbacks: Those of the run.
         loggers: Its loggers.
         ranks: The place of this process among those of the run.
+        data: What is trained on, where it may be a data module of somebody else's.
         root: Where callbacks of Lightning's write what has no place of its own.
 
     Raises:
@@ -47,39 +50,44 @@ def build_trainer(
             ``trainer.extra`` does not suit them.
     """
     section = config.trainer
-    num_steps, between = config.num_steps, config.steps_between_evaluations
     on_gpu = section.accelerator in (Accelerator.auto, Accelerator.gpu) and torch.cuda.is_available()
     if section.precision == "16-mixed" and not on_gpu:
         raise ConfigError(
             "trainer.precision: expected a GPU for 16-mixed, but there is none or it is not used. "
             "Take bf16-mixed, which the CPU knows too, or 32-true."
         )
+    # What is kept at single steps ends a block there.
+    block_steps = 1 if config.logging.checkpoint_steps else section.block_steps or STEPS_PER_BLOCK
+    compiled_loop = partial(config.task.build_compiled_loop, config)
+    settings: dict[str, Any] = {
+        "max_epochs": -1,
+        "val_check_interval": 1,  # StepLimits says when
+        "check_val_every_n_epoch": None,
+        "callbacks": [*callbacks, StepLimits(config.evaluation_steps, block_steps, compiled_loop)],
+    }
+    if config.task.has_own_data:
+        settings |= _pace_of_a_project(config, callbacks)
     extra = _extra(config, data)
     strategy = _strategy(config, ranks, on_gpu)
     try:
         trainer: Trainer = build_choice(
             section,
+            **settings,
             accelerator=section.accelerator,
             devices=ranks.processes_per_node,
             num_nodes=ranks.num_nodes,
             strategy=strategy,
             precision=section.precision,
             deterministic=section.deterministic,
-            max_epochs=-1,
-            val_check_interval=getattr(
-                data, "blocks_between_evaluations", between * section.accumulate_grad_batches
-            ),
             accumulate_grad_batches=section.accumulate_grad_batches,
             gradient_clip_val=section.gradient_clip_val,
             gradient_clip_algorithm=section.gradient_clip_algorithm,
             sync_batchnorm=on_gpu and ranks.world_size > 1,
-            check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
             enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
             default_root_dir=root,
             logger=loggers,
-            callbacks=[*callbacks, StepLimits(num_steps, between, section.block_steps or STEPS_PER_BLOCK)],
             plugins=[AtomicCheckpointIO(), RanksEnvironment(ranks)],
             **({"log_every_n_steps": 1, "enable_model_summary": False} | extra),
         )
@@ -93,7 +101,20 @@ def build_trainer(
         ) from error
 
 
-def _extra(config: Config, data: LightningDataModule) -> dict[str, Any]:
+def _pace_of_a_project(config: Config, callbacks: list[Callback]) -> dict[str, Any]:
+    """Return when a project with loaders of its own ends and is measured, in Lightning's terms."""
+    section = config.trainer
+    every, in_epochs = section.eval_every_n_steps, section.max_epochs is not None
+    if every is None and in_epochs:
+        measured: dict[str, Any] = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
+    else:
+        batches = (every or max(1, config.num_steps // 10)) * section.accumulate_grad_batches
+        measured = {"val_check_interval": batches, "check_val_every_n_epoch": None}
+    limits = ResumableTraining(config.train_seed, None if in_epochs else config.num_steps)
+    return {**measured, "max_epochs": section.max_epochs or -1, "callbacks": [*callbacks, limits]}
+
+
+def _extra(config: Config, data: LightningDataModule | None) -> dict[str, Any]:
     """Return the arguments of ``trainer.extra`` for Lightning; point sets limit their epochs themselves.
 
     Raises:
@@ -103,11 +124,10 @@ def _extra(config: Config, data: LightningDataModule) -> dict[str, Any]:
     extra.pop(
         "fast_dev_run", None
     )  # it would switch off loggers and checkpoints; the number of steps says it
-    if isinstance(data, PointDataModule):
-        if {"limit_train_batches", "overfit_batches"} & set(extra):
-            data.batches_per_epoch = batches_used(extra, config.data.steps_per_epoch)
-            data.same_batches = "overfit_batches" in extra
-            extra = {name: value for name, value in extra.items() if not name.endswith("_batches")}
+    if data is None or isinstance(data, PointDataModule):
+        extra = {
+            name: extra[name] for name in extra if name not in ("limit_train_batches", "overfit_batches")
+        }
     elif "overfit_batches" in extra:
         raise ConfigError(
             "trainer.extra.overfit_batches: expected none with a data module of your own: Lightning would measure on "

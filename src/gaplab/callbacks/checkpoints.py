@@ -3,6 +3,8 @@
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,25 @@ from gaplab.runs.recorder import Recorder
 from gaplab.tensorboard.event_files import event_sizes
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointSteps:
+    """Whose weights are kept beside the last and the best ones.
+
+    >>> [step for step in range(1, 101) if step in CheckpointSteps("log")]
+    [1, 2, 5, 10, 20, 50, 100]
+    """
+
+    steps: Sequence[int] | str = ()
+    """Optimiser steps, or ``log`` for 1, 2, 5 and their multiples by powers of ten."""
+    best: int = 1
+    """The number of best measurements."""
+
+    def __contains__(self, step: int) -> bool:
+        if isinstance(self.steps, str):
+            return step > 0 and str(step).rstrip("0") in ("1", "2", "5")
+        return step in self.steps
+
+
 class Checkpoints(Callback):
     """Saves ``last.ckpt`` every few seconds and at the end, ``best.ckpt`` when the recorder has a new best.
 
@@ -23,6 +44,8 @@ class Checkpoints(Callback):
     files at that moment, to which they are cut when the run continues. ``previous.ckpt`` is the file that
     the latest ``last.ckpt`` replaced.
 
+    After the steps of ``keep``, and for its best measurements, the weights are kept as ``step=N.ckpt``.
+
     After a stop signal the run is saved, and ``Preempted`` is raised on all processes at once.
 
     Lightning's ``ModelCheckpoint`` keeps its own notion of the last file name and of versions, which a run
@@ -30,12 +53,17 @@ class Checkpoints(Callback):
     """
 
     def __init__(
-        self, last: Path, best: Path, every_n_seconds: float, recorder: Recorder | None = None
+        self,
+        last: Path,
+        best: Path,
+        every_n_seconds: float,
+        recorder: Recorder | None = None,
+        keep: CheckpointSteps = CheckpointSteps(),  # frozen
     ) -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds
-        self.recorder = recorder
-        self.saved_step = -1
+        self.recorder, self.keep = recorder, keep
+        self.saved_step = self.kept_step = -1
         self.saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,9 +73,33 @@ class Checkpoints(Callback):
         STOP_SIGNAL.install()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        step = trainer.global_step
-        if trainer.state.fn == "fit" and self.recorder is not None and self.recorder.best_step == step > 0:
+        recorder = self.recorder
+        if trainer.state.fn != "fit" or recorder is None or not recorder.has_best:
+            return
+        if recorder.best_step == trainer.global_step:
             trainer.save_checkpoint(self.best, weights_only=True)
+        if trainer.state.fn == "fit" and self.recorder is not None and self.keep.best > 1:
+            self._keep_best(trainer, self.recorder.best_steps(self.keep.best))
+
+    def _keep_best(self, trainer: Trainer, steps: list[int]) -> None:
+        """Keep the weights of some measurements, and remove those that are no longer among them."""
+        if trainer.global_step in steps:
+            trainer.save_checkpoint(self._at(trainer.global_step), weights_only=True)
+        for file in self.last.parent.glob("step=*.ckpt") if trainer.is_global_zero else ():
+            step = int(file.stem.partition("=")[2])
+            if step not in steps and step not in self.keep:
+                file.unlink()
+
+    def _at(self, step: int) -> Path:
+        return self.last.with_name(f"step={step}.ckpt")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step in self.keep and step != self.kept_step:
+            self.kept_step = step
+            trainer.save_checkpoint(self._at(step), weights_only=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         STOP_SIGNAL.install()

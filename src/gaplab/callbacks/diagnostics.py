@@ -35,7 +35,7 @@ class LayerDiagnostics(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         train = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
-        layers = cast(Task, pl_module).layer_outputs(train.points[:MOST_POINTS])
+        layers = cast(Task, pl_module).layer_outputs(train[:MOST_POINTS].points)
         table = {f"gradient_norm/{name}": norm for name, norm in self.gradient_norms.items()}
         table |= {f"dead_units/{name}": dead_share(outputs) for name, outputs in layers.items()}
         for logger in trainer.loggers:

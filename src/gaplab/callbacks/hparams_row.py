@@ -85,26 +85,35 @@ class HParamsRow(Callback):
 
     def on_result(self, trainer: Trainer, result: Result) -> None:
         """Write the metrics of a run that finished."""
-        self.end(result.best or result.last, result.step, api_pb2.STATUS_SUCCESS)
+        weights = "last" if result.best is None else "best"
+        self.end(result.best or result.last, result.step, api_pb2.STATUS_SUCCESS, weights)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what a failed or diverged run had reached; an interrupted run stays open."""
         if isinstance(exception, Exception) and self.recorder is not None:
             step, table = self.recorder.best_measurement()
-            self.end(table, step, api_pb2.STATUS_FAILURE)
+            weights = "best" if self.recorder.has_best else "last"
+            self.end(table, step, api_pb2.STATUS_FAILURE, weights)
 
-    def end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status") -> None:
-        """Write the metrics and the status, and close the file."""
+    def end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status", weights: str) -> None:
+        """Write the metrics and the status, and close the file.
+
+        Args:
+            table: What was measured.
+            step: Optimiser steps of the run.
+            status: How it ended.
+            weights: Which ones were measured, ``best`` or ``last``: the tags begin with it.
+        """
         if self.file is None:
             return
         names = [name for name in SHOWN_FIRST if name in table]
         names += [name for name in table if name not in names]
-        metrics = {f"final/{name.replace('/', '_')}": table[name] for name in names}
-        metrics["final/finished"] = float(status == api_pb2.STATUS_SUCCESS)
+        metrics = {f"{weights}/{name.replace('/', '_')}": table[name] for name in names}
+        metrics["run/finished"] = float(status == api_pb2.STATUS_SUCCESS)
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
         self._write(Summary(value=values), step)
         if table:  # a run without a measurement must not decide what the page shows
-            others = (f"final/{name.replace('/', '_')}" for name in OF_OTHERS)
+            others = (f"{weights}/{name.replace('/', '_')}" for name in OF_OTHERS)
             columns = self._columns(dict.fromkeys([*metrics, *others]))
             self._write(_hparams_summary(metadata.EXPERIMENT_TAG, experiment=columns), 0)
         end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
@@ -124,7 +133,8 @@ class HParamsRow(Callback):
         ]
         shown = [
             api_pb2.MetricInfo(
-                name=api_pb2.MetricName(tag=tag), display_name=tag.removeprefix("final/").replace("_", " ", 1)
+                name=api_pb2.MetricName(tag=tag),
+                display_name=tag.removeprefix("run/").replace("/", " ").replace("_", " ", 1),
             )
             for tag in metrics
         ]

@@ -8,14 +8,20 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from gaplab.config.measures import Measures, points_are_independent
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import Split
 from gaplab.metrics.bounds import Bound
 from gaplab.metrics.capacity.table import capacity_measures
-from gaplab.metrics.certificates import FEWEST_POINTS, counting_bounds, pac_bayes_certificate
+from gaplab.metrics.certificates import (
+    FEWEST_POINTS,
+    counting_bounds,
+    data_prior_certificate,
+    pac_bayes_certificate,
+)
 from gaplab.metrics.scales import gap_scales
+from gaplab.networks.memory import kept_beside_parameters
 from gaplab.runs.recorder import Recorder
 from gaplab.tasks.classifier import Classifier
-from gaplab.tasks.task import Task
 from gaplab.tensorboard.loggers import event_writer
 
 SEED = 0
@@ -24,6 +30,8 @@ LANGEVIN_STEPS = 1_000
 """Of the chains that estimate the local learning coefficient."""
 LARGEST_HESSIAN = 2_000
 """Parameters of the largest network whose exact Hessian is taken."""
+NAMED = 3
+"""Buffers that a sentence names."""
 
 
 def bound_lines(level: Measures, data: PointDataModule, network: nn.Module) -> dict[str, float]:
@@ -31,16 +39,41 @@ def bound_lines(level: Measures, data: PointDataModule, network: nn.Module) -> d
 
     There are none where they are not wanted, or where points depend on each other.
     """
-    if level is Measures.none or not points_are_independent(data.config):
-        return {}
-    bounds = counting_bounds(network, len(data.splits["train"]), len(data.splits["test"]))
+    bounds = [] if level is Measures.none else _counting_bounds(data, network)
     return {f"bound/{bound.name}": bound.value for bound in bounds}
+
+
+def _counting_bounds(data: PointDataModule, network: nn.Module) -> list[Bound]:
+    """Return the bounds that cost nothing, as far as their assumptions hold.
+
+    What a network keeps beside its parameters may depend on the training points, and no bound on its gap counts it;
+    Hoeffding's is about test points that it has not seen, and holds for any network.
+    """
+    if not points_are_independent(data.config):
+        return []
+    bounds = counting_bounds(network, len(data.splits["train"]), len(data.splits["test"]))
+    if kept_beside_parameters(network):
+        return [bound for bound in bounds if bound.name == "hoeffding_test"]
+    return bounds
+
+
+def unbounded(network: nn.Module) -> str | None:
+    """Return the sentence that says why a network gets no bound on its gap; None where it gets one."""
+    kept = kept_beside_parameters(network)
+    if not kept:
+        return None
+    names = ", ".join(kept[:NAMED]) + (f" and {len(kept) - NAMED} more" if len(kept) > NAMED else "")
+    return (
+        f"No bound on the gap: beside its parameters the network keeps {names}, which may depend on the training "
+        "points, and bounds count parameters only."
+    )
 
 
 class FinalMeasures(Callback):
     """Writes ``bound/...``, ``scale/...`` and ``capacity/...`` of the last weights; the result keeps them.
 
-    Bounds are left out where their assumption fails: points on a grid, or wrong labels in training only.
+    Bounds are left out where their assumption fails: points on a grid, wrong labels in training only, or a network
+    that keeps more than its parameters.
 
     Args:
         level: How much is measured.
@@ -50,12 +83,14 @@ class FinalMeasures(Callback):
     """
 
     def __init__(
-        self, level: Measures, rebuild: Callable[[], Task], recorder: Recorder | None = None
+        self, level: Measures, rebuild: Callable[[], LightningModule], recorder: Recorder | None = None
     ) -> None:
         self.level = level
         self.rebuild = rebuild
         self.recorder = recorder
         self.bounds: list[Bound] = []
+        self.remarks: list[str] = []
+        """Why a bound is missing."""
         self.scales: dict[str, float] = {}
         self.capacity: dict[str, float] = {}
 
@@ -71,6 +106,7 @@ class FinalMeasures(Callback):
         self.measure(task, data)
         if self.recorder is not None:
             self.recorder.bounds, self.recorder.measures = self.bounds, self.table
+            self.recorder.remarks = self.remarks
         writer = event_writer(trainer)
         if writer is not None:
             for tag, value in self.news(task, data).items():
@@ -89,22 +125,28 @@ class FinalMeasures(Callback):
         training = task.training
         task.eval()
         with torch.enable_grad():
-            if points_are_independent(data.config):
-                self.bounds = counting_bounds(network, len(train), len(data.splits["test"]))
+            independent, why = points_are_independent(data.config), unbounded(network)
+            self.bounds = _counting_bounds(data, network)
+            self.remarks = [why] if why is not None and independent else []
             if self.level in (Measures.capacity, Measures.full):
-                self._measure_capacity(network, train, points_are_independent(data.config))
+                try:
+                    self._measure_capacity(network, train, independent and why is None)
+                except ValueError as error:  # a network of a user's that has no weight matrices
+                    self.remarks.append(f"No capacity measures: {error}")
         task.train(training)
 
-    def _measure_capacity(self, network: nn.Module, train: Split, independent: bool) -> None:
+    def _measure_capacity(self, network: nn.Module, train: Split, bounded: bool) -> None:
         fresh = cast(Classifier, self.rebuild())
         initial = {name: p.detach().to(train.points) for name, p in fresh.network.named_parameters()}
         full = self.level is Measures.full
-        if full and independent and len(train) >= FEWEST_POINTS:
-            self.bounds.append(
-                pac_bayes_certificate(
+        if full and bounded and len(train) >= FEWEST_POINTS:
+            self.bounds += [
+                certificate(
                     network, initial, train.points, train.labels, generator=measure_noise(train.points.device)
                 )
-            )
+                for certificate in (pac_bayes_certificate, data_prior_certificate)
+                if len(train) >= 2 * FEWEST_POINTS or certificate is pac_bayes_certificate
+            ]
         self.capacity = capacity_measures(
             network,
             initial,

@@ -1,15 +1,18 @@
 """When pictures are drawn and where they go: TensorBoard's slider and the folder ``figures/``."""
 
+import itertools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gaplab.storage.atomic import write_bytes
-from gaplab.tensorboard.loggers import event_writer
+from gaplab.tensorboard.loggers import event_writer, write_picture
+
+_log = logging.getLogger(__name__)
 
 Figures = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
 """Task, data module and step to the pictures by name; the first one is drawn during training."""
@@ -17,6 +20,8 @@ Figures = Callable[[Any, Any, int], dict[str, Callable[[], Tensor]]]
 
 class Pictures(Callback):
     """Draws the first picture of a figures at every n-th measurement, and all of them at the end.
+
+    One that cannot be drawn, on data or with a network of a user's, is named in a warning and left out.
 
     Args:
         folder: Where ``<name>.png`` shows the end of the run.
@@ -57,19 +62,35 @@ class Pictures(Callback):
         # Pillow is needed from here on only.
         from gaplab.figures.canvas import encode_png
 
-        pictures = self.figures(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
+        try:
+            pictures = self.figures(task, trainer.datamodule, trainer.global_step)  # type: ignore[attr-defined]
+        except (
+            Exception
+        ) as error:  # whatever data and network a user brings: a run is worth more than its pictures
+            _warn("The pictures", error)
+            return
         if not (final or self.all_along):
-            pictures = dict([next(iter(pictures.items()))])
+            pictures = dict(itertools.islice(pictures.items(), 1))
         writer = event_writer(trainer)
-        for name, draw in pictures.items():
-            pixels = draw()
-            png = encode_png(pixels)
+        for place, (name, draw) in enumerate(pictures.items(), start=1):
+            try:
+                pixels = draw()
+                png = encode_png(pixels)
+            except Exception as error:
+                _warn(f"The picture {name}", error)
+                continue
             if final:
                 write_bytes(self.folder / f"{name}.png", png, durable=False)
             if writer is not None and self.logged.get(name) != trainer.global_step:
                 self.logged[name] = trainer.global_step
-                image = Summary.Image(
-                    height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
-                )
-                summary = Summary(value=[Summary.Value(tag=f"pictures/{name}", image=image)])
-                writer._get_file_writer().add_summary(summary, trainer.global_step)
+                # TensorBoard sorts by tag; the picture that tells most comes first.
+                write_picture(writer, f"pictures/{place}_{name}", pixels, trainer.global_step, png)
+
+
+def _warn(what: str, error: Exception) -> None:
+    _log.warning(
+        "%s could not be drawn (%s: %s); the run goes on. logging.pictures=false draws none.",
+        what,
+        type(error).__name__,
+        error,
+    )

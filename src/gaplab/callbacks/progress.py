@@ -1,16 +1,56 @@
-"""One line on the terminal: steps, speed, losses and gap."""
+"""One line on the terminal: steps, speed, losses and gap; one line a measurement where there is none."""
 
+from collections.abc import Callable
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gaplab.runs.recorder import Recorder
+
+
+def shows_bars() -> bool:
+    """Whether a bar can move where the output goes."""
+    console = Console()
+    return console.is_terminal or console.is_jupyter
+
+
+class ProgressLines(Callback):
+    """Says after every measurement where a run stands: in its log, and to outputs that are no terminal.
+
+    Args:
+        recorder: Has what was measured.
+        write: Takes a line for the log.
+        shown: Whether the lines are printed too.
+    """
+
+    def __init__(self, recorder: Recorder, write: Callable[[str], None], *, shown: bool) -> None:
+        self.recorder, self.write, self.shown = recorder, write, shown
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        step, monitor = trainer.global_step, self.recorder.config.task.monitor
+        table = self.recorder.history[step]
+        tags = {split: monitor.format(split=split) for split in ("train", "val", "test")}
+        values = [f"{split} {table[tag]:.4g}" for split, tag in tags.items() if tag in table]
+        quantity = monitor.replace("{split}", "").rstrip("/_")
+        line = f"step {step} of {self.recorder.config.num_steps}: {quantity} {', '.join(values)}"
+        self.write(line)
+        if self.shown:
+            print(line, flush=True)
 
 
 class StepProgress(ProgressBar):
-    """A Rich bar that counts optimiser steps, where Lightning's own would count blocks of steps."""
+    """A Rich bar that counts optimiser steps, where Lightning's own would count blocks of steps.
 
-    def __init__(self, num_steps: int) -> None:
+    Args:
+        num_steps: Steps of the run; None for what Lightning makes of its epochs.
+    """
+
+    def __init__(self, num_steps: int | None) -> None:
         super().__init__()
         self.num_steps = num_steps
         self.bar: Progress | None = None
@@ -20,8 +60,9 @@ class StepProgress(ProgressBar):
         self.num_steps = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.num_steps == 0:
+        if self.num_steps == 0 or not shows_bars():
             return
+        total = trainer.estimated_stepping_batches if self.num_steps is None else self.num_steps
         self.bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -31,7 +72,7 @@ class StepProgress(ProgressBar):
             transient=True,
         )
         self.bar.start()
-        self.bar.add_task("training", total=self.num_steps, shown="", completed=trainer.global_step)
+        self.bar.add_task("training", total=total, shown="", completed=trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -6,13 +6,12 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.gan import GAN
-from gaplab.tensorboard.loggers import event_writer
+from gaplab.tensorboard.loggers import event_writer, write_picture
 
 SHOWN_POINTS = 1_000
 NUM_FRAMES = 40
@@ -71,10 +70,7 @@ class SamplePictures(Callback):
         write_bytes(self.folder / "samples" / f"{step:09d}.png", png, durable=False)
         writer = event_writer(trainer)
         if writer is not None:
-            height, width = pixels.shape[:2]
-            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
-            summary = Summary(value=[Summary.Value(tag="pictures/samples", image=image)])
-            writer._get_file_writer().add_summary(summary, step)
+            write_picture(writer, "pictures/1_samples", pixels, step, png)
 
 
 def scene(task: GAN, data: PointDataModule) -> dict[str, Any]:

@@ -1,26 +1,43 @@
-"""When a run stops before its last step."""
+"""When a run is measured, and when it ends."""
 
+import sys
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
-from gaplab.tasks.block_loop import use_blocks
+from gaplab.tasks.block_loop import BlockOptimization, use_blocks
 
 
 class StepLimits(Callback):
     """Lets Lightning measure and stop by optimiser steps, whatever its loop counts.
 
-    Training ends at the last optimiser step, with a measurement there even if none is due. Lightning's own
-    limit would not let a finished run continue when its number of steps is raised. Point sets are served
-    in blocks where nothing stands against it (tasks/block_loop.py).
+    A measurement at step 0 comes before the first step. Training ends at the last optimiser step, with a
+    measurement there even if none is due. Lightning's own limit would not let a finished run continue when its
+    number of steps is raised. Point sets are served in blocks where nothing stands against it
+    (tasks/block_loop.py).
+
+    Args:
+        evaluation_steps: The steps at which all splits are measured, in order; the last one ends the run.
+        block_steps: Most steps in a block.
+        compiled_loop: Returns the loop that takes blocks in compiled code, where one is to.
     """
 
-    def __init__(self, num_steps: int, steps_between_evaluations: int, block_steps: int) -> None:
-        self.num_steps = num_steps
-        self.steps_between_evaluations = steps_between_evaluations
+    def __init__(
+        self,
+        evaluation_steps: Sequence[int],
+        block_steps: int,
+        compiled_loop: Callable[[Trainer, LightningModule], BlockOptimization | None] | None = None,
+    ) -> None:
+        self.evaluation_steps = evaluation_steps
+        self.num_steps = evaluation_steps[-1]
         self.block_steps = block_steps
+        self.compiled_loop = compiled_loop
+        self.step = 0
+        """Optimiser steps when a measurement was last thought of."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -29,12 +46,8 @@ class StepLimits(Callback):
             data.block_steps = lambda: self._block_steps(trainer, pl_module)
 
     def _block_steps(self, trainer: Trainer, pl_module: LightningModule) -> int:
-        steps = use_blocks(trainer, pl_module, self.block_steps)
-        between = self.steps_between_evaluations
-        trainer.val_check_interval = (
-            -(-between // steps) if steps > 1 else between * trainer.accumulate_grad_batches
-        )
-        return steps
+        loop = self.compiled_loop(trainer, pl_module) if self.compiled_loop and self.block_steps > 1 else None
+        return use_blocks(trainer, pl_module, self.block_steps, loop)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -57,6 +70,13 @@ class StepLimits(Callback):
                 setattr(progress.current, name, items)
                 setattr(loops.epoch_progress.current, name, epoch)
         trainer.should_stop = step >= self.num_steps
+        self.step = step
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.evaluation_steps[0] == trainer.global_step == 0 and trainer.ckpt_path is None:
+            trainer.validating = True  # as Lightning's loop does between two batches
+            trainer.fit_loop.epoch_loop.val_loop.run()
+            trainer.training = True
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -67,5 +87,8 @@ class StepLimits(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step >= self.num_steps:
+        step, due = trainer.global_step, self.evaluation_steps
+        trainer.val_check_batch = 1 if bisect(due, step) > bisect(due, self.step) else sys.maxsize
+        self.step = step
+        if step >= self.num_steps:
             trainer.should_stop = True

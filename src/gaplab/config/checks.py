@@ -33,3 +33,7 @@ def check_share(key: str, value: float, hint: str = "") -> None:
 
 def check_at_least(key: str, value: int, smallest: int, hint: str = "") -> None:
     check(value >= smallest, key, f"a whole number of at least {smallest}", value, hint)
+
+
+def check_at_most(key: str, value: int, largest: int, hint: str = "") -> None:
+    check(value <= largest, key, f"a whole number of at most {largest:_}", value, hint)

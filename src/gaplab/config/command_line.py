@@ -60,6 +60,12 @@ def check_overrides(overrides: Sequence[str], flags: Sequence[str], *, multirun:
     """
     keys = [word.lstrip("+~").split("=")[0] for word in overrides]
     for key, word in zip(keys, overrides, strict=True):
+        if not key:
+            raise ConfigError(f"{word!r}: expected key=value, but there is no key.")
+        if word.startswith("~"):
+            raise ConfigError(
+                f"{word}: expected key=value, as every key has a value. Leave it out to keep the one that it has."
+            )
         if keys.count(key) > 1:
             values = " and ".join(w for k, w in zip(keys, overrides, strict=True) if k == key)
             raise ConfigError(
@@ -86,6 +92,10 @@ def check_overrides(overrides: Sequence[str], flags: Sequence[str], *, multirun:
             raise ConfigError(
                 f"{key}: expected none in a sweep, whose runs are named after what varies, but got {word}. "
                 "run.root=FOLDER puts the sweep elsewhere."
+            )
+        if key == "run.again" and "resume" in keys:
+            raise ConfigError(
+                "run.again: expected none beside resume, which goes on with the run that is there."
             )
         if key == "run.id" and "resume" in keys:
             raise ConfigError("run.id: expected none beside resume: the run stays in its directory.")

@@ -1,11 +1,18 @@
 """Settings of the point sets: how many points, from which law, and how they are split and batched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
+from gaplab.config.checks import (
+    check,
+    check_at_least,
+    check_at_most,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
 from gaplab.config.registry import choice, without_builder
 from gaplab.errors import ConfigError
 
@@ -34,16 +41,30 @@ class LabelNoise(StrEnum):
     """All splits follow one noisy law, as every bound on the gap assumes."""
 
 
+SIZE_KEYS = {"train": "num_points", "val": "num_val_points", "test": "num_test_points"}
+"""The key of the ``data`` section that says how many points a split has."""
+
+LAW_SIZES = {"train": 300, "val": 2_000, "test": 100_000}
+"""Points that a law is asked for where nobody says how many."""
+
+
 @dataclass(kw_only=True, slots=True)
 class DataConfig:
-    """What every point set has in common."""
+    """Any data; a user's own config derives from this class.
 
-    num_points: int = 300
-    """Training points in all."""
-    num_val_points: int = 2_000
-    """Validation points; 0 for none."""
-    num_test_points: int = 100_000
-    """Test points; many, because they are cheap and make the error bar of the gap small."""
+    Sizes are null until the data are built: then they are those of the data, and the run records them. A size that
+    is set is honoured: so many are drawn from a law, or so many of the examples are taken, chosen by ``data_seed``.
+    """
+
+    has_law: ClassVar[bool] = True
+    """Whether ever more points can be drawn, which judging a generator needs."""
+
+    num_points: int | None = None
+    """Training points in all; null for as many as the data have."""
+    num_val_points: int | None = None
+    """Validation points; 0 for none, null for as many as the data have."""
+    num_test_points: int | None = None
+    """Test points; null for as many as the data have."""
     split_mode: SplitMode = SplitMode.separate
     num_folds: int = 0
     """k of k-fold cross-validation over the training points; 0 for none."""
@@ -58,17 +79,29 @@ class DataConfig:
     """Extra input features that carry nothing but Gaussian noise."""
     noise_scale: float = 1.0
     """Standard deviation of the extra features."""
+    num_workers: int = 0
+    """Processes that read a Dataset; with 0 the training process reads it."""
+    in_memory: bool = False
+    """Read a Dataset once into tensors on the device: much faster, for one without augmentation."""
 
     def __post_init__(self) -> None:
-        check_at_least("data.num_points", self.num_points, 1)
-        check_not_negative("data.num_val_points", self.num_val_points)
-        check_at_least("data.num_test_points", self.num_test_points, 1, "The gap needs a test split.")
+        if self.num_points is not None:
+            check_at_least("data.num_points", self.num_points, 1)
+        if self.num_val_points is not None:
+            check_not_negative("data.num_val_points", self.num_val_points)
+        if self.num_test_points is not None:
+            check_at_least("data.num_test_points", self.num_test_points, 1, "The gap needs a test split.")
+        check_not_negative("data.num_workers", self.num_workers)
         check_share("data.label_noise", self.label_noise)
+        for key in ("num_points", "num_val_points", "num_test_points", "noise_dimensions"):
+            if (number := getattr(self, key)) is not None:
+                check_at_most(f"data.{key}", number, 10**9, "All points are kept in memory.")
         check_not_negative("data.noise_dimensions", self.noise_dimensions)
         check_positive("data.noise_scale", self.noise_scale)
         self._check_folds()
         if self.batch_size is not None:
             check_at_least("data.batch_size", self.batch_size, 1, "Use null for full batch.")
+        if self.batch_size is not None and self.num_points is not None:
             check(
                 self.batch_size <= self.num_train_points,
                 "data.batch_size",
@@ -82,12 +115,13 @@ class DataConfig:
         if self.num_folds == 0:
             check(self.fold == 0, "data.fold", "0 unless data.num_folds is set", self.fold)
             return
-        check(
-            self.num_folds <= self.num_points,
-            "data.num_folds",
-            f"at most the {self.num_points} points there are",
-            self.num_folds,
-        )
+        if self.num_points is not None:
+            check(
+                self.num_folds <= self.num_points,
+                "data.num_folds",
+                f"at most the {self.num_points} points there are",
+                self.num_folds,
+            )
         check(
             0 <= self.fold < self.num_folds,
             "data.fold",
@@ -95,12 +129,47 @@ class DataConfig:
             self.fold,
         )
 
+    def size_of(self, split: str) -> int:
+        """Return the points of a split; until the data are built, what a law would be asked for."""
+        size: int | None = getattr(self, SIZE_KEYS[split])
+        return LAW_SIZES[split] if size is None else size
+
+    def take_sizes(self, sizes: Mapping[str, int]) -> bool:
+        """Make the sizes of what was built, points by split, those of the configuration; tell whether they change.
+
+        ``train`` counts the points that train, or all of them with ``num_folds``.
+
+        Raises:
+            ConfigError: If other settings do not suit the sizes.
+        """
+        before = self.settled()
+        for split, key in SIZE_KEYS.items():
+            setattr(self, key, sizes.get(split, 0 if split == "val" else None))
+        if self.settled() == before:
+            return False
+        self.__post_init__()
+        return True
+
+    def settled(self) -> dict[str, Any]:
+        """Return the settings that are recorded as they came out, not as they were typed."""
+        return {key: getattr(self, key) for key in SIZE_KEYS.values()}
+
+    @property
+    def independent(self) -> bool:
+        """Whether points are independent draws of one law, which every bound assumes.
+
+        A config of your own says so with ``independent: ClassVar[bool] = True``, if it is true. Label noise in the
+        training points alone is seen to by ``points_are_independent``.
+        """
+        return False
+
     @property
     def num_train_points(self) -> int:
         """Points that train: m, the number that every bound divides by."""
+        whole = self.size_of("train")
         if self.num_folds == 0:
-            return self.num_points
-        return self.num_points - len(range(self.fold, self.num_points, self.num_folds))
+            return whole
+        return whole - len(range(self.fold, whole, self.num_folds))
 
     @property
     def points_per_step(self) -> int:
@@ -110,8 +179,18 @@ class DataConfig:
     def steps_per_epoch(self) -> int:
         return -(-self.num_train_points // self.points_per_step)
 
-    def build(self, stream: Streams) -> tuple[Any, int]:
-        """Return ``draw(split, num_points)``, which gives points [P, D] and labels [P], and the number of classes.
+    def build(self, stream: Streams) -> Any:
+        """Return the data, alone or as ``(data, num_classes)``, in one of these forms.
+
+        - A law: ``draw(split, num_points)``, which returns points [P, ...] and labels [P]; with ``num_classes``.
+        - Tensors by split: ``{"train": (inputs, targets), "val": ..., "test": ...}`` with inputs [P, ...] or a
+          dict of them, and targets int64 [P] (classes), or float [P] or [P, T] (real numbers).
+        - Datasets by split, whose items are ``(input, target)``.
+        - One pair of tensors or one Dataset, of which a fifth becomes val and a fifth test.
+        - A ``LightningDataModule``, which is served as it is.
+
+        Args:
+            stream: Gives each split a random stream of its own.
 
         Raises:
             ConfigError: If a class has no method of its own and no builder is registered for it.
@@ -123,9 +202,21 @@ class DataConfig:
         return None
 
 
+@dataclass(kw_only=True, slots=True)
+class LawConfig(DataConfig):
+    """Points drawn from a law, as many as are asked for."""
+
+    num_points: int = LAW_SIZES["train"]
+    """Training points in all."""
+    num_val_points: int = LAW_SIZES["val"]
+    """Validation points; 0 for none."""
+    num_test_points: int = LAW_SIZES["test"]
+    """Test points; many, because they are cheap and make the error bar of the gap small."""
+
+
 @choice("data", "spirals")
 @dataclass(kw_only=True, slots=True)
-class SpiralsConfig(DataConfig):
+class SpiralsConfig(LawConfig):
     """Spirals with any number of arms: angle 2 pi (arm / num_arms + turns t) + noise, radius t."""
 
     num_arms: int = 3
@@ -144,6 +235,11 @@ class SpiralsConfig(DataConfig):
         if self.turns is not None:
             check_positive("data.turns", self.turns)
         check(0 <= self.min_radius < 1, "data.min_radius", "a radius in [0, 1)", self.min_radius)
+
+    @property
+    def independent(self) -> bool:
+        """Whether positions are drawn; arms have equal counts, so that points are independent given their label."""
+        return self.sampling is Sampling.iid
 
     def build(self, stream: Streams) -> tuple[Any, int]:
         from gaplab.data.spirals import sample_spirals
@@ -169,7 +265,7 @@ class SpiralsConfig(DataConfig):
 
 @choice("data", "notebook_spirals")
 @dataclass(kw_only=True, slots=True)
-class NotebookSpiralsConfig(DataConfig):
+class NotebookSpiralsConfig(LawConfig):
     """The course notebook's three arms, drawn by the notebook's own sequence of random numbers."""
 
     num_points: int = 3_000
@@ -197,7 +293,7 @@ class NotebookSpiralsConfig(DataConfig):
 
 @choice("data", "cs231n_spirals")
 @dataclass(kw_only=True, slots=True)
-class CS231nSpiralsConfig(DataConfig):
+class CS231nSpiralsConfig(LawConfig):
     """The spiral of the CS231n case study, drawn from NumPy's legacy stream as there."""
 
     num_points: int = 300
@@ -230,7 +326,7 @@ def _check_published_spirals(config: NotebookSpiralsConfig | CS231nSpiralsConfig
 
 @choice("data", "playground_spirals")
 @dataclass(kw_only=True, slots=True)
-class PlaygroundSpiralsConfig(DataConfig):
+class PlaygroundSpiralsConfig(LawConfig):
     """TensorFlow Playground's two arms with uniform noise."""
 
     num_points: int = 250
@@ -254,8 +350,10 @@ class PlaygroundSpiralsConfig(DataConfig):
 
 @choice("data", "two_spirals")
 @dataclass(kw_only=True, slots=True)
-class TwoSpiralsConfig(DataConfig):
+class TwoSpiralsConfig(LawConfig):
     """The 194 points of Lang and Witbrock; the test split lies between them."""
+
+    has_law: ClassVar[bool] = False
 
     num_points: int = 194
     num_val_points: int = 0

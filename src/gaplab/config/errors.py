@@ -7,7 +7,8 @@ from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from gaplab.config.checks import nearest
-from gaplab.config.registry import CHOICES, PROJECT_ROOT
+from gaplab.config.projects import config_folders
+from gaplab.config.registry import CHOICES
 from gaplab.config.renamed import VALUES, new_choice, new_key
 from gaplab.errors import ConfigError
 
@@ -47,6 +48,8 @@ def _missing_option(message: str) -> str | None:
         options = match[3].split("Config search path")[0].split() + _options_below(group)
         same = [f" Did you mean '{option}'?" for option in options if option.endswith(f"/{name}")]
         hint = "".join(same) or nearest(name, options)
+        if (group, name) == ("hydra/sweeper", "optuna"):
+            hint = " It comes with the extra optuna: pip install -e '.[optuna]'."
         return f"{group}: expected one of {', '.join(options)}, but got {name!r}.{hint}"
     match = re.search(r"Could not find '([^']+)'", message)
     if match:
@@ -59,8 +62,11 @@ def _missing_option(message: str) -> str | None:
 
 def _options_below(group: str) -> list[str]:
     """Return the options in subfolders of a group, which Hydra does not list."""
-    folder = PROJECT_ROOT / "configs" / group
-    return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.glob("*/*.yaml"))]
+    return [
+        file.relative_to(folder / group).with_suffix("").as_posix()
+        for folder in config_folders()
+        for file in sorted((folder / group).glob("*/*.yaml"))
+    ]
 
 
 def _unknown_key(inner: OmegaConfBaseException, message: str) -> str | None:
@@ -92,7 +98,7 @@ def _home_of(key: str, full: str) -> str:
 
 def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     override = re.search(r"Error merging override [+~]*([^=\s]+)=", message)
-    key = str(inner.full_key) if inner.full_key else (override[1] if override else "?")
+    key = str(inner.full_key) if inner.full_key else (override[1] if override else "")
     text = str(inner.msg or inner).splitlines()[0]
     choice = re.search(r"Invalid value '([^']*)', expected one of \[([^\]]*)\]", text)
     if choice:
@@ -107,7 +113,7 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
         return f"{key}: expected {_SPOKEN.get(wrong[3], wrong[3])}, but got {wrong[1]!r}."
     given = re.search(r"Error merging override [^=\s]+=(.*)", message)
     if "is not a ListConfig" in text:
-        return f"{key}: expected a list, for example [50,50], but got {given[1] if given else 'none'!r}."
+        return f"{key}: expected a list, for example [50,50]{f', but got {given[1]!r}' if given else ''}."
     if "is not a valid bool" in text:
         return f"{key}: expected true or false, but got {given[1] if given else text!r}."
     if "is not Optional" in text:
@@ -115,13 +121,20 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
     missing = re.search(r"Interpolation key '([^']+)' not found", text)
     if missing:
         return f"{key}: the key {missing[1]!r} that it refers to does not exist."
-    return f"{key}: {text}"
+    return f"{key}: {text}" if key else text
 
 
 def _bad_override(error: BaseException) -> str | None:
     group = re.search(r"Config group override must be a string or a list. Got (\w+)", str(error))
     if group:
         return f"expected the name of an option after group=, but got a value of type {group[1]}."
+    if isinstance(error, AssertionError | TypeError | AttributeError | KeyError):
+        if "Unexpected type for root: NoneType" in str(error):
+            return (
+                "expected a section that has keys, but it is null. Choose first what fills it, as in "
+                "optimizer@task.discriminator_optimizer=adam."
+            )
+        return "expected key=value as Hydra takes it."
     if not isinstance(error, OverrideParseException):
         return None
     return (

@@ -6,12 +6,15 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
-from gaplab.config.network import MLPConfig, NetworkConfig
+from gaplab.config.network import MLPConfig, NetworkConfig, build_network
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
-from gaplab.config.registry import build_choice, choice
+from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
+
+SMALLEST_SPLIT = 100
+"""Points with which generated ones are compared."""
 
 
 class AdversarialLoss(StrEnum):
@@ -124,6 +127,15 @@ class GANConfig(TaskConfig):
         from gaplab.tasks.gan import GAN
         from gaplab.tasks.gan_losses import Discriminator, Generator
 
+        if getattr(data, "draw", None) is None or not isinstance(data.example_shape, tuple):
+            raise ConfigError(
+                "task=gan: expected data with a law that a perfect sampler can draw from, but these are examples. "
+                "Take data=ring, data=grid, data=spirals, or a law of your own."
+            )
+        if len(data.example_shape) != 1:
+            raise ConfigError(
+                f"task=gan: expected points that are vectors [P, D], but a point has the shape {data.example_shape}."
+            )
         scale = float(data.splits["train"].points.std())
         if not scale > 0:
             raise ConfigError(
@@ -134,9 +146,18 @@ class GANConfig(TaskConfig):
         def embedding() -> torch.Tensor | None:
             return torch.randn(data.num_classes, size, generator=init_stream) if size else None
 
-        generator = build_choice(self.generator, self.latent_size + size, data.in_features, init_stream)
+        def network(section: NetworkConfig, in_features: int, out_features: int) -> Any:
+            return build_network(
+                section,
+                in_features=in_features,
+                out_features=out_features,
+                example_shape=(in_features,),
+                generator=init_stream,
+            )
+
+        generator = network(self.generator, self.latent_size + size, data.in_features)
         generator = Generator(generator, embedding())
-        discriminator = build_choice(self.discriminator, inputs, 1, init_stream)
+        discriminator = network(self.discriminator, inputs, 1)
         discriminator = Discriminator(discriminator, self.pack, embedding())
         return GAN(
             generator,
@@ -195,8 +216,27 @@ class GANConfig(TaskConfig):
                 value,
             )
         check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
+        if not data.has_law:
+            raise ConfigError(
+                "data: expected a law to draw from, as a generator is compared with fresh draws, but of this set "
+                "there are only the published points."
+            )
+        hint = "Samples are compared with them."
         for key in ("num_points", "num_test_points"):
-            check_at_least(f"data.{key}", getattr(data, key), 100, "Samples are compared with them.")
+            if getattr(data, key) is not None:
+                check_at_least(f"data.{key}", getattr(data, key), SMALLEST_SPLIT, hint)
+        if data.num_folds and data.num_points is not None:
+            check(
+                data.num_points - data.num_train_points >= SMALLEST_SPLIT <= data.num_train_points,
+                "data.num_folds",
+                f"folds of at least {SMALLEST_SPLIT} points",
+                data.num_folds,
+                hint,
+            )
+        elif data.num_val_points:
+            check_at_least(
+                "data.num_val_points", data.num_val_points, SMALLEST_SPLIT, f"{hint} Or 0 for none."
+            )
         self._check_pack(config)
 
     def _check_pack(self, config: Sections) -> None:

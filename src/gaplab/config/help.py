@@ -4,8 +4,9 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 
-from gaplab.config.compose import CONFIG_DIR
-from gaplab.config.extensions import load_extensions
+from gaplab.config import schema  # noqa: F401  # its choices enter the table
+from gaplab.config.extensions import SLOW, load_extensions
+from gaplab.config.projects import config_folders
 from gaplab.config.registry import CHOICES
 
 MOST_USED = {
@@ -40,11 +41,17 @@ def overview() -> str:
         lines.append(f"  {group}={'|'.join(names)}")
     for group in ("experiment", "debug"):
         lines += ["", f"{group.capitalize()}s ({group}=NAME):"]
-        lines += [f"  {name:36} {question}" for name, question in described(CONFIG_DIR / group)]
+        for folder in config_folders():
+            lines += [f"  {name:36} {question}" for name, question in described(folder / group)]
     lines += ["", "Most used keys (key=value):"]
     lines += [f"  {key:28} {meaning}" for key, meaning in MOST_USED.items()]
     lines += ["", "Examples:"]
     lines += [f"  {command:66} {meaning}" for command, meaning in EXAMPLES.items()]
+    for name in SLOW:
+        lines += [
+            "",
+            f"{name} imports torch when it is loaded, and every command waits for that; import it in the builder.",
+        ]
     lines += [
         "",
         "All keys with their meaning stand in src/gaplab/config/; --cfg job prints what is set now.",

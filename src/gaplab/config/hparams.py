@@ -11,8 +11,6 @@ from gaplab.config.schema import Config
 Setting = bool | int | float | str
 
 SECTIONS = ("data", "network", "task", "optimizer", "trainer")
-SHOWN = 5
-"""Columns of settings that TensorBoard's HPARAMS page shows without a click."""
 SEEDS = ("seed", "data_seed", "init_seed", "train_seed")
 LEFT_OUT = (
     "trainer.max_steps",  # num_steps says it
@@ -31,17 +29,21 @@ def flat_settings(config: Config) -> dict[str, Setting]:
     Numbers and booleans keep their type, None is ``"null"``, everything else becomes a text.
     """
     names = {kind: name for choices in CHOICES.values() for name, kind in choices.items()}
-    sections = {name: getattr(config, name) for name in SECTIONS}
+    sections = {name: getattr(config, name) for name in SECTIONS if name not in config.task.unused}
     flat: dict[str, Setting] = {
         name: names.get(type(section), type(section).__name__) for name, section in sections.items()
     }
     flat |= {name: getattr(config, name) for name in SEEDS}
-    flat["num_steps"] = config.num_steps
+    if not (config.task.has_own_data and config.trainer.max_epochs is not None):
+        flat["num_steps"] = config.num_steps
     for name, section in sections.items():
         for field in fields(section):
             key = f"{name}.{field.name}"
-            if key not in LEFT_OUT:
-                flat[key] = _plain(getattr(section, field.name))
+            value = getattr(section, field.name)
+            if isinstance(value, Mapping):
+                flat |= {f"{key}.{inner}": _plain(one) for inner, one in value.items()}
+            elif key not in LEFT_OUT or (key == "trainer.max_epochs" and "num_steps" not in flat):
+                flat[key] = _plain(value)
     return flat
 
 
@@ -63,24 +65,18 @@ def changed_settings(config: Config, overrides: Sequence[str] = ()) -> dict[str,
             made = field.default_factory
             default = field.default if made is MISSING else made()
             if value != default:
-                changed.add(f"{section}.{field.name}")
+                key = f"{section}.{field.name}"
+                changed |= {f"{key}.{name}" for name in value} if isinstance(value, Mapping) else {key}
     return {key: value for key, value in flat_settings(config).items() if key in changed}
 
 
 def shown_settings(
     config: Config, overrides: Sequence[str] = (), varied: Sequence[str] = ()
 ) -> dict[str, Setting]:
-    """Return what tells a run from others: what its sweep varies, then ``changed_settings`` where room is left.
-
-    TensorBoard shows five settings; a run that belongs to no sweep names all that were changed.
-    """
+    """Return what tells a run from others: what its sweep varies, or ``changed_settings`` without a sweep."""
     keys = ["num_steps" if key in ("trainer.max_steps", "trainer.max_epochs") else key for key in varied]
-    flat, changed = flat_settings(config), changed_settings(config, overrides)
-    found = {key: flat[key] for key in keys if key in flat}
-    if not found:
-        return changed
-    more = [key for key in changed if key not in found]
-    return found | {key: changed[key] for key in more[: max(0, SHOWN - len(found))]}
+    flat = flat_settings(config)
+    return {key: flat[key] for key in keys if key in flat} or changed_settings(config, overrides)
 
 
 def _plain(value: Any) -> Setting:

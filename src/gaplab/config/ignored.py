@@ -28,7 +28,15 @@ def refuse_ignored(config: Config, overrides: Sequence[str], *, stacked: bool) -
                     f"{key}: expected a key that has an effect, but a phenomenon sets its networks, data and "
                     "training by itself. It reads seed, phenomenon.num_seeds and phenomenon.quick."
                 )
-    elif config.trainer.test_only_at_end and not stacked:
+        return
+    for key in keys:
+        if key.split(".")[0] in config.task.unused:
+            raise ConfigError(
+                f"{key}: expected a key that has an effect, but this task brings its own: set task.module_args.* and "
+                "task.datamodule_args.*."
+            )
+    config.task.check_names()
+    if config.trainer.test_only_at_end and not stacked:
         raise ConfigError(
             "trainer.test_only_at_end: expected false, as only stacked training (hydra/launcher=vectorized) can "
             "leave out measurements; a run by itself measures all splits every time. Set "

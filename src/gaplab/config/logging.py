@@ -63,6 +63,11 @@ class LoggingConfig:
     """Write ``metrics.csv``, a row a measurement."""
     checkpoints: bool = True
     """Keep the weights of a run that has finished; false saves two files a run in sweeps of thousands."""
+    checkpoint_steps: Any = field(default_factory=list)
+    """Optimiser steps after which the weights are kept as ``checkpoints/step=N.ckpt``, for example ``[1,10,100]``;
+    ``log`` for 1, 2, 5, 10, 20, 50 and so on."""
+    keep_best: int = 1
+    """Keep the weights of so many of the best measurements, also the best one, as ``checkpoints/step=N.ckpt``."""
     extra: list[Any] = field(default_factory=list)
     """Further loggers, of Lightning or of extensions: ``wandb``, ``mlflow`` (their packages are not installed by
     default), a name, or ``{_target_: WandbLogger, offline: true}``."""
@@ -77,6 +82,15 @@ class LoggingConfig:
 
     def __post_init__(self) -> None:
         check_at_least("logging.pictures_every_n_evaluations", self.pictures_every_n_evaluations, 1)
+        check_at_least("logging.keep_best", self.keep_best, 1)
+        steps = self.checkpoint_steps
+        check(
+            steps == "log"
+            or (isinstance(steps, list) and all(type(step) is int and step > 0 for step in steps)),
+            "logging.checkpoint_steps",
+            "a list of whole numbers from 1 on, as in [1,10,100], or log",
+            steps,
+        )
         for number, entry in enumerate(self.extra):
             logger_of(entry, f"logging.extra[{number}]")
         if self.diagnostics is Diagnostics.full and not self.tensorboard:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from gaplab.config.data import DataConfig, LabelNoise, SpiralsConfig
+from gaplab.config.data import DataConfig, LabelNoise
 
 
 class Measures(StrEnum):
@@ -18,8 +18,6 @@ class Measures(StrEnum):
 def points_are_independent(data: DataConfig) -> bool:
     """Whether training and test points are independent draws of one law, which every bound assumes.
 
-    Balanced class counts are accepted: points are then independent given their label.
+    The data say so (``DataConfig.independent``), but labels that are wrong in training only follow another law.
     """
-    if data.label_noise > 0 and data.label_noise_in is LabelNoise.train:
-        return False
-    return isinstance(data, SpiralsConfig) and data.sampling == "iid"
+    return data.independent and not (data.label_noise > 0 and data.label_noise_in is LabelNoise.train)

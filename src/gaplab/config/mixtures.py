@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gaplab.config.checks import check_at_least, check_not_negative, check_positive
-from gaplab.config.data import DataConfig, Streams
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.data import DataConfig, LawConfig, Streams
 from gaplab.config.registry import choice
 
 
@@ -19,13 +19,18 @@ class Scaling(StrEnum):
 
 
 @dataclass(kw_only=True, slots=True)
-class GenerativeDataConfig(DataConfig):
+class GenerativeDataConfig(LawConfig):
     """Sizes that the publications train with, and held-out points to judge generators by."""
 
     num_points: int = 100_000
     num_val_points: int = 10_000
     num_test_points: int = 10_000
     batch_size: int | None = 256
+
+    @property
+    def independent(self) -> bool:
+        """Every point is a draw of its own."""
+        return True
 
 
 @dataclass(kw_only=True, slots=True)
@@ -52,9 +57,19 @@ class MixtureConfig(GenerativeDataConfig):
         return lambda split, n: sample_mixture(n, centers, std, generator=stream(split)), len(centers)
 
     def build_law_scores(self) -> Any:
+        import torch
+
         from gaplab.tasks.gan_scores import mixture_scores
 
-        return mixture_scores(*self.build_law())
+        centers, std = self.build_law()
+        nearest = float(torch.pdist(centers).min())
+        check(
+            std <= nearest,
+            "data.std",
+            f"at most {nearest:.4g}, the distance of two modes, so that samples can be told apart by their mode",
+            std,
+        )
+        return mixture_scores(centers, std)
 
 
 @choice("data", "ring")
@@ -105,6 +120,7 @@ class SwissRollConfig(GenerativeDataConfig):
     def __post_init__(self) -> None:
         DataConfig.__post_init__(self)
         check_not_negative("data.noise", self.noise)
+        check(self.label_noise == 0, "data.label_noise", "0: the roll has one class", self.label_noise)
 
     def build(self, stream: Streams) -> tuple[Any, int]:
         from gaplab.data.mixtures import sample_swiss_roll

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, ClassVar
 
-from gaplab.config.checks import check, check_at_least, check_positive
-from gaplab.config.registry import choice, without_builder
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.registry import builder_of, built_otherwise, choice, without_builder
+from gaplab.errors import ConfigError
 
 
 class Activation(StrEnum):
@@ -36,6 +38,10 @@ class Block(StrEnum):
     inception = "inception"
 
 
+NUM_BRANCHES = 3
+"""Of an inception block."""
+
+
 class Initialization(StrEnum):
     default = "default"
     xavier_uniform = "xavier_uniform"
@@ -48,14 +54,52 @@ class Initialization(StrEnum):
     zeros = "zeros"
 
 
+def build_network(
+    section: "NetworkConfig", *, in_features: int, out_features: int, example_shape: Any, generator: Any
+) -> Any:
+    """Build a network with what the signature of its builder asks for by name.
+
+    Args:
+        section: The settings of the network.
+        in_features: Numbers that one point has.
+        out_features: Numbers that the network should return for a point.
+        example_shape: Shape of one point; of each part by name, where points are dicts.
+        generator: The ``torch.Generator`` of the initial weights.
+
+    A builder with required parameters of other names gets ``(in_features, out_features, generator)`` by position.
+    """
+    build = builder_of(section)
+    offered = {
+        "in_features": in_features,
+        "out_features": out_features,
+        "example_shape": example_shape,
+        "generator": generator,
+    }
+    asked = signature(build).parameters
+    free = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    if any(
+        (one.default is Parameter.empty and name not in offered and one.kind not in free)
+        or (one.kind is Parameter.POSITIONAL_ONLY)
+        for name, one in asked.items()
+    ):
+        return build(in_features, out_features, generator)
+    if any(one.kind is Parameter.VAR_KEYWORD for one in asked.values()):
+        return build(**offered)
+    return build(**{name: value for name, value in offered.items() if name in asked})
+
+
 @dataclass(kw_only=True, slots=True)
 class NetworkConfig:
     """Any network; a user's own config derives from this class."""
 
-    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
-        """Return a module from points [P, in_features] to [P, out_features].
+    pointwise: ClassVar[bool] = False
+    """Whether the output of a point depends on no other point of its batch, as BatchNorm's does in training."""
 
-        Its initial weights are drawn from ``generator``, a ``torch.Generator``.
+    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+        """Return a module from points [P, ...] to [P, out_features].
+
+        A method or builder of your own may ask by name for any of ``in_features``, ``out_features``,
+        ``example_shape`` (of one point) and ``generator``, a ``torch.Generator`` for the initial weights; or for none.
 
         Raises:
             ConfigError: If a class has no method of its own and no builder is registered for it.
@@ -63,10 +107,17 @@ class NetworkConfig:
         raise without_builder(self)
 
 
+def is_pointwise(network: NetworkConfig) -> bool:
+    """Whether a network treats every point by itself: the shipped ones do, of others nothing is known."""
+    return network.pointwise and not built_otherwise(network, "pointwise")
+
+
 @choice("network", "mlp")
 @dataclass(kw_only=True, slots=True)
 class MLPConfig(NetworkConfig):
     """A multilayer perceptron; ``widths`` lists the hidden layers, so ``[]`` is a linear model."""
+
+    pointwise: ClassVar[bool] = True
 
     widths: list[int] = field(default_factory=lambda: [100])
     activation: Activation = Activation.relu
@@ -83,8 +134,18 @@ class MLPConfig(NetworkConfig):
     """Hidden widths of networks drawn from the same random stream earlier: repeats published scripts."""
 
     def __post_init__(self) -> None:
-        for width in self.widths:
-            check_at_least("network.widths", width, 1, "Every hidden layer needs at least one unit.")
+        for key, widths in (
+            ("widths", self.widths),
+            ("rng_skip_widths", [width for earlier in self.rng_skip_widths for width in earlier]),
+        ):
+            for width in widths:
+                check_at_least(f"network.{key}", width, 1, "Every hidden layer needs at least one unit.")
+                check(
+                    width >= NUM_BRANCHES or self.block is not Block.inception,
+                    f"network.{key}",
+                    f"at least {NUM_BRANCHES} units, one for every branch of an inception block",
+                    width,
+                )
         check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
         check_positive("network.gain", self.gain)
         check(
@@ -94,7 +155,7 @@ class MLPConfig(NetworkConfig):
             self.block.value,
         )
 
-    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+    def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         from gaplab.networks import MLP
 
         for widths in [*self.rng_skip_widths, self.widths]:
@@ -109,6 +170,7 @@ class MLPConfig(NetworkConfig):
                 initialization=self.initialization,
                 gain=self.gain,
                 generator=generator,
+                point_ndim=_ndim_of(self, example_shape),
             )
         return network
 
@@ -118,13 +180,15 @@ class MLPConfig(NetworkConfig):
 class LinearConfig(NetworkConfig):
     """The softmax model: one linear map from the input to the logits."""
 
+    pointwise: ClassVar[bool] = True
+
     initialization: Initialization = Initialization.default
     gain: float = 1.0
 
     def __post_init__(self) -> None:
         check_positive("network.gain", self.gain)
 
-    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+    def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         from gaplab.networks import MLP
 
         return MLP(
@@ -134,6 +198,7 @@ class LinearConfig(NetworkConfig):
             initialization=self.initialization,
             gain=self.gain,
             generator=generator,
+            point_ndim=_ndim_of(self, example_shape),
         )
 
 
@@ -146,16 +211,20 @@ class PerceptronConfig(NetworkConfig):
     his learning rule.
     """
 
-    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+    pointwise: ClassVar[bool] = True
+
+    def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         from gaplab.networks import Perceptron
 
-        return Perceptron(in_features, out_features)
+        return Perceptron(in_features, out_features, _ndim_of(self, example_shape))
 
 
 @choice("network", "cs231n")
 @dataclass(kw_only=True, slots=True)
 class CS231nConfig(NetworkConfig):
     """A linear or one-hidden-layer network with the random numbers of the CS231n case study."""
+
+    pointwise: ClassVar[bool] = True
 
     hidden_units: int | None = None
     """Width of the hidden layer; null for the softmax model."""
@@ -165,8 +234,9 @@ class CS231nConfig(NetworkConfig):
     def __post_init__(self) -> None:
         if self.hidden_units is not None:
             check_at_least("network.hidden_units", self.hidden_units, 1)
+        check_not_negative("network.points_drawn_before", self.points_drawn_before)
 
-    def build(self, in_features: int, out_features: int, generator: Any) -> Any:
+    def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         """Zero biases, and weights that continue NumPy's stream after the points were drawn from it."""
         import numpy as np
         import torch
@@ -175,7 +245,14 @@ class CS231nConfig(NetworkConfig):
         from gaplab.networks import MLP
 
         widths = [] if self.hidden_units is None else [self.hidden_units]
-        network = MLP(in_features, out_features, widths, initialization="zeros", generator=generator)
+        network = MLP(
+            in_features,
+            out_features,
+            widths,
+            initialization="zeros",
+            generator=generator,
+            point_ndim=_ndim_of(self, example_shape),
+        )
         random_state = np.random.RandomState(generator.initial_seed() % 2**32)
         random_state.randn(self.points_drawn_before)
         matrices = [p for p in network.parameters() if p.ndim == 2]
@@ -184,3 +261,70 @@ class CS231nConfig(NetworkConfig):
             for matrix, weight in zip(matrices, weights, strict=True):
                 matrix.copy_(weight)
         return network
+
+
+class Norm(StrEnum):
+    none = "none"
+    batch = "batch"
+    """BatchNorm: means and variances over the batch; running ones in eval mode."""
+    group = "group"
+    """GroupNorm with up to 8 groups: nothing is shared between points."""
+
+
+@choice("network", "cnn")
+@dataclass(kw_only=True, slots=True)
+class CNNConfig(NetworkConfig):
+    """Convolutions with stride 2 from one to the next, the mean over all pixels, and a linear layer."""
+
+    channels: list[int] = field(default_factory=lambda: [16, 32])
+    """Channels after each convolution."""
+    kernel_size: int = 3
+    """Pixels on each side of a kernel, an odd number."""
+    activation: Activation = Activation.relu
+    norm: Norm = Norm.none
+    """What stands between a convolution and its activation."""
+    initialization: Initialization = Initialization.default
+    gain: float = 1.0
+    """Factor on the initial weights."""
+
+    def __post_init__(self) -> None:
+        check_at_least("network.channels", len(self.channels), 1, "A CNN needs a convolution.")
+        for channels in self.channels:
+            check_at_least("network.channels", channels, 1, "Every convolution needs at least one channel.")
+        check(
+            self.kernel_size >= 1 and self.kernel_size % 2 == 1,
+            "network.kernel_size",
+            "an odd number of pixels",
+            self.kernel_size,
+        )
+        check_positive("network.gain", self.gain)
+
+    def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
+        from gaplab.networks.cnn import CNN
+
+        if isinstance(example_shape, dict) or len(example_shape) != 3:
+            raise ConfigError(
+                f"network=cnn: expected images [channels, height, width], but a point of these data has the shape "
+                f"{example_shape}. Take network=mlp, or for the digits data.flat=false."
+            )
+        return CNN(
+            example_shape[0],
+            out_features,
+            self.channels,
+            kernel_size=self.kernel_size,
+            activation=self.activation,
+            norm=self.norm,
+            initialization=self.initialization,
+            gain=self.gain,
+            generator=generator,
+        )
+
+
+def _ndim_of(section: NetworkConfig, example_shape: Any) -> int:
+    """Return the dimensions of a point, which a network of linear layers flattens."""
+    if isinstance(example_shape, dict):
+        raise ConfigError(
+            f"network: expected points in one tensor, but those of these data are dicts of "
+            f"{', '.join(example_shape)}, which {type(section).__name__} cannot take. Register a network of your own."
+        )
+    return len(example_shape)

@@ -10,6 +10,7 @@ in a file of yours that ``extensions=[path.py]`` names, or a module in ``[tool.g
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,10 @@ from hydra.core.config_store import ConfigStore
 
 from gaplab.errors import ConfigError
 
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
+PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "configs" / "config.yaml").is_file() else _PACKAGE
+"""What holds ``configs/``: the checkout, or the package as it was installed."""
 
 T = TypeVar("T", bound=type)
 
@@ -84,14 +88,24 @@ def register(
 
 
 def build_choice(section: Any, *arguments: Any, **settings: Any) -> Any:
-    """Build what a section describes: with the builder registered for its class, else with its method.
+    """Build what a section describes.
+
+    Raises:
+        ConfigError: As ``builder_of``.
+    """
+    return builder_of(section)(*arguments, **settings)
+
+
+def builder_of(section: Any) -> Callable[..., Any]:
+    """Return what builds a section: the builder registered for its class, which gets the section, else its method.
 
     Raises:
         ConfigError: If a builder given as text cannot be imported, or there is neither builder nor method.
     """
     build = _builders.get(type(section))
     if build is None:
-        return section.build(*arguments, **settings)
+        method: Callable[..., Any] = section.build
+        return method
     if isinstance(build, str):
         module, _, function = build.partition(":")
         try:
@@ -101,7 +115,7 @@ def build_choice(section: Any, *arguments: Any, **settings: Any) -> Any:
                 f"register: expected a builder of {type(section).__name__} as 'module:function', but "
                 f"{build!r} gave: {error}."
             ) from error
-    return build(section, *arguments, **settings)
+    return partial(build, section)
 
 
 def without_builder(section: object) -> ConfigError:

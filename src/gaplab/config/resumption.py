@@ -9,11 +9,15 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, merge_saved, to_config
+from gaplab.config.compose import Composed, merge_saved, to_config, what_is_used
+from gaplab.config.data import SIZE_KEYS
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_given
+from gaplab.config.named_classes import allow
 from gaplab.config.registry import CHOICES
 from gaplab.errors import ConfigError
+
+SIZES = tuple(f"data.{key}" for key in SIZE_KEYS.values())
 
 
 @dataclass(slots=True)
@@ -29,6 +33,8 @@ class Change:
         """Whether values of the monitored quantity before and after the change cannot be compared."""
         if self.key.startswith("data."):
             return self.key != "data.batch_size"
+        if self.key.startswith(("task.datamodule", "task.monitor")):
+            return True
         return self.key in ("data_seed", "task.loss", "task.num_samples")
 
     @property
@@ -37,6 +43,8 @@ class Change:
         section = self.key.split(".")[0]
         if section == "network" or self.key.startswith(("task.generator.", "task.discriminator.")):
             return "refused: the checkpoint holds another network"
+        if self.key.startswith(("task.module", "init_from")):
+            return "refused: the checkpoint holds what came of it; start a new run with init_from=RUN"
         if self.key in ("init_seed", "shared_rng"):
             return "no effect: the weights come from the checkpoint"
         if section == "seed":
@@ -62,6 +70,7 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise explain(error) from error
+    allow(str(one.value()) for one in parsed if one.key_or_group in ("task.module", "task.datamodule"))
     for override in parsed:
         key = override.key_or_group
         if key in CHOICES or key in ("experiment", "debug", "extensions"):
@@ -77,11 +86,14 @@ def with_overrides(saved: dict[str, Any], overrides: Sequence[str], where: str) 
     resolved = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict), "the root of the configuration is a mapping"
     content = {str(key): value for key, value in resolved.items()} | {"choices": saved["choices"]}
-    return Composed(config=config, resolved=content, overrides=list(overrides))
+    return Composed(config=config, resolved=what_is_used(content, config), overrides=list(overrides))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[Change]:
-    """Return the leaves in which two resolved configurations differ; where a run is written is left out."""
+    """Return the leaves in which two resolved configurations differ; where a run is written is left out.
+
+    A size that the data decide (null) is that of the saved run.
+    """
     changes = []
     for key in sorted(old.keys() | new.keys()):
         full = f"{prefix}{key}"
@@ -90,6 +102,6 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             changes += differences(before, after, f"{full}.")
-        elif before != after:
+        elif before != after and not (after is None and full in SIZES):
             changes.append(Change(full, before, after))
     return changes

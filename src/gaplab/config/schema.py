@@ -1,5 +1,6 @@
 """The root of the configuration: every section, and what must fit together across sections."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -7,10 +8,19 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
-from gaplab.config import gan, mixtures, torch_optimizer  # noqa: F401  # their choices enter the table
+from gaplab.config import (  # noqa: F401  # their choices enter the table
+    autoencoder,
+    data_files,
+    gan,
+    lightning_project,
+    mixtures,
+    regression,
+    torch_optimizer,
+)
 from gaplab.config.callbacks import check_callbacks
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
+from gaplab.config.evaluations import EvenlySpaced, log_spaced
 from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
@@ -24,12 +34,19 @@ from gaplab.config.trainer_extra import batches_used
 from gaplab.errors import ConfigError
 
 DEFAULT_STEPS = 10_000
+LONGEST_NAME = 255
+"""Bytes of the name of a file or folder, on nearly every file system."""
 
 
 class Relation(StrEnum):
     near = "near"
     at_most = "at_most"
     at_least = "at_least"
+
+
+class InitFrom(StrEnum):
+    best = "best"
+    last = "last"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,6 +73,8 @@ class RunConfig:
     """Folder below it; null for the name of the experiment."""
     id: str | None = None
     """Folder of this run; null for one made from the scheduler's job id or the time."""
+    again: bool = False
+    """Run anew what is there already; it is moved to the folder ``earlier`` beside it."""
 
     def __post_init__(self) -> None:
         if self.id is not None:
@@ -65,6 +84,16 @@ class RunConfig:
                 "the name of one folder, without /",
                 self.id,
             )
+        if self.name is not None:
+            check(
+                not {"", ".", ".."} & set(self.name.split("/")),
+                "run.name",
+                "a folder below run.root, without ..",
+                self.name,
+            )
+        for key, text in (("id", self.id), ("name", self.name)):
+            longest = max((len(part.encode()) for part in (text or "").split("/")), default=0)
+            check(longest <= LONGEST_NAME, f"run.{key}", f"names of at most {LONGEST_NAME} bytes", text)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,6 +117,10 @@ class Config:
     """Free words that are recorded with the run."""
     extensions: list[str] = field(default_factory=list)
     """Python files that register further choices; named on the command line, recorded as absolute paths."""
+    init_from: str | None = None
+    """A run directory or a checkpoint whose weights this run starts from, at step 0."""
+    init_from_weights: InitFrom = InitFrom.best
+    """Which weights of that run."""
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -146,12 +179,14 @@ class Config:
         after = self.schedule.moves_after if self.schedule is not None else Interval.step
         if after is Interval.epoch:
             return -(-self.num_steps // self.steps_per_epoch)
-        return (
-            self.num_steps if after is Interval.step else -(-self.num_steps // self.steps_between_evaluations)
-        )
+        return self.num_steps if after is Interval.step else len(self.evaluation_steps)
 
     def check_num_processes(self, number: int) -> None:
         """Raise ``ConfigError`` if a batch cannot be shared by that many processes."""
+        if self.task.has_own_data:
+            return
+        if self.data.batch_size is None and self.data.num_points is None:
+            return  # known when the data are built
         check(
             number <= self.data.points_per_step,
             "trainer.devices",
@@ -160,9 +195,19 @@ class Config:
             "Raise data.batch_size.",
         )
 
+    def take_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Make the sizes of the data that were built those of the configuration.
+
+        Raises:
+            ConfigError: If other settings do not suit them.
+        """
+        if self.data.take_sizes(sizes):
+            self.__post_init__()
+
     @property
     def has_validation(self) -> bool:
-        return self.data.num_val_points > 0 or self.data.num_folds > 0
+        """Whether there is a validation split; until data without a size are built, it is assumed."""
+        return self.data.num_val_points != 0 or self.data.num_folds > 0
 
     @property
     def num_steps(self) -> int:
@@ -174,14 +219,32 @@ class Config:
         return self.trainer.max_steps or DEFAULT_STEPS
 
     @property
+    def evaluation_steps(self) -> Sequence[int]:
+        """Optimiser steps at which all splits are measured, in order; the last one ends the run.
+
+        Early stopping counts measurements, which are then evenly spaced.
+        """
+        every, steps = self.trainer.eval_every_n_steps, self.num_steps
+        if every is None and self.trainer.early_stopping_patience is None:
+            return log_spaced(steps)
+        return EvenlySpaced(steps, every or max(1, steps // 10))
+
+    @property
+    def batches_per_epoch(self) -> int | None:
+        """Batches of an epoch that train, where ``trainer.extra`` limits them; None for all."""
+        limited = {"limit_train_batches", "overfit_batches"} & set(self.trainer.extra)
+        return batches_used(self.trainer.extra, self.data.steps_per_epoch) if limited else None
+
+    @property
+    def same_batches(self) -> bool:
+        """Whether every epoch has the batches of the first one."""
+        return "overfit_batches" in self.trainer.extra
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of a pass over the training points, or over the batches of them that are used."""
         batches = batches_used(self.trainer.extra, self.data.steps_per_epoch)
         return -(-batches // self.trainer.accumulate_grad_batches)
-
-    @property
-    def steps_between_evaluations(self) -> int:
-        return min(self.trainer.eval_every_n_steps or max(1, self.num_steps // 10), self.num_steps)
 
 
 ConfigStore.instance().store(name="schema", node=Config, provider="gaplab")

@@ -1,7 +1,9 @@
 """Arguments of a class that a configuration names, checked against its signature before it is called."""
 
+import collections.abc
 import inspect
 import types
+import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -133,7 +135,7 @@ def _hints(kind: type) -> dict[str, Any]:
     begin = vars(next(one for one in kind.__mro__ if "__init__" in vars(one)))["__init__"]
     if not inspect.isfunction(begin):
         return {}
-    try:
-        return get_type_hints(begin)
-    except NameError:  # a hint of something that is imported for type checkers only
+    try:  # torch imports for type checkers only what its hints are made of
+        return get_type_hints(begin, localns={**vars(typing), **vars(collections.abc)})
+    except NameError:
         return {name: hint for name, hint in begin.__annotations__.items() if not isinstance(hint, str)}

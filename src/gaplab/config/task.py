@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from gaplab.config.checks import check
-from gaplab.config.network import NetworkConfig
-from gaplab.config.registry import build_choice, choice, without_builder
+from gaplab.config.network import NetworkConfig, build_network
+from gaplab.config.registry import choice, without_builder
 from gaplab.config.sections import Sections
 from gaplab.errors import ConfigError
 
@@ -25,6 +25,11 @@ class TaskConfig:
 
     monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
+
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Sections and keys that have no effect on tasks of this kind."""
+    has_own_data: ClassVar[bool] = False
+    """Whether tasks of this kind bring their data, with batches and epochs of their own."""
 
     stacks: ClassVar[bool] = False
     """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
@@ -50,8 +55,30 @@ class TaskConfig:
         """
         raise without_builder(self)
 
+    @property
+    def named_classes(self) -> list[str]:
+        """Classes of the user's own, ``package.Class``, that are imported to build the task."""
+        return []
+
+    def check_names(self) -> None:
+        """Raise ``ConfigError`` if a class of ``named_classes`` is not there, or its arguments are wrong."""
+
+    def build_data(self, config: Sections) -> Any:
+        """Return the ``LightningDataModule`` of a task that has its own data; None where the module has loaders."""
+        return None
+
     def build_stack_class(self) -> Any:
         """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
+        return None
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        """Return the loop that takes a run's steps in compiled code (a ``BlockOptimization``), or None.
+
+        Args:
+            config: The configuration of the run, whose ``trainer.compile`` says what is wanted.
+            trainer: Lightning's, with the data.
+            task: What it trains.
+        """
         return None
 
     def check_fits(self, config: Sections) -> None:
@@ -107,19 +134,34 @@ class ClassificationConfig(TaskConfig):
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         import functools
 
+        from gaplab.data.outputs import check_outputs
         from gaplab.losses.classification import LOSSES, cross_entropy
         from gaplab.tasks.classifier import Classifier
 
-        if data.num_classes < 2:
+        if not hasattr(data, "num_classes"):
             raise ConfigError(
-                "task: expected at least two classes to tell apart, but this point set has one. "
-                "Learn its law with task=gan."
+                "task: expected tensors or Datasets to classify, but the data are the data module "
+                f"{type(data).__name__}. Return its Datasets by split, or take task=lightning."
+            )
+        if data.num_classes < 2:
+            what = "this point set has one" if data.num_classes else "these points have real targets"
+            raise ConfigError(
+                f"task: expected at least two classes to tell apart, but {what}. "
+                + ("Learn its law with task=gan." if data.num_classes else "Use task=regression.")
             )
         score = loss_fn = LOSSES[self.loss]
         if self.label_smoothing:
             loss_fn = functools.partial(cross_entropy, label_smoothing=self.label_smoothing)
+        network = build_network(
+            config.network,
+            in_features=data.in_features,
+            out_features=data.num_classes,
+            example_shape=data.example_shape,
+            generator=init_stream,
+        )
+        check_outputs(network, data, (data.num_classes,))
         return Classifier(
-            build_choice(config.network, data.in_features, data.num_classes, init_stream),
+            network,
             loss_fn,
             score,
             optimizer=config.optimizer,
@@ -142,6 +184,11 @@ class ClassificationConfig(TaskConfig):
         if logging.projector:
             callbacks.append(Projector())
         return [*callbacks, FinalMeasures(config.measures, rebuild, recorder)]
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        from gaplab.stacked.compiled_loop import build_compiled_loop
+
+        return build_compiled_loop(cast(Any, config), trainer, task)
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.classifiers import StackedClassifiers

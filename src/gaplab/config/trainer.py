@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gaplab.config.checks import check, check_at_least, check_positive, check_share
+from gaplab.config.checks import check, check_at_least, check_at_most, check_positive, check_share
 from gaplab.config.parts import open_mapping
 from gaplab.config.registry import choice
 from gaplab.config.trainer_extra import check_extra
@@ -19,6 +19,8 @@ class Accelerator(StrEnum):
 
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+MOST_THREADS = 1024
+"""More than a machine has; with very many PyTorch ends the process."""
 CLIPPING = ("norm", "value")
 
 
@@ -50,12 +52,16 @@ class TrainerConfig:
     block_steps: int | None = None
     """Most optimiser steps in one call of the training loop; null for 50, 1 for Lightning's own loop, which gives
     the same weights more slowly and calls every hook at every step."""
+    compile: bool | str = "auto"
+    """Take the steps of a classifier in compiled code: true, false, or ``auto``, where a run (or a stack of runs) is
+    long enough to pay for compiling. Weights are those of eager steps up to rounding."""
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1
     """Threads of one process on the CPU (small networks gain nothing from more); null: PyTorch's choice."""
     eval_every_n_steps: int | None = None
-    """Steps between two measurements of all splits; null for 10 measurements a run."""
+    """Steps between two measurements of all splits; null for step 0 and five steps a decade from 10 on, or a tenth
+    of the run with early stopping, whose patience counts measurements."""
     test_only_at_end: bool = False
     """Measure only the training points until a run is over: in sweeps a large test set costs more than the
     steps between two measurements. For stacked runs; a run by itself always measures all splits."""
@@ -103,6 +109,7 @@ class TrainerConfig:
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
         if self.num_threads is not None:
             check_at_least("trainer.num_threads", self.num_threads, 1)
+            check_at_most("trainer.num_threads", self.num_threads, MOST_THREADS)
         check(
             self.precision in PRECISIONS,
             "trainer.precision",
@@ -114,6 +121,8 @@ class TrainerConfig:
         )
         check_extra(self.extra)
         check_positive("trainer.rendezvous_seconds", self.rendezvous_seconds)
+        if isinstance(self.compile, str):
+            check(self.compile == "auto", "trainer.compile", "auto, true or false", self.compile)
         for key in ("devices", "num_nodes"):
             number = getattr(self, key)
             if isinstance(number, str):

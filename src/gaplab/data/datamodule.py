@@ -1,152 +1,170 @@
-"""The ``LightningDataModule``: draws a point set once, splits it, and serves it from the device."""
+"""The ``LightningDataModule``s of a run: splits that lie on the device, or Datasets that are read lazily."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from gaplab.config.data import DataConfig, LabelNoise, SplitMode
-from gaplab.data.corruption import append_noise_dimensions, flip_labels
+from gaplab.config.data import DataConfig
+from gaplab.data.dataset_loader import DatasetSplitLoader, DatasetTrainLoader, ExampleSplit
 from gaplab.data.loader import SplitLoader, TrainLoader
-from gaplab.data.validity import check_split
-from gaplab.randomness import make_generator
-
-SampleFn = Callable[[str, int], tuple[Tensor, Tensor]]
+from gaplab.data.splits import SampleFn, Shape, Split, num_features, shape_of
 
 
-@dataclass(slots=True)
-class Split:
-    """Points float [P, D] and labels int64 [P]."""
+class Schedule(Protocol):
+    """What a data module reads of the configuration of a run."""
 
-    points: Tensor
-    labels: Tensor
+    data: DataConfig
+    data_seed: int
+    train_seed: int
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, chosen: Tensor | slice) -> "Split":
-        return Split(self.points[chosen], self.labels[chosen])
+    @property
+    def num_steps(self) -> int: ...
+    @property
+    def batches_per_epoch(self) -> int | None: ...
+    @property
+    def same_batches(self) -> bool: ...
+    @property
+    def evaluation_steps(self) -> Sequence[int]: ...
 
 
 class PointDataModule(LightningDataModule):
-    """Train, val and test splits of a 2-D point set.
+    """Splits of tensors of any shape, which stay on the device.
 
     Args:
-        config: The ``data`` section.
-        draw: ``draw(split, num_points)`` returns points [P, 2] and labels [P] of a law; the name of the
-            split selects the random stream.
-        num_classes: Number of labels of the law.
-        data_seed: Seed of label noise, extra dimensions and the shuffle of shared splits.
-        train_seed: Seed of the order in which batches are drawn.
-        num_steps: Optimiser steps of the run.
-        steps_between_evaluations: Steps between two evaluations of all splits.
+        config: The configuration, with the sizes of these splits.
+        splits: Train, val (or not) and test.
+        num_classes: Number of labels; 0 where targets are real numbers.
+        draw: The law that the points were drawn from, if there is one.
+        facts: What the run records of the data beside their settings.
     """
 
     def __init__(
         self,
-        config: DataConfig,
-        draw: SampleFn,
+        config: Schedule,
+        splits: Mapping[str, Any],
         *,
         num_classes: int,
-        data_seed: int,
-        train_seed: int,
-        num_steps: int,
-        steps_between_evaluations: int,
+        draw: SampleFn | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.config = config
+        self.config = config.data
         self.draw = draw
         self.num_classes = num_classes
-        self.in_features = 2 + config.noise_dimensions
-        self.train_seed = train_seed
-        self.num_steps = num_steps
-        self.steps_between_evaluations = steps_between_evaluations
+        self.facts = dict(facts or {})
+        self.train_seed = config.train_seed
+        self.num_steps = config.num_steps
+        self.evaluation_steps = config.evaluation_steps
+        self.batches_per_epoch, self.same_batches = config.batches_per_epoch, config.same_batches
         self.block_steps: Callable[[], int] = lambda: 1
         """Tells how many steps a block of the training loader has: 1 for plain batches, which any loop takes."""
-        self.batches_per_epoch: int | None = None
-        """Batches of an epoch that train; None for all of them."""
-        self.same_batches = False
-        """Whether every epoch has the batches of the first one."""
-        self.splits = _make_splits(config, draw, num_classes, data_seed)
+        self.validates_all = True
+        """Whether a validation runs on all splits, for modules that measure them."""
+        self.splits: dict[str, Any] = dict(splits)
+
+    @cached_property
+    def example(self) -> Split:
+        """The first two training points: enough to see shapes and types."""
+        some: Split = self.splits["train"][slice(0, 2)]
+        return some
+
+    @property
+    def example_shape(self) -> Shape:
+        """Shape of one point; of each part by name, where points are dicts."""
+        return shape_of(self.example.points)
+
+    @property
+    def in_features(self) -> int:
+        """Numbers that one point has."""
+        return num_features(self.example_shape)
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of one target: () for a class or a single number."""
+        return tuple(self.example.labels.shape[1:])
 
     def setup(self, stage: str | None = None) -> None:
         if self.trainer is None:
             return
         dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
         device = self.trainer.strategy.root_device
+
+        def change(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+
         for split in self.splits.values():
-            split.points = split.points.to(device, dtype)
-            split.labels = split.labels.to(device)
+            split.moved(change)
 
     def train_dataloader(self) -> TrainLoader:
-        trainer = self.trainer
-        assert trainer is not None, "Lightning attaches the Trainer before it asks for loaders"
         train = self.splits["train"]
         return TrainLoader(
-            train.points,
-            train.labels,
-            batch_size=self.config.points_per_step,
-            num_steps=self.num_steps,
-            steps_between_evaluations=self.steps_between_evaluations,
-            train_seed=self.train_seed,
-            rank=trainer.global_rank,
-            world_size=trainer.world_size,
-            first_step=lambda: trainer.global_step,
-            block_steps=self.block_steps(),
-            batches_per_step=trainer.accumulate_grad_batches,
-            batches_per_epoch=self.batches_per_epoch,
-            same_order=self.same_batches,
+            train.points, train.labels, **self.train_settings(), block_steps=self.block_steps()
         )
 
-    def val_dataloader(self) -> list[SplitLoader]:
-        """Return one loader a split, in the order of ``splits``."""
-        rank, world_size = (
-            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        )
+    def train_settings(self) -> dict[str, Any]:
+        """Return what every training loader is told of the run."""
+        trainer = self.trainer
+        assert trainer is not None, "Lightning attaches the Trainer before it asks for loaders"
+        return {
+            "batch_size": self.config.points_per_step,
+            "num_steps": self.num_steps,
+            "evaluation_steps": self.evaluation_steps,
+            "train_seed": self.train_seed,
+            "rank": trainer.global_rank,
+            "world_size": trainer.world_size,
+            "first_step": lambda: trainer.global_step,
+            "batches_per_step": trainer.accumulate_grad_batches,
+            "batches_per_epoch": self.batches_per_epoch,
+            "same_order": self.same_batches,
+        }
+
+    def ranks(self) -> dict[str, int]:
+        """Return which part of a split this process measures."""
+        trainer = self.trainer
+        return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
+
+    def val_dataloader(self) -> list[Any]:
+        """Return one loader a split, in the order of ``splits``; without ``validates_all`` that of val, or test."""
+        loaders = self.split_loaders()
+        return loaders if self.validates_all else loaders[1:2]
+
+    def split_loaders(self) -> list[Any]:
+        """Return one sequential loader a split, of this process's part, in the order of ``splits``."""
+        return [SplitLoader(split.points, split.labels, **self.ranks()) for split in self.splits.values()]
+
+
+class DatasetDataModule(PointDataModule):
+    """Datasets that are read lazily, by workers: for augmentation, and for what does not fit into memory.
+
+    Args:
+        config: The configuration, with the sizes of the Datasets.
+        datasets: Map-style Datasets of ``(input, target)`` by split.
+        num_classes: As above.
+        facts: As above.
+    """
+
+    def __init__(
+        self,
+        config: Schedule,
+        datasets: Mapping[str, Dataset[Any]],
+        *,
+        num_classes: int,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        splits = {name: ExampleSplit(dataset, config.data_seed, name) for name, dataset in datasets.items()}
+        super().__init__(config, splits, num_classes=num_classes, facts=facts)
+
+    def train_dataloader(self) -> TrainLoader:
+        train: ExampleSplit = self.splits["train"]
+        return DatasetTrainLoader(train.dataset, self.config.num_workers, **self.train_settings())
+
+    def split_loaders(self) -> list[Any]:
         return [
-            SplitLoader(split.points, split.labels, rank=rank, world_size=world_size)
+            DatasetSplitLoader(split, self.config.num_workers, **self.ranks())
             for split in self.splits.values()
         ]
-
-
-def _make_splits(config: DataConfig, draw: SampleFn, num_classes: int, data_seed: int) -> dict[str, Split]:
-    """Draw and cut the splits, in the order train, val, test; an empty val split is left out."""
-
-    def drawn(name: str, size: int) -> Split:
-        points, labels = draw(name, size)
-        check_split(name, points, labels, size, num_classes)
-        return Split(points, labels)
-
-    sizes = {"train": config.num_points, "val": config.num_val_points, "test": config.num_test_points}
-    sizes = {name: size for name, size in sizes.items() if size > 0}
-    if config.split_mode is SplitMode.shared:
-        whole = drawn("train", sum(sizes.values()))
-        order = torch.randperm(len(whole), generator=make_generator(data_seed, "split"))
-        parts = torch.split(order, list(sizes.values()))
-        splits = {name: whole[part] for name, part in zip(sizes, parts, strict=True)}
-    else:
-        splits = {name: drawn(name, size) for name, size in sizes.items()}
-    if config.num_folds:
-        splits = _cut_fold(splits, config, data_seed)
-    for name, split in splits.items():
-        split.points = append_noise_dimensions(
-            split.points,
-            config.noise_dimensions,
-            config.noise_scale,
-            make_generator(data_seed, "noise", name),
-        )
-        noisy = name == "train" or config.label_noise_in is LabelNoise.all_splits
-        if noisy and config.label_noise > 0:
-            generator = make_generator(data_seed, "labels", name)
-            split.labels = flip_labels(split.labels, num_classes, config.label_noise, generator=generator)
-    return splits
-
-
-def _cut_fold(splits: dict[str, Split], config: DataConfig, data_seed: int) -> dict[str, Split]:
-    """Replace the val split by every ``num_folds``-th point of the shuffled training points."""
-    whole = splits["train"]
-    order = torch.randperm(len(whole), generator=make_generator(data_seed, "fold"))
-    held_out = torch.arange(len(whole)) % config.num_folds == config.fold
-    return {"train": whole[order[~held_out]], "val": whole[order[held_out]], "test": splits["test"]}

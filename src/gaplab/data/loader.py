@@ -6,13 +6,15 @@ call. It is stateless: a batch follows from its number and ``train_seed``, so a 
 nothing but the step.
 """
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
+from gaplab.config.evaluations import EvenlySpaced
+from gaplab.data.splits import Inputs, select
 from gaplab.randomness import epoch_order
 
 STEPS_PER_BLOCK = 50
@@ -22,10 +24,10 @@ STEPS_PER_BLOCK = 50
 class Batch(NamedTuple):
     """The points of one optimiser step that this process works on."""
 
-    points: Tensor
-    """float [B, D]; B is this process's part of the batch."""
+    points: Any
+    """Tensor [B, ...] or a dict of such; B is this process's part of the batch."""
     labels: Tensor
-    """int64 [B]."""
+    """int64 [B] for classes, float [B] or [B, T] for real targets."""
     offset: int
     """Position of the first of these points in the whole batch."""
     global_batch_size: int
@@ -38,18 +40,30 @@ class Batch(NamedTuple):
         """This process's part of the whole batch, in [0, 1]."""
         return len(self.labels) / self.global_batch_size
 
+    def part(self, whole: Tensor) -> Tensor:
+        """Return the rows [B, ...] of something drawn for the whole batch that belong to these points.
+
+        So random numbers are the same with one process or many.
+        """
+        return whole[self.offset : self.offset + len(self.labels)]
+
 
 class Block:
-    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it."""
+    """The batches of some optimiser steps in a row; no collection, so that nobody moves what lies in it.
 
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
+    Args:
+        steps: Numbers of the batches.
+        batch: Gathers one of them, when its turn comes.
+    """
+
+    def __init__(self, steps: range, batch: Callable[[int], Batch]) -> None:
+        self.steps, self.batch = steps, batch
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+        return map(self.batch, self.steps)
 
 
 def shard(num_points: int, rank: int, world_size: int) -> slice:
@@ -64,11 +78,11 @@ class TrainLoader:
     them are one epoch to Lightning, because an epoch of one step would cost more than the step.
 
     Args:
-        points: All training points [P, D].
-        labels: Their labels [P].
+        points: All training points [P, ...], or a dict of such tensors.
+        labels: Their labels [P] or targets [P, T].
         batch_size: Points of a batch over all processes.
         num_steps: Optimiser steps of the run.
-        steps_between_evaluations: Optimiser steps between two evaluations.
+        evaluation_steps: Optimiser steps at which an evaluation is due.
         train_seed: Seed of the order.
         rank: Number of this process.
         world_size: Number of processes.
@@ -82,12 +96,12 @@ class TrainLoader:
 
     def __init__(
         self,
-        points: Tensor,
+        points: Inputs,
         labels: Tensor,
         *,
         batch_size: int,
         num_steps: int,
-        steps_between_evaluations: int,
+        evaluation_steps: Sequence[int],
         train_seed: int,
         rank: int = 0,
         world_size: int = 1,
@@ -98,6 +112,7 @@ class TrainLoader:
         same_order: bool = False,
     ) -> None:
         self.points, self.labels = points, labels
+        self.num_points, self.device = len(labels), labels.device
         self.batch_size = batch_size
         self.num_steps = num_steps
         self.train_seed = train_seed
@@ -109,19 +124,17 @@ class TrainLoader:
         self.batches_per_epoch = batches_per_epoch or -(-len(labels) // batch_size)
         self.same_order = same_order
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
-        blocks = -(-steps_between_evaluations // block_steps)
-        self.ends = _block_ends(num_steps, steps_between_evaluations, blocks) if self.in_blocks else []
+        self.ends = BlockEnds(num_steps, evaluation_steps, block_steps)
         self._order: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
-        return len(self.ends) - 1 if self.in_blocks else self.batches_per_epoch
+        return len(self.ends) if self.in_blocks else self.batches_per_epoch
 
     def __iter__(self) -> Iterator[Any]:
         start = self.first_step()
         if self.in_blocks:
-            for begin, end in pairwise(self.ends):
-                if end > start:
-                    yield self.block(range(max(begin, start), end))
+            for number in range(self.ends.up_to(start), len(self.ends)):
+                yield self.block(range(max(self.ends[number], start), self.ends[number + 1]))
         else:
             epoch, position = self.position(start)
             for number in range(position, self.batches_per_epoch):
@@ -129,12 +142,12 @@ class TrainLoader:
 
     def block(self, steps: range) -> Any:
         """Return the batches of some steps."""
-        return Block([self.batch(step) for step in steps])
+        return Block(steps, self.batch)
 
     def position(self, step: int) -> tuple[int, int]:
         """Return the epoch, and the items of it that lie before a step, as Lightning counts both."""
         if self.in_blocks:
-            return 0, sum(end <= step for end in self.ends[1:])
+            return 0, self.ends.up_to(step)
         epoch, steps = divmod(step, self.steps_per_epoch)
         return epoch, steps * self.batches_per_step
 
@@ -147,40 +160,106 @@ class TrainLoader:
 
     def batch(self, step: int) -> Batch:
         """Return this process's part of a batch; the last batch of an epoch may be smaller."""
-        num_points = len(self.labels)
+        if self.is_full_batch and self.world_size == 1:
+            return Batch(self.points, self.labels, 0, self.num_points, step)
+        chosen, offset, size = self.rows(step)
+        return Batch(select(self.points, chosen), self.labels[chosen], offset, size, step)
+
+    def rows(self, step: int) -> tuple[Tensor, int, int]:
+        """Return the rows of this process's part of a batch, the offset of the first, and the size of the batch."""
         epoch, position = divmod(step, self.batches_per_epoch)
         epoch = 0 if self.same_order else epoch
-        if self.is_full_batch and self.world_size == 1:
-            return Batch(self.points, self.labels, 0, num_points, step)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(num_points, self.train_seed, epoch).to(self.points.device)
+            self._order = epoch, epoch_order(self.num_points, self.train_seed, epoch).to(self.device)
         whole = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
         part = shard(len(whole), self.rank, self.world_size)
-        chosen = whole[part]
-        return Batch(self.points[chosen], self.labels[chosen], part.start, len(whole), step)
+        return whole[part], part.start, len(whole)
 
 
 class SplitLoader:
     """A whole split in order, in chunks, each point exactly once over all processes."""
 
     def __init__(
-        self, points: Tensor, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
+        self, points: Inputs, labels: Tensor, *, rank: int = 0, world_size: int = 1, chunk_size: int = 8_192
     ) -> None:
         part = shard(len(labels), rank, world_size)
-        self.points = torch.split(points[part], chunk_size)
-        self.labels = torch.split(labels[part], chunk_size)
+        self.first, self.num_points, self.chunk_size = part.start, len(labels), chunk_size
+        """Where this process's part begins in the split, the points of the whole split, and those of a chunk."""
+        chunks = [
+            slice(begin, begin + chunk_size) for begin in range(0, max(part.stop - part.start, 1), chunk_size)
+        ]
+        own = select(points, part)
+        self.points = [select(own, chunk) for chunk in chunks]
+        self.labels = [labels[part][chunk] for chunk in chunks]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Inputs, Tensor]]:
         return zip(self.points, self.labels, strict=True)
 
 
-def _block_ends(num_steps: int, steps_between: int, blocks_between: int) -> list[int]:
-    """Steps at which blocks end: every evaluation step, and evenly spaced steps between two of them."""
-    ends = [0]
-    while ends[-1] < num_steps:
-        base = ends[-1]
-        ends += [base + steps_between * block // blocks_between for block in range(1, blocks_between + 1)]
-    return [end for end in ends if end < num_steps] + [num_steps]
+class BlockEnds:
+    """Steps at which blocks end: every evaluation step, evenly spaced steps between two of them, and the last step.
+
+    They follow from their number, so that a run of any length has room for them. ``ends[0]`` is 0, the beginning.
+
+    >>> ends = BlockEnds(num_steps=12, evaluation_steps=(5, 10, 12), block_steps=2)
+    >>> [ends[number] for number in range(len(ends) + 1)]
+    [0, 1, 3, 5, 6, 8, 10, 11, 12]
+    """
+
+    def __init__(self, num_steps: int, evaluation_steps: Sequence[int], block_steps: int) -> None:
+        if isinstance(evaluation_steps, EvenlySpaced):
+            stretches = [Stretch(0, num_steps, evaluation_steps.every, block_steps)]
+        else:
+            due = sorted({0, *(step for step in evaluation_steps if step < num_steps), num_steps})
+            stretches = [Stretch(begin, end, end - begin, block_steps) for begin, end in pairwise(due)]
+        self.stretches = stretches
+        self.begins = [stretch.begin for stretch in stretches]
+        self.before = [0]
+        """How many blocks come before each stretch, and how many there are in all."""
+        for stretch in stretches:
+            self.before.append(self.before[-1] + len(stretch))
+
+    def __len__(self) -> int:
+        return self.before[-1]
+
+    def __getitem__(self, number: int) -> int:
+        place = min(bisect_right(self.before, number), len(self.stretches)) - 1
+        return self.stretches[place].end_of(number - self.before[place])
+
+    def up_to(self, step: int) -> int:
+        """Return how many blocks end at a step or before."""
+        place = bisect_right(self.begins, step) - 1
+        return self.before[place] + self.stretches[place].up_to(step)
+
+
+class Stretch(NamedTuple):
+    """Steps from ``begin`` to ``end``, of which every ``every``-th and the last are measured."""
+
+    begin: int
+    end: int
+    every: int
+    block_steps: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks from one measurement to the next."""
+        return -(-self.every // self.block_steps)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.end - self.begin, self.every)
+        return whole * self.blocks + -(-rest * self.blocks // self.every)
+
+    def end_of(self, number: int) -> int:
+        """Return where a block of the stretch ends, counted from 1; 0 stands for its beginning."""
+        whole, rest = divmod(number, self.blocks)
+        return min(self.begin + whole * self.every + rest * self.every // self.blocks, self.end)
+
+    def up_to(self, step: int) -> int:
+        """Return how many blocks of the stretch end at a step or before."""
+        if step >= self.end:
+            return len(self)
+        whole, rest = divmod(step - self.begin, self.every)
+        return whole * self.blocks + ((rest + 1) * self.blocks - 1) // self.every

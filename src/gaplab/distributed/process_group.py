@@ -3,11 +3,13 @@
 import atexit
 import contextlib
 import hashlib
+import ipaddress
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,8 +19,6 @@ from torch.distributed.rendezvous import rendezvous
 from gaplab.config.trainer import Accelerator, TrainerConfig
 from gaplab.distributed.ranks import Ranks
 from gaplab.errors import ConfigError, OtherProcessFailedError, RanksDisagreeError, RendezvousError
-
-Decision = TypeVar("Decision")
 
 FAILURE = "gaplab/failure"
 """Key of the store under which the first process that fails leaves its message."""
@@ -61,7 +61,7 @@ def join_group(ranks: Ranks, config: TrainerConfig, listener: socket.socket | No
         )
         # A group that the interpreter's end tears down may abort the process.
         atexit.register(leave_group)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RendezvousError(
             f"process {ranks.rank} of {ranks.world_size}: expected to meet the others at "
@@ -76,6 +76,8 @@ def _meet(ranks: Ranks, timeout: timedelta, listener: socket.socket | None) -> S
         store: Store = next(rendezvous("env://", ranks.rank, ranks.world_size, timeout=timeout))[0]
         # Its agent keeps the store over restarts, with the addresses of workers that are gone.
         return PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    if listener is None and ranks.rank == 0:
+        listener = _listen(ranks)
     return TCPStore(
         ranks.address,
         ranks.port,
@@ -85,6 +87,14 @@ def _meet(ranks: Ranks, timeout: timedelta, listener: socket.socket | None) -> S
         wait_for_workers=False,
         master_listen_fd=None if listener is None else listener.detach(),
     )
+
+
+def _listen(ranks: Ranks) -> socket.socket:
+    """Listen where the others will come: by itself a store listens on all networks of the machine."""
+    family, *_, address = socket.getaddrinfo(ranks.address, ranks.port, type=socket.SOCK_STREAM)[0]
+    if ranks.num_nodes > 1 and ipaddress.ip_address(address[0]).is_loopback:
+        address = ("", ranks.port)  # this node's name stands for the loopback here, and for more elsewhere
+    return socket.create_server((str(address[0]), ranks.port), family=family)
 
 
 def _device(ranks: Ranks) -> torch.device:
@@ -100,21 +110,43 @@ def leave_group() -> None:
     _store = None
 
 
-def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Decision]) -> Decision:
-    """Return what rank 0 decides; a ``ConfigError`` of rank 0's is raised on all ranks."""
+def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Any]) -> Any:
+    """Return what rank 0 decides: numbers, texts, lists and mappings, which travel as JSON and never as code.
+
+    Raises:
+        ConfigError: On all ranks, if ``decide`` raises one on rank 0.
+    """
     if ranks.world_size == 1:
         return decide()
-    message: list[Any] = [None]
-    if ranks.rank == 0:
-        try:
-            message = [decide()]
-        except ConfigError as error:
-            message = [error]
-    dist.broadcast_object_list(message, src=0)
-    if isinstance(message[0], ConfigError):
-        raise message[0]
-    decision: Decision = message[0]
-    return decision
+    if ranks.rank > 0:
+        message = json.loads(_broadcast_bytes(b""))
+        if "refused" in message:
+            raise ConfigError(message["refused"])
+        return message["decided"]
+    try:
+        decided = decide()
+    except ConfigError as error:
+        _broadcast_bytes(json.dumps({"refused": str(error)}).encode())
+        raise
+    _broadcast_bytes(json.dumps({"decided": decided}).encode())
+    return decided
+
+
+def _broadcast_bytes(content: bytes) -> bytes:
+    """Return what rank 0 gives."""
+    device = _tensors_on()
+    size = torch.tensor([len(content)], device=device)
+    dist.broadcast(size, src=0)
+    shared = torch.zeros(int(size), dtype=torch.uint8, device=device)
+    if dist.get_rank() == 0:
+        shared.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    dist.broadcast(shared, src=0)
+    return bytes(shared.cpu().numpy())
+
+
+def _tensors_on() -> torch.device:
+    """Return the device of what the group exchanges."""
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
 def check_equal_parameters(module: torch.nn.Module) -> None:
@@ -131,10 +163,10 @@ def check_equal_parameters(module: torch.nn.Module) -> None:
     for name, tensor in module.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    own = digest.hexdigest()
-    digests: list[str] = [""] * dist.get_world_size()
-    dist.all_gather_object(digests, own)
-    others = [rank for rank, other in enumerate(digests) if other != digests[0]]
+    own = torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8).to(_tensors_on())
+    digests = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(digests, own)
+    others = [rank for rank, other in enumerate(digests) if not torch.equal(other, digests[0])]
     if others:
         raise RanksDisagreeError(
             f"the parameters of process {', '.join(map(str, others))} differ from those of process 0 at the "

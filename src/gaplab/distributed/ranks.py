@@ -73,7 +73,7 @@ def find_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
         node_rank=int(environment["SLURM_NODEID"]),
         processes_per_node=per_node,
         num_nodes=num_tasks // per_node,
-        address=environment.get("MASTER_ADDR") or first_host(environment["SLURM_STEP_NODELIST"]),
+        address=environment.get("MASTER_ADDR") or meeting_point(environment, num_tasks // per_node),
         port=int(environment.get("MASTER_PORT") or 20_000 + int(environment["SLURM_JOB_ID"]) % 20_000),
         starter="srun",
     )
@@ -110,6 +110,11 @@ def check_ranks(ranks: Ranks, config: Config) -> None:
                 f"Set trainer.{key}={number} (or auto), or give {ranks.starter} {option}={wanted}."
             )
     config.check_num_processes(ranks.world_size)
+
+
+def meeting_point(environment: Mapping[str, str], num_nodes: int) -> str:
+    """Return the host of rank 0; processes of one node meet where no other machine can come."""
+    return "127.0.0.1" if num_nodes == 1 else first_host(environment["SLURM_STEP_NODELIST"])
 
 
 def first_host(nodes: str) -> str:

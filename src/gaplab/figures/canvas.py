@@ -74,6 +74,10 @@ class Canvas:
         flat = (SCALE * points).flatten().tolist()
         self.draw.line(flat, rgb(color), max(1, round(SCALE * width)))
 
+    def polygon(self, corners: Tensor, color: Color) -> None:
+        """Fill the polygon through pixels [P, 2]."""
+        self.draw.polygon((SCALE * corners).flatten().tolist(), rgb(color))
+
     def frame(self, box: Box) -> None:
         left, top, right, bottom = (SCALE * edge for edge in box)
         self.draw.rectangle((left, top, right - 1, bottom - 1), None, rgb(GREY), width=SCALE)

@@ -1,6 +1,7 @@
 """Curves over optimiser steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 
@@ -8,45 +9,54 @@ from gaplab.figures.palette import TEST, TRAIN, VAL
 from gaplab.figures.rendering import new_figure
 
 FAR_ABOVE = 4.0
+UNEVEN = 4.0
+"""Steps whose widest distance is so many times their narrowest get a logarithmic axis."""
+STYLES = {"train": (TRAIN, "-"), "val": (VAL, "--"), "test": (TEST, "-")}
 
 
 def draw_gap_curves(
     steps: Sequence[float],
-    train: Sequence[float],
-    val: Sequence[float] | None,
-    test: Sequence[float],
+    splits: Mapping[str, Sequence[float]],
+    gap: Sequence[float],
+    half_widths: Sequence[float] | None = None,
     scale: float | None = None,
     *,
     quantity: str = "loss",
     title: str = "",
 ) -> Figure:
-    """Values on each split above, the gap (test − train) below.
+    """Values on each split above, the gap with its 95 % interval below.
 
     Args:
         steps: optimiser steps [S] at which the values were measured.
-        train, val, test: values [S] on the splits, all at equal weights; ``val`` may be missing.
+        splits: values [S] on ``train``, ``test`` and perhaps ``val``, all at equal weights.
+        gap: how much worse the value on test is [S].
+        half_widths: half the widths [S] of the 95 % intervals of the gap.
         scale: √(N/m), drawn dashed as a heuristic scale. It is no bound. Where it lies more than four times
             above the largest gap it is only named in the legend, so that the gap stays readable.
-        quantity: the name of the values; for accuracies pass errors, so that the sign keeps its meaning.
+        quantity: the name of the values.
         title: heading of the figure.
     """
-    gap = [b - a for a, b in zip(train, test, strict=True)]
     figure = new_figure(7.2, 6.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    upper.plot(steps, train, color=TRAIN, label="train")
-    if val is not None:
-        upper.plot(steps, val, color=VAL, linestyle=(0, (5, 2)), label="val")
-    upper.plot(steps, test, color=TEST, label="test")
+    for name, (color, style) in STYLES.items():
+        if name in splits:
+            upper.plot(steps, splits[name], color=color, linestyle=style, label=name)
     upper.set(ylabel=quantity, title=title)
 
     lower.axhline(0, color="0.6", linewidth=0.8)
-    lower.plot(steps, gap, color="black", label=f"test − train (last: {gap[-1]:+.4f})")
+    lower.plot(steps, gap, color="black", label=f"gap (last: {gap[-1]:+.4f})")
+    if half_widths is not None:
+        ends = [[g + side * width for g, width in zip(gap, half_widths, strict=True)] for side in (-1, 1)]
+        lower.fill_between(steps, *ends, color="black", alpha=0.15, linewidth=0, label="95 % interval")
     if scale is not None:
         above = scale > FAR_ABOVE * max(map(abs, gap))
         label = rf"$\sqrt{{N/m}}$ = {scale:.3g}, heuristic scale" + (" (far above)" if above else "")
         height = [] if above else [scale] * len(steps)
         lower.plot(steps[: len(height)], height, color="0.4", linestyle="--", label=label)
     lower.set(xlabel="optimiser step", ylabel=f"gap in {quantity}")
+    distances = [end - begin for begin, end in pairwise(steps)]
+    if distances and max(distances) > UNEVEN * min(distances):
+        lower.set_xscale("symlog", linthresh=max(distances[0], 1e-9))
     for axes in (upper, lower):
         axes.grid(color="0.92")
         axes.set_axisbelow(True)

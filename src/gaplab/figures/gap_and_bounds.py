@@ -44,11 +44,14 @@ def draw_gap_and_bounds(marks: Sequence[Mark], guessing: float | None = None) ->
         face = "white" if mark.vacuous or mark.value <= 0 else mark.color
         axes.plot([low, high], [place, place], color=mark.color, linewidth=2)
         axes.plot([x], [place], "o", color=mark.color, markerfacecolor=face, markersize=8)
+        text = f"{mark.value:.3g}" + (" (vacuous)" if mark.vacuous else "")
+        leftwards = mark.vacuous  # it is the largest value, near the right edge
         axes.annotate(
-            f"{mark.value:.3g}" + (" (vacuous)" if mark.vacuous else ""),
-            (high, place),
-            (9, 0),
+            text,
+            (low if leftwards else high, place),
+            (-9 if leftwards else 9, 0),
             textcoords="offset points",
+            ha="right" if leftwards else "left",
             va="center",
             fontsize=8,
         )

@@ -17,14 +17,14 @@ TURBO = ("#30123b", "#466be3", "#28bceb", "#32f298", "#a4fc3c", "#ecd13a", "#fb8
 def class_colors(num_classes: int) -> list[tuple[float, float, float]]:
     """RGB in [0, 1] per class: Okabe & Ito's colours for up to 7 classes, else even steps along "turbo"."""
     if num_classes <= len(OKABE_ITO):
-        return [_rgb(color) for color in OKABE_ITO[:num_classes]]
+        return [hex_color(color) for color in OKABE_ITO[:num_classes]]
     steps = (torch.arange(num_classes) + 0.5) / num_classes
     return [(red, green, blue) for red, green, blue in ramp(steps, TURBO).tolist()]
 
 
 def ramp(values: Tensor, stops: tuple[str, ...] = VIRIDIS) -> Tensor:
     """RGB [..., 3] of values [...] in [0, 1], linear between evenly spaced stops; NaN is grey."""
-    table = torch.tensor([_rgb(color) for color in stops], device=values.device)
+    table = torch.tensor([hex_color(color) for color in stops], device=values.device)
     position = values.float().nan_to_num(nan=0.0).clamp(0, 1) * (len(stops) - 1)
     lower = position.floor().long().clamp(max=len(stops) - 2)
     share = (position - lower)[..., None]
@@ -32,6 +32,7 @@ def ramp(values: Tensor, stops: tuple[str, ...] = VIRIDIS) -> Tensor:
     return torch.where(values.isnan()[..., None], torch.full_like(colors, 0.5), colors)
 
 
-def _rgb(color: str) -> tuple[float, float, float]:
+def hex_color(color: str) -> tuple[float, float, float]:
+    """Return a colour such as ``#0072B2`` as RGB in [0, 1]."""
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue

@@ -1,7 +1,7 @@
 """What a sweep found against one of its settings, with intervals over seeds."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ COLORS = (*OKABE_ITO[:6], "#000000", "#7f7f7f")
 MARKERS = "osD^vPX*"
 FAR_ABOVE = 4.0
 SPAN = 20.0
-"""An axis is logarithmic where its largest value is so many times its smallest."""
+"""An axis is logarithmic where its largest value is so many times its smallest, and for learning rates."""
 
 
 class Point(NamedTuple):
@@ -22,7 +22,8 @@ class Point(NamedTuple):
     x: float | str
     mean: float
     half_width: float
-    runs: int
+    values: Sequence[float]
+    """Of every run; they are shown beside the mean, as an interval over few says little."""
 
 
 class Line(NamedTuple):
@@ -54,9 +55,12 @@ def draw_against(setting: str, panels: Sequence[Against]) -> Figure:
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(grid, panels, strict=True):
         _draw(axes, setting, panel)
-    counts = sorted({point.runs for panel in panels for line in panel.lines for point in line.points})
+    counts = sorted({len(point.values) for panel in panels for line in panel.lines for point in line.points})
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    figure.suptitle(f"mean and 95 % t-interval over {runs} run{'s' * (runs != '1')} a point", fontsize=11)
+    text = (
+        f"mean and 95 % t-interval over {runs} run{'s' * (runs != '1')} a point; small dots are single runs"
+    )
+    figure.suptitle(text if runs != "1" else "one run a point", fontsize=11)
     return figure
 
 
@@ -74,8 +78,13 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
             color=COLORS[index % len(COLORS)],
             label=line.label,
         )
+        for point in points:
+            if len(point.values) > 1:
+                places: list[Any] = [point.x] * len(point.values)
+                axes.scatter(places, point.values, s=9, color=COLORS[index % len(COLORS)], alpha=0.5)
     x = [point.x for line in panel.lines for point in line.points if not isinstance(point.x, str)]
-    if x and min(x) > 0 and max(x) / min(x) >= SPAN:
+    rate = setting.rpartition(".")[2] == "lr"
+    if x and min(x) > 0 and (rate or max(x) / min(x) >= SPAN):
         axes.set_xscale("log")
     if panel.scale:
         top = max(abs(point.mean) for line in panel.lines for point in line.points)

@@ -82,11 +82,12 @@ def _run_as(
 ) -> float:
     # Torch is imported only here, while the others start, which takes them as long.
     with quick_imports():
-        from gaplab.distributed.process_group import broadcast_from_rank0, join_group
+        from gaplab.distributed.process_group import join_group
+        from gaplab.runs.shared_plan import plan_together
         from gaplab.train import run_planned
 
     join_group(ranks, config, listener)
-    return run_planned(broadcast_from_rank0(ranks, decide), ranks)
+    return run_planned(plan_together(ranks, decide), ranks)
 
 
 @contextlib.contextmanager
@@ -106,7 +107,8 @@ def started_ranks(count: int, config: Config) -> Iterator[tuple[Ranks, socket.so
             for rank, child in enumerate(others, start=1):
                 # One that cannot even start is found by its exit code.
                 with contextlib.suppress(OSError):
-                    child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config.trainer))
+                    # With the configuration the child imports the modules that have registered its choices.
+                    child.pipe.send((dataclasses.replace(ranks, rank=rank, local_rank=rank), config))
             threading.Thread(target=_watch, args=(others, ended), daemon=True).start()
             try:
                 yield ranks, listener

@@ -64,7 +64,22 @@ def sqrt_params_over_points(num_parameters: int, num_points: int) -> float:
 def effective_parameters(gap: float, num_points: int) -> float:
     """The N for which √(N/m) equals the gap, m·gap²: how many parameters the gap looks like."""
     _require_points(num_points)
-    return num_points * gap**2
+    return num_points * gap * gap
+
+
+class Mean(NamedTuple):
+    """A quantity of one split: the mean over its examples, or a value of the split as a whole."""
+
+    mean: float
+    standard_error: float | None
+    """Of the mean; None for a value that is no mean over examples, such as R²."""
+    num_points: int
+
+    @property
+    def variance(self) -> float:
+        """Unbiased variance of the single values; what ``gap_standard_error`` takes."""
+        assert self.standard_error is not None, "only means over examples have one"
+        return self.standard_error * self.standard_error * self.num_points
 
 
 class SplitScore(NamedTuple):
@@ -79,51 +94,56 @@ class SplitScore(NamedTuple):
     def of_sums(cls, losses: float, squares: float, correct: int, count: int) -> "SplitScore":
         """Return the score of ``count`` points from the sums of their losses, of the squares and of the hits."""
         mean = losses / count
-        variance = max(squares - count * mean**2, 0.0) / (count - 1) if count > 1 else math.nan
-        return cls(mean, math.sqrt(variance / count), correct / count, count)
+        return cls(mean, standard_error(mean, squares, count), correct / count, count)
 
-    @property
-    def loss_variance(self) -> float:
-        """Unbiased variance of the single losses; what ``gap_standard_error`` takes."""
-        return self.loss_standard_error**2 * self.num_points
+    @classmethod
+    def of_means(cls, loss: Mean, accuracy: Mean) -> "SplitScore":
+        """Return the score with these means over the same points."""
+        assert loss.standard_error is not None, "a loss is a mean over points"
+        return cls(loss.mean, loss.standard_error, accuracy.mean, loss.num_points)
 
 
-class SplitScores(Metric):
-    """Sums over one whole split, reduced by addition, so that every point counts once under DDP.
+class ExampleMean(Metric):
+    """The mean of one value an example over a whole split; sums are added, so that every example counts once under DDP.
 
-    The sums are float64 and the counts int64: the result does not depend on the batch size beyond rounding.
+    The sums are float64 and the count int64: the result does not depend on the batch size beyond rounding.
     """
 
     full_state_update = False
-    loss_sum: Tensor
-    loss_square_sum: Tensor
-    correct: Tensor
+    total: Tensor
+    square_total: Tensor
     count: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name in ("loss_sum", "loss_square_sum"):
+        for name in ("total", "square_total"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        for name in ("correct", "count"):
-            self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, losses: Tensor, correct: Tensor) -> None:
-        """Add the losses [P] and the hits [P] (bool) of P points."""
-        if losses.shape != correct.shape or losses.ndim != 1:
+    def update(self, values: Tensor) -> None:
+        """Add the values [B] of B examples."""
+        if values.ndim != 1:
             raise ValueError(
-                "Expected `losses` and `correct` to hold one value per point, both of shape [P], "
-                f"but got {tuple(losses.shape)} and {tuple(correct.shape)}; use reduction='none'."
+                f"Expected `values` to hold one number an example, of shape [B], but got {list(values.shape)}; "
+                "use reduction='none'."
             )
-        losses = losses.detach().double()
-        self.loss_sum += losses.sum()
-        self.loss_square_sum += losses.square().sum()
-        self.correct += correct.sum()
-        self.count += losses.numel()
+        values = values.detach().double()
+        self.total += values.sum()
+        self.square_total += values.square().sum()
+        self.count += values.numel()
 
-    def compute(self) -> SplitScore:
+    def compute(self) -> Mean:
         count = int(self.count)
         _require_points(count)
-        return SplitScore.of_sums(float(self.loss_sum), float(self.loss_square_sum), int(self.correct), count)
+        mean = float(self.total) / count
+        return Mean(mean, standard_error(mean, float(self.square_total), count), count)
+
+
+def standard_error(mean: float, squares: float, count: int) -> float:
+    """Return the standard error of a mean of ``count`` values from the sum of their squares; NaN for one value."""
+    # Products, as a power of a float that is too large raises; a run that diverges has such losses.
+    variance = max(squares - count * mean * mean, 0.0) / (count - 1) if count > 1 else math.nan
+    return math.sqrt(variance / count)
 
 
 def _require_points(num_points: int) -> None:

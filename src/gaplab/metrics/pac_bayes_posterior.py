@@ -74,3 +74,28 @@ def fitted_posterior(
         {name: value.detach() for name, value in mean.items()},
         {name: value.detach().exp() for name, value in log_sigma.items()},
     )
+
+
+def trained_prior(
+    network: nn.Module,
+    initial_parameters: dict[str, Tensor],
+    points: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    num_steps: int = 400,
+    learning_rate: float = 0.01,
+    batch_size: int = 128,
+) -> dict[str, Tensor]:
+    """Return weights trained from ``initial_parameters`` by Adam on the cross-entropy: the mean of a prior.
+
+    Points [m, D] must not be those that the bound is computed with.
+    """
+    weights = {name: value.detach().clone().requires_grad_() for name, value in initial_parameters.items()}
+    optimizer = torch.optim.Adam(weights.values(), lr=learning_rate)
+    for _ in range(num_steps):
+        chosen = torch.randint(len(points), (batch_size,), generator=generator, device=points.device)
+        optimizer.zero_grad()
+        cross_entropy(functional_call(network, weights, (points[chosen],)), labels[chosen]).backward()
+        optimizer.step()
+    return {name: value.detach() for name, value in weights.items()}

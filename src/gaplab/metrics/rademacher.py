@@ -54,14 +54,18 @@ def spectral_complexity(weights: Sequence[Tensor], references: Sequence[Tensor])
 
     ‖·‖_{2,1} sums the Euclidean norms of the columns of its argument, here the rows of A_i − M_i (shape
     [units, inputs], one row a unit); M_i are the weights at initialisation.
-    Source: Bartlett, Foster and Telgarsky 2017, equation 1.2.
+    Source: Bartlett, Foster and Telgarsky 2017, equation 1.2. Each ratio is multiplied by the product, so that a
+    layer of norm 0 is no division by 0.
     """
-    product, ratio_sum = 1.0, 0.0
-    for weight, reference in zip(weights, references, strict=True):
-        norm = torch.linalg.matrix_norm(weight, 2).item()
-        product *= norm
-        ratio_sum += ((weight - reference).norm(dim=1).sum().item() / norm) ** (2 / 3)
-    return product * ratio_sum**1.5
+    norms = [torch.linalg.matrix_norm(weight, 2).item() for weight in weights]
+    moves = [(w - w0).norm(dim=1).sum().item() for w, w0 in zip(weights, references, strict=True)]
+    terms = [move * math.prod(others) for move, others in zip(moves, _without_each(norms), strict=True)]
+    return float(torch.tensor(terms, dtype=torch.float64).pow(2 / 3).sum().pow(1.5))
+
+
+def _without_each(values: Sequence[float]) -> list[list[float]]:
+    """Return for each value the list of the others."""
+    return [[*values[:place], *values[place + 1 :]] for place in range(len(values))]
 
 
 def spectral_margin_scale(
@@ -99,15 +103,14 @@ def pac_bayes_spectral_scale(
     _require_positive_margin(margin)
     depth = len(weights)
     width = max(max(weight.shape) for weight in weights)
-    spectral = [torch.linalg.matrix_norm(weight, 2).item() ** 2 for weight in weights]
-    stable_ranks = sum(weight.square().sum().item() / s for weight, s in zip(weights, spectral, strict=True))
-    complexity = input_radius**2 * depth**2 * width * math.log(depth * width)
-    complexity *= math.prod(spectral) * stable_ranks
+    spectral = [torch.linalg.matrix_norm(weight, 2).square().item() for weight in weights]
+    squares = [weight.square().sum().item() for weight in weights]
+    # The product over all layers times each stable rank, without a division by the norm of a layer.
+    terms = [own * math.prod(others) for own, others in zip(squares, _without_each(spectral), strict=True)]
+    complexity = input_radius * input_radius * depth**2 * width * math.log(depth * width) * sum(terms)
     return Bound(
         name="pac_bayes_spectral",
-        value=math.sqrt(
-            (complexity + math.log(depth * num_points / delta)) / (margin**2 * num_points),
-        ),
+        value=math.sqrt((complexity + math.log(depth * num_points / delta)) / num_points) / margin,
         delta=delta,
         rigorous=False,
         source="Neyshabur, Bhojanapalli and Srebro 2018, Theorem 1, without constants",

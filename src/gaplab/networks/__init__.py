@@ -5,6 +5,7 @@ A network of a user's own need not stand here: any ``nn.Module`` can be register
 
 from gaplab.networks.activations import ACTIVATIONS, build_activation
 from gaplab.networks.blocks import BLOCKS
+from gaplab.networks.cnn import CNN
 from gaplab.networks.dropout import Dropout, draw_dropout_masks
 from gaplab.networks.initialization import INITIALIZATIONS, initialize
 from gaplab.networks.mlp import MLP, num_parameters
@@ -13,6 +14,7 @@ from gaplab.networks.neurons import Perceptron, ThresholdLayer, build_gate
 __all__ = [
     "ACTIVATIONS",
     "BLOCKS",
+    "CNN",
     "INITIALIZATIONS",
     "MLP",
     "Dropout",

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from gaplab.networks import MLP
+from gaplab.networks import CNN, MLP
 
 SAME = 1e-6
 """Outputs of a unit that differ by no more than this count as the same."""
 
 
 def hidden_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the hidden blocks of every MLP in ``module``, from input to output, with short names."""
-    networks = [(name, part) for name, part in module.named_modules() if isinstance(part, MLP)]
+    """Yield the hidden blocks of every MLP and CNN in ``module``, from input to output, with short names."""
+    networks = [(name, part) for name, part in module.named_modules() if isinstance(part, MLP | CNN)]
     for name, network in networks:
         prefix = f"{name}." if len(networks) > 1 else ""
         for number, layer in enumerate(network.hidden):
@@ -29,7 +29,9 @@ def hidden_outputs(module: nn.Module, network: nn.Module, points: Tensor) -> dic
     outputs: dict[str, Tensor] = {}
     training = network.training
     handles = [
-        layer.register_forward_hook(lambda _, __, output, name=name: outputs.update({name: output}))
+        layer.register_forward_hook(
+            lambda _, __, output, name=name: outputs.update({name: output.flatten(1)})
+        )
         for name, layer in hidden_layers(module)
     ]
     try:

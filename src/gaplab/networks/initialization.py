@@ -79,7 +79,7 @@ def empty_linear(in_features: int, out_features: int) -> nn.Linear:
 
 @torch.no_grad()
 def initialize(module: nn.Module, name: str, *, gain: float = 1.0, generator: torch.Generator) -> None:
-    """Fill every ``nn.Linear`` inside ``module``, in the order of ``module.modules()``, weight before bias.
+    """Fill every ``nn.Linear`` and ``nn.Conv2d`` in the order of ``module.modules()``, weight before bias.
 
     Args:
         module: changed in place.
@@ -89,13 +89,13 @@ def initialize(module: nn.Module, name: str, *, gain: float = 1.0, generator: to
         generator: the only source of randomness.
     """
     draw = choose(INITIALIZATIONS, name, "initialization")
-    for linear in module.modules():
-        if not isinstance(linear, nn.Linear):
+    for layer in module.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
-        draw(linear.weight, generator)
-        linear.weight.mul_(gain)
-        if linear.bias is not None and name == "default":
-            bound = 1 / math.sqrt(linear.in_features)
-            init.uniform_(linear.bias, -bound, bound, generator=generator)
-        elif linear.bias is not None:
-            init.zeros_(linear.bias)
+        draw(layer.weight, generator)
+        layer.weight.mul_(gain)
+        if layer.bias is not None and name == "default":
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            init.uniform_(layer.bias, -bound, bound, generator=generator)
+        elif layer.bias is not None:
+            init.zeros_(layer.bias)

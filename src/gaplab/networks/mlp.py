@@ -34,6 +34,7 @@ class MLP(nn.Module):
         initialization: a name of ``initialization.INITIALIZATIONS``.
         gain: factor on the initial weights.
         generator: the only source of randomness; the global stream is not touched.
+        point_ndim: dimensions of one point, for example 3 of an image [C, H, W]; they are flattened.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class MLP(nn.Module):
         initialization: str = "default",
         gain: float = 1.0,
         generator: torch.Generator,
+        point_ndim: int = 1,
     ) -> None:
         super().__init__()
         if any(width < 1 for width in widths):
             raise ValueError(f"widths must be positive, but got {widths}.")
         build_block = choose(BLOCKS, block, "block")
         self.dense_skip = dense_skip
+        self.point_ndim = point_ndim
         self.hidden = nn.ModuleList()
         features = in_features
         for width in widths:
@@ -68,8 +71,8 @@ class MLP(nn.Module):
                 nn.init.constant_(module.gate.bias, HighwayBlock.GATE_BIAS)
 
     def forward(self, points: Tensor) -> Tensor:
-        """Logits [P, C] of points [P, D]."""
-        x = points
+        """Logits [P, C] of points [P, D], or of points with other dimensions that have D numbers."""
+        x = points.flatten(-self.point_ndim) if self.point_ndim > 1 else points
         for layer in self.hidden:
             x = torch.cat((x, layer(x)), dim=-1) if self.dense_skip else layer(x)
         return self.output(x)

@@ -56,11 +56,13 @@ class Perceptron(nn.Module):
     Its learning rule is ``losses.classification.perceptron_loss`` under SGD with lr 1 and batch size 1.
     """
 
-    def __init__(self, in_features: int, out_features: int) -> None:
+    def __init__(self, in_features: int, out_features: int, point_ndim: int = 1) -> None:
         super().__init__()
+        self.point_ndim = point_ndim
         self.weight = nn.Parameter(torch.zeros(out_features, in_features))
         self.bias = nn.Parameter(torch.zeros(out_features))
 
     def forward(self, points: Tensor) -> Tensor:
-        """Scores [P, C] of points [P, D]."""
+        """Scores [P, C] of points [P, D]; the dimensions of a point are flattened."""
+        points = points.flatten(-self.point_ndim) if self.point_ndim > 1 else points
         return linear(points, self.weight, self.bias)

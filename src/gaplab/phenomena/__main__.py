@@ -9,10 +9,14 @@ import torch
 from gaplab.config.phenomenon import PhenomenonName
 from gaplab.phenomena.catalogue import load_phenomenon, seeds_from
 from gaplab.phenomena.pages import print_verdict, write_index, write_page
+from gaplab.process.exits import readable_exits
+from gaplab.process.output import steady_output
+from gaplab.process.signals import stop_signals_obeyed
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Write one page and its pictures for each phenomenon and, after all of them, a table of verdicts."""
+    steady_output()
     parser = argparse.ArgumentParser(prog="python -m gaplab.phenomena", description=__doc__)
     parser.add_argument(
         "names", nargs="*", type=PhenomenonName, metavar="NAME", help=", ".join(PhenomenonName)
@@ -21,6 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small versions whose verdicts mean little")
     parser.add_argument("--output", type=Path, default=Path("docs/phenomena"), help="folder of the pages")
     options = parser.parse_args(arguments)
+    with readable_exits(), stop_signals_obeyed():
+        test(options)
+
+
+def test(options: argparse.Namespace) -> None:
+    """Test what was asked for."""
     options.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # more threads only slow networks of this size down
     verdicts = {}

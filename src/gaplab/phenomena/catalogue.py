@@ -7,7 +7,10 @@ from gaplab.config.phenomenon import PhenomenonName
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.phenomena.pages import outcome_of, print_verdict, write_page
 from gaplab.phenomena.verdict import Phenomenon
-from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.process.signals import stop_signals_obeyed
+from gaplab.runs.anew import tell_finished
+from gaplab.runs.directory import RunDirectory, Status
+from gaplab.runs.results import read_objective
 from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
@@ -38,18 +41,18 @@ def run_phenomenon(plan: Plan, ranks: Ranks = ALONE) -> float:
     if ranks.rank > 0:
         return 0.0
     if plan.finished:
-        print(f"Already finished: {path}")
+        tell_finished(path)
         unlock(path)
-        return float(read_json(path / "verdict.json")["unmet"])
+        return read_objective(path)
     phenomenon = load_phenomenon(section.name)
     run = RunDirectory(path)
     run.open(plan.composed)
-    with run.recorded():
+    with run.recorded(), stop_signals_obeyed():
         verdict = phenomenon.run(seeds_from(config.seed, section.num_seeds), section.quick)
         unmet = sum(not check.holds for check in verdict.checks)
         write_json(path / "verdict.json", {"phenomenon": section.name, "unmet": unmet, **verdict.as_json()})
         write_page(phenomenon, verdict, path / "page.md", folder="figures")
-        print_verdict(phenomenon, verdict)
-        print(f"Page: {path / 'page.md'}")
         run.mark(Status.finished, verdict=outcome_of(verdict))
+    print_verdict(phenomenon, verdict)
+    print(f"Page: {path / 'page.md'}")
     return float(unmet)

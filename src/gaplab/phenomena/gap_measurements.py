@@ -62,7 +62,12 @@ def measure(num_points: int, seeds: Sequence[int], num_steps: int) -> list[Resul
         train, test = 1 - accuracies[k], 1 - test_accuracies[k]
         occam = counting_bounds(network, num_points, NUM_TEST)[1]
         certificate = pac_bayes_certificate(
-            network, before, points[k], labels[k], generator=make_generator(seed, "pac_bayes")
+            network,
+            before,
+            points[k],
+            labels[k],
+            generator=make_generator(seed, "pac_bayes"),
+            num_draws=2_000,
         )
         bounds = {
             "hoeffding": test + hoeffding_bound(NUM_TEST).value,

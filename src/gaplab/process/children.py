@@ -6,6 +6,7 @@ that its parent has ended. Nothing heavy is imported here: children load Torch w
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,8 +16,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from gaplab.process.devices import Share
+
+COMMAND = "GAPLAB_COMMAND"
+"""The environment variable in which a process finds what the user typed."""
+
+
+def typed_command() -> str:
+    """Return the command that the user typed, also in a process that another one has started."""
+    return os.environ.get(COMMAND) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +73,7 @@ def start_child(module: str, share: Share | None = None, *, own_session: bool = 
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=own_session,
-            env=os.environ | share,
+            env=os.environ | share | {COMMAND: typed_command()},
         )
     return Child(process, ours, module, share, own_session)
 

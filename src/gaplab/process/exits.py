@@ -4,10 +4,11 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
-from gaplab.errors import ConfigError, DivergedError, OtherProcessFailedError, Preempted
+from gaplab.errors import CannotWriteError, ConfigError, DivergedError, OtherProcessFailedError, Preempted
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 EXIT_PREEMPTED = 75
@@ -23,7 +24,12 @@ def readable_exits() -> Iterator[None]:
         refuse(error)
     except Preempted as error:
         if is_first_process():
-            print(f"Saved after {error}. The same command, or resume=RUN, continues.", file=sys.stderr)
+            ending = (
+                f"Saved after {error}. The same command, or resume=RUN, continues."
+                if error.saved
+                else f"Stopped by {error}. Nothing was saved; the same command, or resume=RUN, begins it again."
+            )
+            print(ending, file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED if error.number == signal.SIGINT else EXIT_PREEMPTED)
     except KeyboardInterrupt:
         print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
@@ -40,9 +46,24 @@ def readable(error: BaseException) -> str | None:
     notes = getattr(error, "__notes__", [])
     if isinstance(error, DivergedError):
         return " ".join([f"Diverged: {error}. {error.advice}", *notes])
-    if isinstance(error, ConfigError | OtherProcessFailedError):
+    if isinstance(error, ConfigError | OtherProcessFailedError | CannotWriteError):
         return "\n".join([f"error: {error}", *notes])
+    if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(
+        error
+    ):
+        text = " ".join(str(error).split(": ")[-1].split())
+        advice = "Lower data.num_points, data.batch_size or network.widths."
+        return "\n".join([f"error: not enough memory: {text} {advice}", *notes])
     return None
+
+
+def tell_failure(name: str, error: BaseException) -> None:
+    """Say why a run of a sweep failed: in a sentence where that says all, else with the traceback."""
+    text = readable(error)
+    if text is None:
+        traceback.print_exception(error)
+    else:
+        print(f"{name}: {text}", file=sys.stderr)
 
 
 def refuse(error: ConfigError) -> NoReturn:

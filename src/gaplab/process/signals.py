@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from gaplab.errors import Preempted
+
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -21,6 +23,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number = 0
+        self.obeyed_at_once = False
 
     def install(self) -> None:
         """Take over the stop signals, also from Lightning, which brings handlers of its own."""
@@ -35,6 +38,9 @@ class StopSignal:
         if number == signal.SIGHUP:
             leave_terminal()
         self.number = number
+        if self.obeyed_at_once:
+            self.obeyed_at_once = False  # once: what is said and written meanwhile is not to be interrupted
+            raise Preempted(number, saved=False)
 
 
 STOP_SIGNAL = StopSignal()
@@ -64,3 +70,16 @@ def stop_signals_caught() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def stop_signals_obeyed() -> Iterator[None]:
+    """Raise ``Preempted`` as soon as a stop signal comes: for work of one process that has nothing to save."""
+    with stop_signals_caught():
+        STOP_SIGNAL.obeyed_at_once = True
+        try:
+            if STOP_SIGNAL.number:
+                raise Preempted(STOP_SIGNAL.number, saved=False)
+            yield
+        finally:
+            STOP_SIGNAL.obeyed_at_once = False

@@ -12,6 +12,7 @@ from typing import Any
 
 from gaplab.errors import ConfigError
 from gaplab.runs.directory import read_json
+from gaplab.runs.sweep_folder import runs_of
 from gaplab.storage.atomic import replacing
 from gaplab.storage.reading import read_yaml
 
@@ -101,12 +102,12 @@ def t_quantile(freedom: int, probability: float = 0.975) -> float:
 
 
 def read_ledger(sweep: Path) -> list[Row]:
-    """Read every run below ``sweep``, in order of their names.
+    """Read every run of a sweep, in order of their names; see ``runs_of`` for which these are.
 
     Raises:
         ConfigError: If there is no run.
     """
-    rows = [_read_row(file.parent) for file in sorted(sweep.glob("*/run.json"))]
+    rows = [_read_row(run) for run in runs_of(sweep)]
     if not rows:
         raise ConfigError(f"{sweep}: expected the folder of a sweep, but no folder in it holds a run.json.")
     return rows

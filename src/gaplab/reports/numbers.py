@@ -2,9 +2,6 @@
 
 import math
 
-STANDARD_ERRORS = 1.96
-"""Standard errors in half of a 95 % interval of a mean over many points."""
-
 
 def number(value: float | None, digits: int = 4) -> str:
     """Return a number with some decimals, or as a power of ten where those would say nothing.
@@ -41,12 +38,3 @@ def plus_minus(value: float, half_width: float | None, digits: int = 4) -> str:
 def signed(text: str) -> str:
     """Return the text of a number with its sign, also if it is positive."""
     return text if text.startswith(("-", "+")) else f"+{text}"
-
-
-def half_width(scores: dict[str, float], gap: str) -> float | None:
-    """Return half the width of the 95 % interval of a gap, from the error that a scorecard holds.
-
-    For ``gap/accuracy`` that is Hoeffding's radius already; the others are standard errors.
-    """
-    error = scores.get(f"{gap}_error")
-    return error if error is None or gap == "gap/accuracy" else STANDARD_ERRORS * error

@@ -67,6 +67,8 @@ def read_study(source: Path) -> StudyLedger:
     for row in rows:
         if row["status"] != "finished":
             counts[row["status"]] += 1
+        elif not row.get(GAP):
+            counts["no gap in accuracy"] += 1
         elif level and float(row["loss/train"]) > float(level):
             counts["unconverged"] += 1
         elif not all(row[name] for name in measures):

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table as TerminalTable
 
 from gaplab.config.schema import Relation
+from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.reports.score_tables import BOUNDED, measure_tables, score_table
 from gaplab.runs.results import Comparison, Result
@@ -22,10 +23,17 @@ def print_result(result: Result, console: Console) -> None:
         console.print("Ceiling: what a perfect sampler gets at this sample size.", highlight=False)
     else:
         title = f"{result.num_parameters} parameters, {result.num_train_points} training points"
-        rows = [("" if row[1] == "accuracy" else row[0], *row[1:]) for row in table.rows]
+        first = dict(zip([row[0] for row in reversed(table.rows)], reversed(table.rows), strict=True))
+        rows = [(row[0] if first[row[0]] is row else "", *row[1:]) for row in table.rows]
         _print_table(Table(title, table.columns, rows), console)
-        scale = result.last["scale/sqrt_params_over_points"]
-        console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
+        scale, bayes = (result.last.get(tag) for tag in ("scale/sqrt_params_over_points", "bayes/loss"))
+        if scale is not None:
+            console.print(f"Heuristic scale sqrt(N/m) = {scale:.3f} (not a bound).", highlight=False)
+        if bayes is not None:
+            console.print(
+                f"Bayes error: no predictor has a smaller expected loss than {number(bayes)}.",
+                highlight=False,
+            )
     for bound in result.bounds:
         what = BOUNDED["test" if bound.name.startswith("hoeffding") else bound.quantity]
         console.print(
@@ -33,6 +41,8 @@ def print_result(result: Result, console: Console) -> None:
             f"{' (vacuous)' if bound.vacuous else ''}.",
             highlight=False,
         )
+    for remark in result.remarks:
+        console.print(remark, highlight=False, markup=False)
     for measures in measure_tables(facts):
         _print_table(measures, console)
     for comparison in result.comparisons:
@@ -53,16 +63,16 @@ def _print_table(table: Table, console: Console, *, dense: bool = False) -> None
 
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:
-    number = comparison.published
-    at = f" at step {number.step}" if number.step is not None else ""
+    published = comparison.published
+    at = f" at step {published.step}" if published.step is not None else ""
     measured = "not measured" if comparison.measured is None else f"{comparison.measured:.6g}"
     verdict = "[green]met[/green]" if comparison.met else "[red]not met[/red]"
     wanted = {
-        Relation.near: f"{number.value:.6g} ± {number.tolerance:g}",
-        Relation.at_most: f"at most {number.value:.6g}",
-        Relation.at_least: f"at least {number.value:.6g}",
-    }[number.relation]
-    source = f" ({number.source})" if number.source else ""
+        Relation.near: f"{published.value:.6g} ± {published.tolerance:g}",
+        Relation.at_most: f"at most {published.value:.6g}",
+        Relation.at_least: f"at least {published.value:.6g}",
+    }[published.relation]
+    source = f" ({published.source})" if published.source else ""
     console.print(
-        f"Published {number.name}{at}: {wanted}{source}; measured {measured}: {verdict}", highlight=False
+        f"Published {published.name}{at}: {wanted}{source}; measured {measured}: {verdict}", highlight=False
     )

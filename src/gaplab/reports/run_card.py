@@ -36,7 +36,7 @@ def card_of(
     record = read_json(path / "run.json") if record is None else record
     tables = [Table("What ran", ("fact", "value"), list(_facts(record).items()), folded=True)]
     flat = flat_settings(config)
-    settings = {name: flat[name] for name in SECTIONS} | changed_settings(config, overrides)
+    settings = {name: flat[name] for name in SECTIONS if name in flat} | changed_settings(config, overrides)
     rows = [(key, str(value)) for key, value in settings.items()]
     tables.append(
         Table("Groups, and settings that differ from the default", ("key", "value"), rows, folded=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gaplab.errors import ConfigError
+from gaplab.reports.gap_curves import gap_curves
 from gaplab.reports.render import to_html, to_markdown
 from gaplab.reports.run_card import run_card
 from gaplab.reports.run_verdict import verdict_of_run
@@ -15,6 +16,8 @@ from gaplab.tensorboard.read_curves import History, read_history
 
 FIRST = ("curves", "gap_and_bounds")
 """The pictures above the tables."""
+MAIN = ("loss", "distance/sliced_w2")
+"""What ``curves.png`` shows of classifiers and of GANs."""
 
 
 def report_run(path: Path) -> Path:
@@ -52,48 +55,32 @@ def _place(file: Path) -> tuple[int, str]:
 
 
 def draw_curves(path: Path, history: History) -> None:
-    """Draw ``figures/curves.png``, where the run measured the same quantity on train and test."""
-    for quantity in ("loss/{}", "distance/sliced_w2_{}"):
-        tags = [quantity.format(split) for split in ("train", "val", "test")]
-        rows = {step: row for step, row in history.items() if tags[0] in row and tags[2] in row}
-        if rows:
-            break
-    else:
+    """Draw ``figures/curves.png``: the first quantity whose gap the run measured."""
+    curves = gap_curves(history)
+    if not curves:
         return
     from gaplab.figures.curves import draw_gap_curves
     from gaplab.figures.rendering import save_png
 
-    train, val, test = ([row[tag] for row in rows.values() if tag in row] for tag in tags)
+    curve = next((curve for curve in curves if curve.quantity in MAIN), curves[0])
     figure = draw_gap_curves(
-        list(rows),
-        train,
-        val if len(val) == len(rows) else None,
-        test,
-        rows[max(rows)].get("scale/sqrt_params_over_points"),
-        quantity=quantity.removesuffix("/{}").removesuffix("_{}").replace("/", " "),
+        curve.steps,
+        curve.splits,
+        curve.gap,
+        curve.half_widths,
+        history[curve.steps[-1]].get("scale/sqrt_params_over_points"),
+        quantity=curve.quantity.replace("/", " "),
     )
     save_png(figure, path / "figures" / "curves.png")
 
 
 def draw_bounds(path: Path, result: Mapping[str, Any]) -> None:
     """Draw ``figures/gap_and_bounds.png`` of a classifier: errors, gap and bounds of the last weights."""
-    last = result["last"]
-    if last.get("gap/accuracy") is None:
-        return
-    from gaplab.figures.gap_and_bounds import Mark, draw_gap_and_bounds
-    from gaplab.figures.palette import TEST, TRAIN
+    from gaplab.figures.gap_and_bounds import draw_gap_and_bounds
     from gaplab.figures.rendering import save_png
+    from gaplab.reports.bound_marks import bound_marks, guessing_error
 
-    radius = last["gap/accuracy_error"]
-    marks = [
-        Mark("training error", 1 - last["accuracy/train"], TRAIN),
-        Mark("test error", 1 - last["accuracy/test"], TEST, radius),
-        Mark("gap", last["gap/accuracy"], "black", radius),
-    ]
-    bounds = [bound for bound in result.get("bounds", ()) if bound["value"] is not None]
-    for bound in bounds:
-        if not bound["name"].startswith("hoeffding"):  # that is the interval of the test error
-            label = f"{bound['name'].replace('_', ' ')} (of the {bound['quantity']})"
-            marks.append(Mark(label, bound["value"], vacuous=bound["vacuous"]))
-    guessing = min((bound["trivial"] for bound in bounds if bound["trivial"] < 1), default=None)
-    save_png(draw_gap_and_bounds(marks, guessing), path / "figures" / "gap_and_bounds.png")
+    marks = bound_marks(result)
+    if marks:
+        figure = draw_gap_and_bounds(marks, guessing_error(result))
+        save_png(figure, path / "figures" / "gap_and_bounds.png")

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gaplab.reports.numbers import half_width, number
+from gaplab.metrics.scorecard import half_width
+from gaplab.reports.numbers import number, plus_minus
 from gaplab.tensorboard.read_curves import History
+from gaplab.tensorboard.tags import draws_samples, split_quantities
 
 RISE = 0.05
 """The loss on val has to rise by this share above its minimum before a run counts as overfitted."""
@@ -13,9 +15,12 @@ RISE = 0.05
 def verdict_of_run(result: Mapping[str, Any], history: History) -> str:
     """Return the finding of the last weights: how good, what gap, what the bounds say, when it overfits."""
     last = {tag: value for tag, value in result["last"].items() if value is not None}
-    sentences = _of_classifier(last, result) if "accuracy/test" in last else _of_gan(last)
-    monitor = "loss/val" if "accuracy/test" in last else "distance/sliced_w2_val"
-    return " ".join([*sentences, *_overfitting(history, monitor)])
+    if draws_samples(last):
+        sentences, monitor = _of_gan(last), "distance/sliced_w2_val"
+    else:
+        of_kind = _of_classifier(last, result) if "gap/accuracy" in last else _of_any_task(last)
+        sentences, monitor = of_kind, "loss/val"
+    return " ".join([*sentences, *result.get("remarks", ()), *_overfitting(history, monitor)])
 
 
 def _of_classifier(last: dict[str, float], result: Mapping[str, Any]) -> list[str]:
@@ -37,6 +42,21 @@ def _of_classifier(last: dict[str, float], result: Mapping[str, Any]) -> list[st
         name, vacuous = best["name"].replace("_", " "), ", which is vacuous" if best["vacuous"] else ""
         limit = f"at most {number(best['value'])}{vacuous}"
         sentences.append(f"The best rigorous bound ({name}) says that the {what} is {limit}.")
+    return sentences
+
+
+def _of_any_task(last: dict[str, float]) -> list[str]:
+    sentences = []
+    for name in split_quantities(last):
+        value, gap = last.get(f"{name}/test"), f"gap/{name.replace('/', '_')}"
+        if value is not None and gap in last:
+            worse = "worse" if last[gap] >= 0 else "better"
+            distance = plus_minus(abs(last[gap]), half_width(last, gap))
+            sentences.append(
+                f"{name} {number(value)} on unseen points: {distance} {worse} than on training points."
+            )
+    if "bayes/loss" in last:
+        sentences.append(f"No predictor has a smaller expected loss than {number(last['bayes/loss'])}.")
     return sentences
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gaplab.reports.numbers import half_width, number, plus_minus, signed
+from gaplab.metrics.scorecard import half_width
+from gaplab.reports.numbers import number, plus_minus, signed
 from gaplab.reports.render import Table
+from gaplab.tensorboard.tags import SPLITS, draws_samples, split_quantities
 
-SPLITS = ("train", "val", "test")
 GAP = "gap ± 95 %"
 BOUNDED = {
     "gap": "error - training error",
@@ -21,14 +22,14 @@ def score_table(result: Mapping[str, Any]) -> Table:
     Scores that have a ceiling, what a perfect sampler gets at this sample size, stand beside it.
     """
     rows = []
-    generates = "gap/loss" not in result["last"]
+    generates = draws_samples(result["last"])
     for which, step in (("last", result["step"]), ("best", result["best_step"])):
         scores = result[which]
         if scores is None:
             continue
         scores = {tag: value for tag, value in scores.items() if value is not None}
         name = f"{which} (step {step})"
-        for quantity in _quantities(scores) if generates else ("loss", "accuracy"):
+        for quantity in _quantities(scores) if generates else split_quantities(scores):
             cells = _cells(scores, quantity)
             rows.append((name, quantity, *(cells if generates else cells[:-1])))
     columns = ("weights", "quantity", *SPLITS, GAP, *(["ceiling"] if generates else []))
@@ -88,9 +89,10 @@ def further_numbers(result: Mapping[str, Any]) -> Table:
     """Return the scores that are neither on a split nor a bound, and the size of the run."""
     scores = result["best"] or result["last"]
     rows = []
-    if "gap/loss" in scores:
-        split = {f"{quantity}/{name}" for quantity in ("loss", "accuracy") for name in SPLITS}
-        split |= {f"gap/{quantity}{end}" for quantity in ("loss", "accuracy") for end in ("", "_error")}
+    if not draws_samples(scores):
+        quantities = split_quantities(scores)
+        split = {f"{quantity}/{name}" for quantity in quantities for name in SPLITS}
+        split |= {f"gap/{name.replace('/', '_')}{end}" for name in quantities for end in ("", "_error")}
         rows = [(tag, number(value)) for tag, value in scores.items() if tag not in split]
     rows.append(("parameters N", str(result["num_parameters"])))
     rows.append(("training points m", str(result["num_train_points"])))

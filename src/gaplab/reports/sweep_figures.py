@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gaplab.figures.sweeps import Against, Line, Point, draw_against
 from gaplab.reports.ledger import Row, short_keys, summarize, varied_keys
+from gaplab.tensorboard.tags import split_quantities
 
 DRAWN = (
     ("gap/loss", "gap in loss, test − train"),
@@ -29,7 +30,7 @@ def draw_sweep(sweep: Path, rows: Sequence[Row]) -> dict[str, bytes]:
     pictures = {}
     for key in varied_keys(rows):
         panels = []
-        for quantity, label in DRAWN:
+        for quantity, label in _drawn(rows):
             lines = lines_against(rows, key, quantity)
             if max((len(line.points) for line in lines), default=0) >= 2:
                 scale = _scale(rows, key) if quantity.startswith("gap/") and len(lines) == 1 else []
@@ -39,6 +40,13 @@ def draw_sweep(sweep: Path, rows: Sequence[Row]) -> dict[str, bytes]:
             save_png(draw_against(key, panels[:MOST_PANELS]), file)
             pictures[file.stem] = file.read_bytes()
     return pictures
+
+
+def _drawn(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Return tags and labels of the panels: those known by name, and the gaps of a task's own quantities."""
+    names = split_quantities(dict.fromkeys(tag for row in rows for tag in row.final))
+    gaps = [(f"gap/{name.replace('/', '_')}", f"gap in {name}, positive is worse on test") for name in names]
+    return [*DRAWN, *(gap for gap in gaps if gap[0] not in dict(DRAWN))]
 
 
 def lines_against(rows: Sequence[Row], key: str, quantity: str) -> list[Line]:
@@ -60,7 +68,7 @@ def _points(rows: Sequence[Row], key: str, quantity: str) -> list[Point]:
     for x, members in by_value(rows, key).items():
         summary = summarize(members, quantity)
         if summary is not None and math.isfinite(summary.mean):
-            points.append(Point(x, summary.mean, summary.half_width, len(summary.values)))
+            points.append(Point(x, summary.mean, summary.half_width, summary.values))
     return points
 
 

@@ -26,7 +26,7 @@ from gaplab.reports.sweep_tables import (
 )
 from gaplab.reports.tensorboard_summary import write_summary
 from gaplab.storage.atomic import write_text
-from gaplab.tensorboard.links import look_at_sweep
+from gaplab.tensorboard.links import how_to_look
 
 LONGEST_LIST = 2_000
 """Characters of the list of runs that did not finish."""
@@ -60,14 +60,14 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
         print_lost(rows, console)
     else:
         print_summary(rows, groups, console)
-    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", *look_at_sweep(sweep, len(rows))):
+    for line in (f"Ledger: {sweep / 'ledger.csv'}", f"Report: {page}", how_to_look(sweep)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return rows
 
 
 def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Show the best, the mean and the interval of each setting, and the best run."""
-    finished = [row for row in rows if row.final]
+    finished = [row for row in rows if row.status == "finished"]
     table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
     table.box, table.show_edge, table.padding = SIMPLE, False, (0, 0, 0, 1)
     table.add_column("setting", overflow="fold")
@@ -78,7 +78,7 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
         for quantity in shown_quantities(rows):
             found = summarize(members, quantity)
             if found is not None:
-                best = "" if quantity.startswith("gap/") else number(best_value(found, quantity))
+                best = "" if quantity.startswith("gap/") else number(best_value(found, quantity, members))
                 spread = fill(interval_text(found, quantity, most_possible(members, quantity)), CELL)
                 table.add_row(name, quantity, str(len(found.values)), best, number(found.mean), spread)
                 name = ""

@@ -10,6 +10,7 @@ from gaplab.reports.ledger import UNREADABLE, Row, Summary, summarize, varied_ke
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.runs.directory import read_json
+from gaplab.tensorboard.tags import draws_samples, split_quantities
 
 SHOWN = (
     "loss/train",
@@ -39,12 +40,18 @@ def shown_quantities(rows: Sequence[Row]) -> list[str]:
     """Return the quantities to show; those of an unknown task are its first six."""
     present = dict.fromkeys(tag for row in rows for tag in row.final)
     known = [tag for tag in SHOWN if tag in present]
+    if not draws_samples(present):
+        names = split_quantities(present)
+        wanted = [f"{name}/test" for name in names] + [f"gap/{name.replace('/', '_')}" for name in names]
+        known += [tag for tag in wanted if tag in present and tag not in known]
     return known or list(present)[:6]
 
 
 def monitor(rows: Sequence[Row]) -> str | None:
     """Return the quantity that makes a run the best, if the sweep has one."""
-    return next((tag for tag in MONITORS if any(tag in row.final for row in rows)), None)
+    present = dict.fromkeys(tag for row in rows for tag in row.final)
+    own = [f"{name}/{split}" for split in ("val", "test") for name in split_quantities(present)]
+    return next((tag for tag in (*MONITORS, *own) if tag in present), None)
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
@@ -54,9 +61,19 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(having, key=lambda row: row.final[str(tag)])
 
 
-def best_value(summary: Summary, quantity: str) -> float:
-    """Return the best value of any run; for a gap that would be the luckiest."""
-    return max(summary.values) if quantity.startswith(HIGHER_IS_BETTER) else min(summary.values)
+def best_value(summary: Summary, quantity: str, rows: Sequence[Row] = ()) -> float:
+    """Return the best value of any run; for a gap that would be the luckiest.
+
+    Which direction is better, the gaps of ``rows`` say: a positive one is worse on unseen points.
+    """
+    higher = quantity.startswith(HIGHER_IS_BETTER)
+    name, gap = quantity.rpartition("/")[0], f"gap/{quantity.rpartition('/')[0].replace('/', '_')}"
+    for row in rows:
+        train, test, found = (row.final.get(tag) for tag in (f"{name}/train", f"{name}/test", gap))
+        if train is not None and test is not None and found:
+            higher = abs(train - test - found) < abs(test - train - found)
+            break
+    return max(summary.values) if higher else min(summary.values)
 
 
 def sweep_tables(sweep: Path, rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> list[Table]:
@@ -128,7 +145,7 @@ def _by_setting(quantity: str, groups: Mapping[str, Sequence[Row]]) -> Table:
         found = summarize(members, quantity)
         if found is None:
             continue
-        best = [] if gap else [number(best_value(found, quantity))]
+        best = [] if gap else [number(best_value(found, quantity, members))]
         count, most = str(len(found.values)), most_possible(members, quantity)
         spread = interval_text(found, quantity, most)
         cells.append((name, count, *best, number(found.mean), number(found.deviation), spread))

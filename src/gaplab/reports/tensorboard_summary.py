@@ -1,7 +1,7 @@
 """The TensorBoard run ``summary`` of a sweep: means over seeds with bands, the table and the figures."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
@@ -14,6 +14,7 @@ from gaplab.reports.sweep_figures import by_value
 from gaplab.tensorboard.custom_scalars import Layout, band
 from gaplab.tensorboard.event_files import write_events
 from gaplab.tensorboard.read_curves import History, read_history
+from gaplab.tensorboard.tags import split_quantities
 
 BANDS = {
     "Generalization gap": "gap/loss",
@@ -61,8 +62,12 @@ def write_summary(
         folder = root if len(groups) == 1 else root / name.replace("/", "_")
         folder.mkdir(exist_ok=True)
         tables = bands([history for row in members if (history := _history(sweep / row.name))])
-        tables = {step: _without_other_bands(means) | _own_tags(means) for step, means in tables.items()}
-        write_events(folder, tables, _layout(tables))
+        charted = _charted(dict.fromkeys(tag for table in tables.values() for tag in table))
+        tables = {
+            step: _without_other_bands(means, charted) | _own_tags(means, charted)
+            for step, means in tables.items()
+        }
+        write_events(folder, tables, _layout(tables, charted))
 
 
 def _history(run: Path) -> History:
@@ -73,9 +78,20 @@ def _history(run: Path) -> History:
         return {}
 
 
-def _layout(tables: Mapping[int, Mapping[str, float]]) -> Layout:
+def _charted(tags: Iterable[str]) -> dict[str, str]:
+    """Return the charts of a sweep, title to tag: those known by name, and gap and test value of other quantities."""
+    own: dict[str, str] = {}
+    for name in split_quantities(tags):
+        own |= {
+            f"Gap in {name}": f"gap/{name.replace('/', '_')}",
+            f"{name.capitalize()} on test": f"{name}/test",
+        }
+    return BANDS | {title: tag for title, tag in own.items() if tag not in BANDS.values()}
+
+
+def _layout(tables: Mapping[int, Mapping[str, float]], charted: Mapping[str, str]) -> Layout:
     tags = {tag for table in tables.values() for tag in table}
-    named = {title: own_tag(tag) for title, tag in reversed(BANDS.items())}
+    named = {title: own_tag(tag) for title, tag in reversed([*charted.items()])}
     charts = {title: band(tag) for title, tag in named.items() if f"{tag}_lower" in tags}
     return {"mean and 95 % interval over seeds": charts}
 
@@ -89,16 +105,16 @@ def own_tag(tag: str) -> str:
     return f"seeds/{tag.replace('/', '_')}"
 
 
-def _without_other_bands(table: Mapping[str, float]) -> dict[str, float]:
+def _without_other_bands(table: Mapping[str, float], charted: Mapping[str, str]) -> dict[str, float]:
     """Keep the intervals of the charted quantities only; those of gradient norms would fill their chart."""
     ends = ("_lower", "_upper")
-    charted = tuple(tag + end for tag in BANDS.values() for end in ends)
-    return {tag: value for tag, value in table.items() if not tag.endswith(ends) or tag in charted}
+    kept = {tag + end for tag in charted.values() for end in ends}
+    return {tag: value for tag, value in table.items() if not tag.endswith(ends) or tag in kept}
 
 
-def _own_tags(table: Mapping[str, float]) -> dict[str, float]:
+def _own_tags(table: Mapping[str, float], charted: Mapping[str, str]) -> dict[str, float]:
     ends = ("", "_lower", "_upper")
-    found = {own_tag(tag) + end: table.get(tag + end) for tag in BANDS.values() for end in ends}
+    found = {own_tag(tag) + end: table.get(tag + end) for tag in charted.values() for end in ends}
     return {tag: value for tag, value in found.items() if value is not None}
 
 
@@ -120,10 +136,12 @@ def _write_against(folder: Path, rows: Sequence[Row]) -> None:
     if len(keys) != 1:
         return
     tables: dict[int, dict[str, float]] = {}
+    own = split_quantities(dict.fromkeys(tag for row in rows for tag in row.final))
+    gaps = dict.fromkeys((*AGAINST, *(f"gap/{name.replace('/', '_')}" for name in own)))
     for x, members in by_value(rows, keys[0]).items():
         if isinstance(x, str) or x != int(x) or x < 0:
             return
-        for tag in AGAINST:
+        for tag in gaps:
             found = summarize(members, tag)
             if found is not None and len(found.values) > 1:
                 name = f"against_{short_keys(keys)[keys[0]]}/{tag.replace('/', '_')}"

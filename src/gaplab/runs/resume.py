@@ -1,19 +1,24 @@
 """What a command finds in the directory it wants to write to, and what follows from it."""
 
 import os
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gaplab.config.compose import Composed
 from gaplab.config.resumption import differences, with_overrides
+from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError
+from gaplab.runs.anew import is_restarted
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
-from gaplab.storage.locking import lock
+from gaplab.storage.locking import LOCK, lock, unlock
+from gaplab.storage.reading import read_yaml, refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
+from gaplab.tensorboard.loggers import METRICS, MetricsTable
 
 
 @dataclass(slots=True)
@@ -35,16 +40,53 @@ def plan_new(composed: Composed, path: Path) -> Plan:
     Raises:
         ConfigError: If the directory belongs to a live run or to a run of another configuration.
     """
+    refuse_other_run(composed, path)
+    return _plan_continuation(composed, path) if (path / "run.json").is_file() else Plan(composed, path)
+
+
+def refuse_other_run(composed: Composed, path: Path) -> None:
+    """Refuse a directory that holds a run of another configuration.
+
+    Raises:
+        ConfigError: If it does.
+    """
     if not (path / "run.json").is_file():
-        return Plan(composed, path)
+        # A run that was killed while it opened its directory has left its lock there.
+        if path.is_dir() and any(path.iterdir()) and not (path / LOCK).is_file():
+            raise ConfigError(
+                f"run.id: expected a new folder or that of a run, but {path} holds other files. Choose another run.id "
+                "or run.root."
+            )
+        return
     changes = differences(read_config(path), composed.resolved)
     if changes:
         shown = ", ".join(f"{c.key} ({c.old!r} there, {c.new!r} here)" for c in changes[:4])
         raise ConfigError(
             f"run.id: {path} holds a run of another configuration; they differ in {shown}. Choose another "
-            f"run.id, or continue that run with resume={path}."
+            f"run.id, run anew and keep both with run.again=true, or continue that run with {resume_word(path)}."
         )
-    return _plan_continuation(composed, path)
+
+
+def resume_word(path: Path) -> str:
+    """Return the word of a command that continues a run, as a shell takes it."""
+    return shlex.quote(f"resume={path}")
+
+
+def latest_run(overrides: Sequence[str]) -> Path:
+    """Return the run below ``run.root`` that was written to last, for ``resume=latest``.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    given = [word.partition("=")[2] for word in overrides if word.startswith("run.root=")]
+    root = Path(given[-1] if given else RunConfig().root)
+    records = sorted(root.glob("*/*/run.json"), key=lambda file: file.stat().st_mtime_ns)
+    if not records:
+        raise ConfigError(
+            f"resume: expected a run below {root}, but there is none. run.root=FOLDER is looked at instead."
+        )
+    print(f"Continuing {records[-1].parent}")
+    return records[-1].parent
 
 
 def plan_resumption(path: Path, overrides: list[str]) -> Plan:
@@ -54,6 +96,7 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
         ConfigError: If there is no such run, a live process works on it, or a change is impossible.
     """
     composed = with_overrides(read_config(path), overrides, f"{path / 'config.yaml'}")
+    composed.overrides = _merged_words(path, composed.overrides)
     changes = differences(read_config(path), composed.resolved)
     refused = [change for change in changes if change.effect.startswith("refused")]
     if refused:
@@ -66,8 +109,18 @@ def plan_resumption(path: Path, overrides: list[str]) -> Plan:
     return plan
 
 
+def _merged_words(path: Path, words: list[str]) -> list[str]:
+    """Return what was typed for a run all along, the latest value of every key."""
+    try:
+        before = [str(word) for word in read_yaml(path / "overrides.yaml") or []]
+    except ConfigError:  # missing or damaged: what is typed now is all that is known
+        return words
+    return list({word.lstrip("+~").split("=")[0]: word for word in (*before, *words)}.values())
+
+
 def _plan_continuation(composed: Composed, path: Path, changed: bool = False) -> Plan:
     lock(path, lock_timeout_seconds())
+    refuse_links(path)
     finished = read_json(path / "run.json").get("status") == Status.finished
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
@@ -81,6 +134,12 @@ def _plan_continuation(composed: Composed, path: Path, changed: bool = False) ->
     for leftover in (*path.glob(".*.*"), *run.last.parent.glob(".*.*")):  # of a write that was killed
         leftover.unlink()
     content = newest_checkpoint(run)
+    if content is not None and int(content["global_step"]) > composed.config.num_steps:
+        unlock(path)
+        raise ConfigError(
+            f"trainer.max_steps: expected at least the {content['global_step']} steps that {path} has taken, but got "
+            f"{composed.config.num_steps}. Start a new run, or keep more steps."
+        )
     if content is None:
         clear(path)
         return Plan(composed, path)
@@ -110,11 +169,12 @@ def newest_checkpoint(run: RunDirectory) -> dict[str, Any] | None:
 
 
 def rewind(path: Path, content: dict[str, Any]) -> None:
-    """Cut the event files to what they held when the checkpoint was written; later points will come again."""
+    """Cut event files and ``metrics.csv`` to what they held at a checkpoint; the rest will come again."""
+    MetricsTable(path / METRICS).forget_after(int(content["global_step"]))
     sizes = content["callbacks"]["Checkpoints"]["event_sizes"]
     for file in path.rglob(EVENT_FILES):
         size = sizes.get(str(file.relative_to(path)), 0)
-        if size == 0:
+        if size == 0 or file.is_symlink():
             file.unlink()
         elif file.stat().st_size > size:
             os.truncate(file, size)
@@ -122,6 +182,7 @@ def rewind(path: Path, content: dict[str, Any]) -> None:
 
 def clear(path: Path) -> None:
     """Remove what an attempt without a checkpoint left, so that its points do not mix with the new ones."""
+    (path / METRICS).unlink(missing_ok=True)
     for file in path.rglob(EVENT_FILES):
         file.unlink()
     shutil.rmtree(path / "figures", ignore_errors=True)
@@ -129,5 +190,4 @@ def clear(path: Path) -> None:
 
 def lock_timeout_seconds(environment: Mapping[str, str] = os.environ) -> float:
     """How long to wait for a directory: a restarted job may begin before its former self has ended."""
-    restarts = [environment.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
-    return 60.0 if any(count not in ("", "0") for count in restarts) else 0.0
+    return 60.0 if is_restarted(environment) else 0.0

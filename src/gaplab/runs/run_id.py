@@ -1,6 +1,7 @@
 """Which directory a run has: decided once, from what the user, the scheduler or the clock says."""
 
 import hashlib
+import itertools
 import os
 import secrets
 import time
@@ -10,14 +11,30 @@ from pathlib import Path
 
 from gaplab.config.schema import RunConfig
 from gaplab.distributed.ranks import is_interactive
+from gaplab.runs.anew import is_restarted
+from gaplab.runs.directory import Status, read_json
 
 
 def run_directory(
     config: RunConfig, environment: Mapping[str, str] = os.environ, overrides: Sequence[str] = ()
 ) -> Path:
-    """Return ``<root>/<name>/<id>`` of a new run with some overrides."""
+    """Return ``<root>/<name>/<id>`` of a run with some overrides.
+
+    A command that SLURM's job repeats is a new run, with a number behind the id, unless the job was requeued: then
+    it goes on with the first run of its own that is not finished.
+    """
+    folder = Path(config.root) / (config.name or "default")
     run_id = config.id or new_run_id(environment, overrides)
-    return Path(config.root) / (config.name or "default") / run_id
+    if config.id is not None or not run_id.startswith("slurm-"):
+        return folder / run_id
+    names = itertools.chain([run_id], (f"{run_id}-{number}" for number in itertools.count(2)))
+    there = list(
+        itertools.takewhile(lambda path: (path / "run.json").is_file(), (folder / name for name in names))
+    )
+    if not is_restarted(environment):
+        return folder / (f"{run_id}-{len(there) + 1}" if there else run_id)
+    left = [path for path in there if read_json(path / "run.json").get("status") != Status.finished]
+    return (left or there or [folder / run_id])[0]
 
 
 def new_run_id(environment: Mapping[str, str] = os.environ, overrides: Sequence[str] = ()) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gaplab.data.datamodule import Split
 from gaplab.data.loader import TrainLoader
+from gaplab.data.splits import Split
 from gaplab.randomness import epoch_order
 from gaplab.stacked.stacked_optimizer import DrawBuffers
 from gaplab.stacked.update_rules import Params
@@ -32,6 +32,9 @@ class StackedBatches:
         order_seeds: The seed of each model's order.
         batch_size: Points of a batch; the last batch of an epoch may hold fewer, which a mask tells.
         width: Number of models with those that only fill up; these see the first model's batches.
+        draw: What the models draw for a step, if anything.
+        exact: Hand out batches without the points that only fill up, for networks in which one point changes the
+            output of another. All models must have equally many points then.
     """
 
     def __init__(
@@ -41,16 +44,20 @@ class StackedBatches:
         batch_size: int,
         width: int,
         draw: DrawBuffers | None,
+        *,
+        exact: bool = False,
     ) -> None:
         self.counts = [len(split) for split in splits]
         self.order_seeds, self.batch_size, self.width, self.draw = order_seeds, batch_size, width, draw
+        self.exact = exact
         longest = max(self.counts)
         some = splits[0].points
-        self.points = some.new_zeros(len(splits), longest, some.shape[1])
+        self.points = some.new_zeros(len(splits), longest, *some.shape[1:])
         self.labels = splits[0].labels.new_zeros(len(splits), longest)
         for index, split in enumerate(splits):
             self.points[index, : len(split)] = split.points
             self.labels[index, : len(split)] = split.labels
+        self.dtype = some.dtype if some.is_floating_point() else torch.get_default_dtype()
         self.numbers = list(range(len(splits)))
         """By which ``draw`` knows the models."""
         self._orders: list[dict[int, Tensor]] = [{} for _ in splits]
@@ -58,11 +65,25 @@ class StackedBatches:
     def gather(
         self, steps: Sequence[int], active: Sequence[bool]
     ) -> tuple[list[tuple[Tensor, Tensor, Tensor, Tensor]], list[Params]]:
-        """Return points [K, B, D], labels [K, B], mask [K, B] and size [K], and the buffers, of each step.
+        """Return points [K, B, ...], labels [K, B], mask [K, B] and size [K], and the buffers, of each step.
 
         Models that are not active get points that nobody looks at.
         """
-        longest, features = self.points.shape[1:]
+        tensors, buffers = self.gather_steps(steps, active)
+        batches = list(zip(*tensors, strict=True))
+        if self.exact:
+            most = tensors[3].amax(dim=1).int().tolist()  # of those that train; the others' size is 1
+            batches = [
+                (x[:, :n], y[:, :n], m[:, :n], size) for n, (x, y, m, size) in zip(most, batches, strict=True)
+            ]
+            buffers = [{k: b[:, :n] for k, b in one.items()} for n, one in zip(most, buffers, strict=True)]
+        return batches, buffers
+
+    def gather_steps(
+        self, steps: Sequence[int], active: Sequence[bool]
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[Params]]:
+        """Return the same, filled up, with the steps S as the first dimension of tensors: points [S, K, B, ...]."""
+        longest, *shape = self.points.shape[1:]
         chosen = torch.zeros(len(steps), self.width, self.batch_size, dtype=torch.int64)
         sizes = torch.ones(len(steps), self.width, dtype=torch.int64)
         for count, models in self._active_by_count(active).items():
@@ -71,13 +92,13 @@ class StackedBatches:
             sizes[:, models] = of_all[:, None]
         device = self.points.device
         flat = chosen.view(-1).to(device)
-        points = self.points.view(-1, features)[flat].view(*chosen.shape, features)
+        points = self.points.view(-1, *shape)[flat].view(*chosen.shape, *shape)
         labels = self.labels.view(-1)[flat].view(chosen.shape)
-        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, points.dtype)
-        batches = list(zip(points, labels, mask, sizes.to(device, points.dtype), strict=True))
+        mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, self.dtype)
+        tensors = points, labels, mask, sizes.to(device, self.dtype)
         if self.draw is None:
-            return batches, [{}] * len(steps)
-        return batches, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
+            return tensors, [{}] * len(steps)
+        return tensors, [self._buffers(step, sizes[row].tolist(), active) for row, step in enumerate(steps)]
 
     def _active_by_count(self, active: Sequence[bool]) -> dict[int, list[int]]:
         """The models that are active by their number of points."""
@@ -150,7 +171,7 @@ class StackedBatches:
 
 
 class StackedSplit:
-    """One split of K models in pieces of equal size: points [K, E, D], labels [K, E] and mask [K, E].
+    """One split of K models in pieces of equal size: points [K, E, ...], labels [K, E] and mask [K, E].
 
     Every piece has the same shape whatever the number of points, so that what one model scores depends
     neither on its neighbours nor on padding.
@@ -160,7 +181,7 @@ class StackedSplit:
         counts = [len(split) for split in splits]
         num_pieces = -(-max(counts) // piece)
         some = splits[0].points
-        points = some.new_zeros(num_pieces, width, piece, some.shape[1])
+        points = some.new_zeros(num_pieces, width, piece, *some.shape[1:])
         labels = splits[0].labels.new_zeros(num_pieces, width, piece)
         for index, split in enumerate(splits):
             for number, begin in enumerate(range(0, len(split), piece)):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gaplab.callbacks.measures import measure_noise
-from gaplab.data.datamodule import Split
+from gaplab.data.splits import Split
 from gaplab.metrics.capacity.table import stacked_capacity_measures
 
 MEASURED_AT_ONCE = 4

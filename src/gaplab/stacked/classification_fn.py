@@ -14,13 +14,14 @@ from gaplab.config.task import ClassificationConfig
 from gaplab.losses.classification import cross_entropy
 from gaplab.networks import Dropout, draw_dropout_masks
 from gaplab.randomness import make_generator
+from gaplab.stacked.purity import refuse_impure, running_buffers
 from gaplab.stacked.stacked_optimizer import DrawBuffers
 from gaplab.stacked.step import Loss
 from gaplab.stacked.update_rules import Params
 from gaplab.tasks.classifier import Classifier
 
 Score = Callable[[Params, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""``score(params, points, labels)`` of one model: losses [P] and hits [P], in eval mode."""
+"""``score(params, points, labels)`` of one model, of parameters and buffers: losses [P] and hits [P], in eval mode."""
 
 
 @dataclass(slots=True)
@@ -28,6 +29,8 @@ class ClassifierFunctions:
     """K classifiers as pure functions. Each dictionary in ``params`` belongs to one model."""
 
     params: list[Params]
+    running: list[Params]
+    """Buffers that training may change, such as the running statistics of BatchNorm."""
     loss: Loss
     score: Score
     loss_coefficients: dict[str, Tensor]
@@ -41,19 +44,18 @@ def classifier_functions(
     """Return the classifiers of one group as pure functions. They keep their networks, which draw the masks.
 
     Raises:
-        ValueError: If a network has a state besides its parameters, which a pure function cannot update.
+        ValueError: If a network cannot be a pure function of its parameters and buffers.
     """
     for task in tasks:
         task.to(dtype)
     first = tasks[0]
-    extra = set(first.network.state_dict()) - {name for name, _ in first.network.named_parameters()}
-    if extra:
-        raise ValueError(f"the network keeps {', '.join(sorted(extra))} besides its parameters")
+    refuse_impure(first.network)
     smoothing = [_smoothing(config) for config in configs]
     return ClassifierFunctions(
         params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
-        loss=_training_loss(copy.deepcopy(first.network).train(), first.score, any(smoothing)),
-        score=_scoring(copy.deepcopy(first.network).eval(), first.score),
+        running=[running_buffers(task.network) for task in tasks],
+        loss=_training_loss(copy.deepcopy(first.network).train(), first.score_fn, any(smoothing)),
+        score=_scoring(copy.deepcopy(first.network).eval(), first.score_fn),
         loss_coefficients={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
         draw=_mask_drawing(configs, tasks) if first.uses_dropout else None,
     )
@@ -64,23 +66,24 @@ def _smoothing(config: Config) -> float:
     return config.task.label_smoothing
 
 
-def _training_loss(
-    network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], smooths: bool
-) -> Callable[..., Tensor]:
+def _training_loss(network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], smooths: bool) -> Loss:
     def loss(
         params: Params,
+        running: Params,
         buffers: Params,
         batch: tuple[Tensor, Tensor, Tensor, Tensor],
         loss_coefficients: Params,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Params]:
         points, labels, mask, size = batch
-        logits: Any = functional_call(network, (params, buffers), (points,))
+        # Copies, which the network may change in place; what it puts in their place comes back in the same dictionary.
+        tensors = params | {name: buffer.clone() for name, buffer in running.items()} | buffers
+        logits: Any = functional_call(network, tensors, (points,))
         losses = loss_fn(logits, labels)
         if smooths:
             # A smoothing of its own for every model: the mixture of the two targets, by linearity.
             even = cross_entropy(logits, labels, label_smoothing=1.0)
             losses = torch.lerp(losses, even, loss_coefficients["label_smoothing"])
-        return (losses * mask).sum() / size
+        return (losses * mask).sum() / size, {name: tensors[name].detach() for name in running}
 
     return loss
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from gaplab.builders import build_data_and_task
 from gaplab.callbacks.measures import FinalMeasures
 from gaplab.config.measures import Measures
+from gaplab.config.network import is_pointwise
 from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
@@ -18,12 +19,16 @@ from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
+from gaplab.stacked.purity import refuse_hidden_differences
 from gaplab.stacked.scoring import score_splits, summed
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
-from gaplab.stacked.stacking import fill, moved, rows_of, unstack
+from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.stacked.step import make_step
+from gaplab.stacked.update_rules import Params
 from gaplab.tasks.classifier import Classifier
 
+PREFIX = "network."
+"""Before the names of a network's tensors in the state dict of its task."""
 TRAIN_PIECE = 128
 """Points of one model scored at once where only training points are, which may be few."""
 
@@ -40,6 +45,9 @@ class StackedClassifiers(Ensemble):
             step has one shape.
         compile: Whether to compile the step and the scoring.
         compiled: Those of an earlier ensemble of the same group and width, to compile only once.
+
+    Raises:
+        ValueError: If the networks cannot be stacked; the text says why.
     """
 
     quantities = {"loss/train_batch": "the loss"}  # noqa: RUF012
@@ -58,14 +66,22 @@ class StackedClassifiers(Ensemble):
         configs = [member.config for member in members]
         functions = classifier_functions(configs, tasks, dtype)
         optimizers, num_steps = [config.optimizer for config in configs], configs[0].num_steps
-        opt = StackedOptimizer("network.", functions.params, optimizers, width=width, num_steps=num_steps)
+        self.exact = not is_pointwise(configs[0].network)
+        if self.exact:
+            _check_brought(tasks, functions.params, functions.running, data, dtype)
+        opt = StackedOptimizer(PREFIX, functions.params, optimizers, width=width, num_steps=num_steps)
         step = make_step(functions.loss, opt.update, clips=opt.clips)
         compiled = compiled or {
             "step": CompiledFunction(step, compile=compile),
             "score": CompiledFunction(summed(functions.score), compile=compile),
         }
-        super().__init__(members, [one.splits for one in data], [opt], {}, compiled)
+        saved = {name.removeprefix(PREFIX) for name in tasks[0].state_dict()}
+        running = stack(functions.running, width)
+        kept = {PREFIX + name: buffer for name, buffer in running.items() if name in saved}
+        super().__init__(members, [one.splits for one in data], [opt], kept, compiled)
         self.functions, self.tasks = functions, list(tasks)
+        self.unsaved = {name: buffer for name, buffer in running.items() if name not in saved}
+        """Stacked buffers that are no part of the state dict."""
         self.loss_coefficients = {
             name: fill(values, width) for name, values in functions.loss_coefficients.items()
         }
@@ -75,15 +91,30 @@ class StackedClassifiers(Ensemble):
         super().on_fit_start()
         data, only_train = self.members[0].config.data, self.members[0].config.trainer.test_only_at_end
         at_once = SCORED_AT_ONCE if self.compiled["score"].compile else SCORED_EAGERLY
-        piece = min(at_once, max(data.num_test_points, data.num_val_points, 64))
+        piece = min(at_once, max(data.size_of("test"), data.size_of("val"), 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
             name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
             for name in self.splits[0]
             if name == "train" or not only_train
         }
-        self.batches = self.stacked_batches(self.functions.draw)
+        self.batches = self.stacked_batches(self.functions.draw, exact=self.exact)
+        self.unsaved = moved(self.unsaved, self.device)
         self.loss_coefficients = moved(self.loss_coefficients, self.device)
+
+    @property
+    def running(self) -> Params:
+        """The stacked buffers that training may change, by their names in the network."""
+        return {name.removeprefix(PREFIX): buffer for name, buffer in self.kept.items()} | self.unsaved
+
+    @running.setter
+    def running(self, buffers: Params) -> None:
+        self.kept = {name: buffers[name.removeprefix(PREFIX)] for name in self.kept}
+        self.unsaved = {name: buffers[name] for name in self.unsaved}
+
+    def tensors(self) -> Params:
+        """Return all stacked parameters and buffers of the networks."""
+        return self.stacked_optimizers[0].params | self.running
 
     def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every model for each batch."""
@@ -92,9 +123,10 @@ class StackedClassifiers(Ensemble):
         batches, buffers = self.batches.gather(steps, flags)
         noted = []
         for step, batch, drawn, lr in zip(steps, batches, buffers, opt.rates(steps), strict=True):
-            opt.params, opt.state, losses = self.compiled["step"](
+            opt.params, opt.state, self.running, losses = self.compiled["step"](
                 opt.params,
                 opt.state,
+                self.running,
                 None if all_train else active,
                 drawn,
                 batch,
@@ -105,16 +137,16 @@ class StackedClassifiers(Ensemble):
         return noted
 
     def on_validation_epoch_start(self) -> None:
-        self.scores: list[dict[str, SplitScore]] = [{} for _ in self.members]
+        self.sums: dict[str, list[list[float]]] = {}
+        """By split, of each run: the sum of the losses, of their squares, and the number of hits."""
 
     def validation_step(self, name: str, batch_idx: int) -> None:
         """Score one split of all models, whole."""
         split = self.stacked_splits[name]
         sums = torch.zeros(3, self.width, dtype=torch.float64, device=self.device)
         for points, labels, mask in split.pieces():
-            sums += self.compiled["score"](self.stacked_optimizers[0].params, points, labels, mask)
-        for index, (total, squares, correct) in enumerate(sums.T.tolist()[: len(self.members)]):
-            self.scores[index][name] = SplitScore.of_sums(total, squares, int(correct), split.counts[index])
+            sums += self.compiled["score"](self.tensors(), points, labels, mask)
+        self.sums[name] = sums.T.tolist()[: len(self.members)]
 
     def on_validation_epoch_end(self) -> None:
         self.penalties = self._penalties()
@@ -122,14 +154,18 @@ class StackedClassifiers(Ensemble):
 
     def measure(self, index: int, step: int) -> bool:
         """Hand the scores of one run to its member."""
-        member, scores = self.members[index], self.scores[index]
+        member, scores = self.members[index], {}
+        for name, sums in self.sums.items():
+            total, squares, correct = sums[index]
+            count = self.stacked_splits[name].counts[index]
+            scores[name] = SplitScore.of_sums(total, squares, int(correct), count)
         if not math.isfinite(scores["train"].loss):
             member.diverge("the loss on the training set", step)
             return False
         if member.config.trainer.test_only_at_end:
             if not member.ends_at(step, scores["train"].loss, scores["train"].accuracy):
                 return False
-            weights = unstack(self.stacked_optimizers[0].params, index)
+            weights = unstack(self.tensors(), index)
             scores |= score_splits(self.functions.score, weights, self.splits[index])
         table = scorecard(scores, self.stacked_optimizers[0].num_parameters, self.penalties[index])
         extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
@@ -141,17 +177,17 @@ class StackedClassifiers(Ensemble):
         for index in indices:
             member, task = self.members[index], self.tasks[index]
             task.to(self.device)
-            task.network.load_state_dict(unstack(self.stacked_optimizers[0].params, index))
+            task.load_state_dict(unstack(self.weights(), index))
             level = Measures.bounds if index in capacities else member.config.measures
             found = FinalMeasures(level, lambda config=member.config: build_data_and_task(config)[1])  # type: ignore[misc]
             found.measure(task, data[index])
             found.capacity |= capacities.get(index, {})
-            member.bounds, member.measures = found.bounds, found.table
+            member.bounds, member.measures, member.remarks = found.bounds, found.table, found.remarks
 
     def _capacities(self, indices: Sequence[int]) -> dict[int, dict[str, float]]:
         """The capacity measures of the models that ask for no more than these."""
         chosen = [i for i in indices if self.members[i].config.measures is Measures.capacity]
-        if not chosen:
+        if not chosen or self.running:  # measured one by one, each with buffers of its own
             return {}
         weights = [unstack(self.stacked_optimizers[0].params, index) for index in chosen]
         initial = [moved(self.functions.params[index], self.device) for index in chosen]
@@ -162,6 +198,8 @@ class StackedClassifiers(Ensemble):
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         self.tasks = [self.tasks[index] for index in kept]
         self.functions.params = [self.functions.params[index] for index in kept]
+        self.functions.running = [self.functions.running[index] for index in kept]
+        self.unsaved = rows_of(self.unsaved, rows)
         self.loss_coefficients = rows_of(self.loss_coefficients, rows)
         self.batches.keep(kept, rows)
         for split in self.stacked_splits.values():
@@ -177,3 +215,28 @@ class StackedClassifiers(Ensemble):
             weights[int(p.dim() <= 2)] += p.double().square().flatten(1).sum(1)
         decays = torch.stack([opt.hyper["weight_decay"], opt.hyper["bias_decay"]])
         return (0.5 * decays * weights).sum(0).tolist()
+
+
+def _check_brought(
+    tasks: Sequence[Classifier],
+    params: Sequence[Params],
+    running: Sequence[Params],
+    data: Sequence[PointDataModule],
+    dtype: torch.dtype,
+) -> None:
+    """Refuse networks of a user's own that stacked models cannot stand for.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    if len({len(one.splits["train"]) for one in data}) > 1:
+        raise ValueError(
+            "a network that may compare the points of a batch needs equally many training points a run"
+        )
+    some = [one.splits["train"].points for one in data]
+    tensors = [own | more for own, more in zip(params, running, strict=True)]
+    refuse_hidden_differences(
+        [task.network for task in tasks],
+        tensors,
+        [points.to(dtype) if points.is_floating_point() else points for points in some],
+    )

@@ -6,9 +6,11 @@ which would look at the graph once more and guard every call, is left out.
 """
 
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -115,6 +117,9 @@ class CompiledFunction:
 
 def _compile(function: Callable[..., Any], tensors: list[Tensor], spec: TreeSpec) -> Callable[..., Any]:
     """Return ``function`` for the layouts of some arguments; it takes them as a flat list."""
+    # Beside other users' files in the system's temporary folder, where inductor keeps it, it would not last.
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaplab" / "compiled"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
     from torch._inductor import standalone_compile  # takes a second
 
     result: list[TreeSpec] = []

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lightning.pytorch import LightningDataModule
 
-from gaplab.data.datamodule import Split
-from gaplab.data.loader import STEPS_PER_BLOCK, TrainLoader
+from gaplab.data.loader import TrainLoader
+from gaplab.data.splits import Split
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import BlockLoader
 
@@ -19,11 +19,6 @@ class EnsembleData(LightningDataModule):
         self.num_steps = self.config.num_steps
         self.splits = splits
 
-    @property
-    def blocks_between_evaluations(self) -> int:
-        """Calls of ``training_step`` between two evaluations, as for a run alone."""
-        return -(-self.config.steps_between_evaluations // STEPS_PER_BLOCK)
-
     def train_dataloader(self) -> TrainLoader:
         train = self.splits[0]["train"]
         trainer = self.trainer
@@ -33,7 +28,7 @@ class EnsembleData(LightningDataModule):
             train.labels,
             batch_size=self.config.data.points_per_step,
             num_steps=self.num_steps,
-            steps_between_evaluations=self.config.steps_between_evaluations,
+            evaluation_steps=self.config.evaluation_steps,
             train_seed=0,
             first_step=lambda: trainer.global_step,
         )

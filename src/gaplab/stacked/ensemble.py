@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import Split
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import StackedBatches
 from gaplab.stacked.compile import CompiledFunction
@@ -69,7 +70,12 @@ class Ensemble(LightningModule):
 
     @abstractmethod
     def measure(self, index: int, step: int) -> bool:
-        """Measure one run and hand the scores to its member; return whether its weights are the best so far."""
+        """Measure one run and hand the scores to its member; return whether its weights are the best so far.
+
+        Raises:
+            DivergedError: If the run has diverged.
+            Exception: Whatever else ends this run, and no other.
+        """
 
     @abstractmethod
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
@@ -94,7 +100,7 @@ class Ensemble(LightningModule):
         self.kept = stack([{name: one[name] for name in self.kept} for one in weights], self.width)
         self.best = stack([{name: one[name] for name in self.best} for one in best], self.width)
 
-    def stacked_batches(self, draw: DrawBuffers | None) -> StackedBatches:
+    def stacked_batches(self, draw: DrawBuffers | None, *, exact: bool = False) -> StackedBatches:
         """Return the batches of all runs, from the points on their device."""
         return StackedBatches(
             [splits["train"] for splits in self.splits],
@@ -102,6 +108,7 @@ class Ensemble(LightningModule):
             self.members[0].config.data.points_per_step,
             self.width,
             draw,
+            exact=exact,
         )
 
     def on_fit_start(self) -> None:
@@ -109,7 +116,8 @@ class Ensemble(LightningModule):
         dtype = next(iter(self.stacked_optimizers[0].params.values())).dtype
         for splits in self.splits:
             for split in splits.values():
-                split.points = split.points.to(self.device, dtype)
+                floats = split.points.is_floating_point()
+                split.points = split.points.to(self.device, dtype if floats else None)
                 split.labels = split.labels.to(self.device)
         for opt in self.stacked_optimizers:
             opt.to(self.device)
@@ -150,6 +158,9 @@ class Ensemble(LightningModule):
         improved = [False] * self.width
         for index, member in enumerate(self.members):
             if member.active:
-                improved[index] = self.measure(index, step)
+                try:
+                    improved[index] = self.measure(index, step)
+                except Exception as error:  # of one run: the others go on
+                    member.fail(error)
         with torch.inference_mode(False):
             self.best = select(torch.tensor(improved, device=self.device), self.weights(), self.best)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from gaplab.config.gan import GANConfig
+from gaplab.config.network import is_pointwise
 from gaplab.data.datamodule import PointDataModule
-from gaplab.errors import DivergedError
 from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
 from gaplab.runs.recorder import Recorder
@@ -59,6 +59,7 @@ class StackedGANs(Ensemble):
         for task in tasks:
             task.to(dtype)
         first, num_steps = tasks[0], members[0].config.num_steps
+        _refuse_padded(members, data)
         every = first.config.discriminator_steps
         stacked_optimizers = [
             StackedOptimizer(
@@ -168,13 +169,24 @@ class StackedGANs(Ensemble):
         """Judge the samples of one run as its task would alone."""
         member, task = self.members[index], self.tasks[index]
         task.load_state_dict(unstack(self.snapshot, index))
-        try:
-            table = task.measure(self.data[index], step, full=False)
-        except DivergedError as error:
-            member.diverge(error.quantity, step)
-            return False
+        table = task.measure(self.data[index], step, full=False)
         extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
+
+
+def _refuse_padded(members: Sequence[Recorder], data: Sequence[PointDataModule]) -> None:
+    """Refuse networks that may compare the points of a batch, where some batches are filled up.
+
+    Raises:
+        ValueError: If an epoch does not consist of whole batches.
+    """
+    for member, one in zip(members, data, strict=True):
+        networks, _ = member.config.task.networks_of(member.config)
+        if (
+            not all(map(is_pointwise, networks))
+            and len(one.splits["train"]) % member.config.data.points_per_step
+        ):
+            raise ValueError("a network that may compare the points of a batch needs epochs of whole batches")
 
 
 def _parameters(network: nn.Module) -> Params:

@@ -86,8 +86,9 @@ def write_hparams_row(
     shown = shown_settings(config, composed.overrides, composed.varied)
     row = HParamsRow(folder, flat_settings(config), shown)
     row.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
+    weights = "best" if member.has_best else "last"
     if final is not None:
-        row.end(final, max(member.history), api_pb2.STATUS_SUCCESS)
+        row.end(final, max(member.history), api_pb2.STATUS_SUCCESS, weights)
     else:
         step, table = member.best_measurement()
-        row.end(table, step, api_pb2.STATUS_FAILURE)
+        row.end(table, step, api_pb2.STATUS_FAILURE, weights)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from gaplab.data.datamodule import Split
+from gaplab.data.splits import Split
 from gaplab.metrics.gap import SplitScore
 from gaplab.stacked.classification_fn import Score
 from gaplab.stacked.update_rules import Params
@@ -18,7 +18,7 @@ SCORED_AT_ONCE = 4_096
 def summed(score: Score) -> Callable[[Params, Tensor, Tensor, Tensor], Tensor]:
     """Return a function of K models that adds up what ``score`` says of their points.
 
-    It takes the parameters, points [K, P, D], labels [K, P] and the mask [K, P] of those that count, and
+    It takes parameters and buffers, points [K, P, ...], labels [K, P] and the mask [K, P] of those that count, and
     returns float64 [3, K]: the sums of the losses, of their squares, and of the hits.
     """
     scores = vmap(score)

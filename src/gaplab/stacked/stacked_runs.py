@@ -12,10 +12,12 @@ from lightning.pytorch import Trainer
 from gaplab.builders import SharedDraws, build_data_and_task, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import DivergedError, Preempted
+from gaplab.process.exits import tell_failure
 from gaplab.process.malloc import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
-from gaplab.runs.checkpoints import read_checkpoint, read_weights
+from gaplab.runs.checkpoints import Weights, read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
 from gaplab.runs.results import Result
@@ -40,6 +42,16 @@ from gaplab.tasks.block_loop import count_steps
 from gaplab.tensorboard.custom_scalars import charts
 from gaplab.tensorboard.event_files import EVENT_FILES, write_events
 
+
+class MembersFailedError(Exception):
+    """Some runs cannot even be built; the others are not begun."""
+
+    def __init__(self, errors: dict[int, Exception]) -> None:
+        super().__init__(f"{len(errors)} runs cannot be built")
+        self.errors = errors
+        """By the place of the run."""
+
+
 Report = Callable[[int, int], None]
 """``report(model_steps, diverged)``: model-steps taken and runs diverged since the last call."""
 
@@ -53,6 +65,10 @@ class StackedRuns:
         compile: Whether to compile the step and the scoring.
         compiled: Those of an earlier chunk of the same group and width.
         report: Told about the progress after every block of steps.
+
+    Raises:
+        MembersFailedError: If data or task of some runs cannot be built.
+        ValueError: If the runs cannot be stacked; the text says why.
     """
 
     def __init__(
@@ -76,8 +92,7 @@ class StackedRuns:
         self.directories = [RunDirectory(plan.path) for plan in self.plans]
         self.members: Sequence[Recorder] = [Recorder(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
-        draws: SharedDraws = {}
-        self.built = [build_data_and_task(member.config, draws) for member in self.members]
+        self.built = _build(self.members)
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
         self.ensemble: Ensemble = stack_class(configs)(
@@ -106,14 +121,14 @@ class StackedRuns:
         """Train all runs and write them; None stands for a run that diverged."""
         opened = list(self.directories)
         with without_waiting():
-            for plan, run in zip(self.plans, opened, strict=True):
-                run.open(plan.composed)
+            for plan, run, (built, _) in zip(self.plans, opened, self.built, strict=True):
+                run.open(plan.composed, self.members[0].step, built.facts)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
         keeper = StackedCheckpoints(
             self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
         )
-        trainer = build_trainer(replace(self.config, trainer=quiet), data, [keeper], [])
+        trainer = build_trainer(replace(self.config, trainer=quiet), [keeper], [])
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
         try:
@@ -148,17 +163,31 @@ class StackedRuns:
         if not gone:
             return
         with without_waiting():
-            finished = [index for index in gone if self.members[index].divergence is None]
-            self.ensemble.measure_last([data for data, _ in self.built], finished)
+            self._measure_last(gone)
             progress = progress_of(trainer)
             for index in gone:
                 try:
                     self._leave(progress, index)
                 except DivergedError as error:
                     self._leave_diverged(index, error)
+                except Exception as error:  # of one run: the others go on
+                    self._leave_failed(index, error)
         active = [index for index, member in enumerate(self.members) if member.active]
         if not over and worthwhile(self.ensemble, len(active)):
             self._compact(active)
+
+    def _measure_last(self, indices: Sequence[int]) -> None:
+        """Measure the last weights of runs that are over; who spoils that has failed, and nobody else."""
+        data = [data for data, _ in self.built]
+        sound = [i for i in indices if self.members[i].divergence is None and self.members[i].failure is None]
+        try:
+            self.ensemble.measure_last(data, sound)
+        except Exception:
+            for index in sound:
+                try:
+                    self.ensemble.measure_last(data, [index])
+                except Exception as error:
+                    self.members[index].fail(error)
 
     def _compact(self, kept: list[int]) -> None:
         """Go on with some of the runs; the others are written."""
@@ -173,10 +202,11 @@ class StackedRuns:
 
         Raises:
             DivergedError: If it has diverged; its last measurement may be the one that shows it.
+            Exception: What else has ended it.
         """
         member, run = self.members[index], self.directories[index]
-        if member.divergence is not None:
-            raise member.divergence
+        if (ended := member.divergence or member.failure) is not None:
+            raise ended
         self._write_curves(index)
         if member.config.logging.checkpoints:
             self.save(progress, index)
@@ -184,7 +214,8 @@ class StackedRuns:
             run.remove_checkpoints()
         data, task = self.built[index]
         task.load_state_dict(unstack(self.ensemble.weights(), index))
-        result = conclude(member, task, data, lambda: unstack(self.ensemble.best, index))
+        best = Weights(unstack(self.ensemble.best, index), member.best_step)
+        result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
         if news and member.config.logging.tensorboard:
@@ -201,10 +232,16 @@ class StackedRuns:
         write_hparams_row(run.path, self.plans[index].composed, self.members[index])
         run.mark(Status.diverged, error=str(error), diverged_at_step=error.step, **self._facts())
 
+    def _leave_failed(self, index: int, error: Exception) -> None:
+        run = self.directories[index]
+        self.members[index].failure = error
+        tell_failure(run.path.name, error)
+        run.mark(Status.failed, error=f"{type(error).__name__}: {error}", **self._facts())
+
     def save(self, progress: Progress, index: int) -> None:
         """Write ``best.ckpt`` and then ``last.ckpt`` of one run, as its own Trainer would."""
         member, run, ensemble = self.members[index], self.directories[index], self.ensemble
-        if member.best_step:
+        if member.has_best:
             save_weights(run.best, unstack(ensemble.best, index), member.best_step)
         member.step = member.step if member.stopped else progress.step
         save_checkpoint(run.last, member_checkpoint(progress, ensemble, index, run.path))
@@ -244,6 +281,19 @@ class StackedRuns:
     def _seconds(self) -> float:
         """This run's share of the time that the chunk has taken."""
         return round((time.perf_counter() - self.started) / len(self.results), 4)
+
+
+def _build(members: Sequence[Recorder]) -> list[tuple[PointDataModule, Any]]:
+    draws: SharedDraws = {}
+    built, errors = [], {}
+    for place, member in enumerate(members):
+        try:
+            built.append(build_data_and_task(member.config, draws))
+        except Exception as error:  # of one run: the others are built and go on
+            errors[place] = error
+    if errors:
+        raise MembersFailedError(errors)
+    return built
 
 
 def stack_class(configs: Sequence[Config]) -> Callable[..., Ensemble]:

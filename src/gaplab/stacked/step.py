@@ -1,45 +1,92 @@
 """One training step of K models, for any loss: gradients, clipping, update of those still training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, Update, per_model, update_active
+from gaplab.stacked.update_rules import (
+    Hyper,
+    OptimizerState,
+    Params,
+    Update,
+    per_model,
+    select,
+    update_active,
+)
 
-Loss = Callable[[Params, Params, Any, Params], Tensor]
-"""``loss(params, buffers, batch, loss_coefficients)`` of one model, a scalar. The ensemble maps it over all four."""
-Step = Callable[..., tuple[Params, OptimizerState, Tensor]]
+Loss = Callable[[Params, Params, Params, Any, Params], tuple[Tensor, Params]]
+"""``loss(params, running, buffers, batch, loss_coefficients)`` of one model: a scalar, and what has become of
+``running``, such as the statistics of BatchNorm. The ensemble maps it over all five."""
+Step = Callable[..., tuple[Params, OptimizerState, Params, Tensor]]
 
 
 def make_step(loss: Loss, rule: Update, *, clips: bool) -> Step:
-    """Return ``step(params, state, active, buffers, batch, loss_coefficients, hyper)`` for K stacked models.
+    """Return ``step(params, state, running, active, buffers, batch, loss_coefficients, hyper)`` for K stacked models.
 
     ``active`` None means that all models train.
 
-    It returns the new parameters and optimiser state and the losses [K] before the update. With ``clips`` the
-    whole gradient of a model is limited to the norm ``hyper["max_grad_norm"]``.
+    It returns the new parameters, optimiser state and running state, and the losses [K] before the update. With
+    ``clips`` the whole gradient of a model is limited to the norm ``hyper["max_grad_norm"]``.
     """
-    gradients = vmap(grad_and_value(loss))
+    gradients = vmap(grad_and_value(loss, has_aux=True))
 
     def step(
         params: Params,
         state: OptimizerState,
+        running: Params,
         active: Tensor | None,
         buffers: Params,
         batch: Any,
         loss_coefficients: Params,
         hyper: Hyper,
-    ) -> tuple[Params, OptimizerState, Tensor]:
-        grads, losses = gradients(params, buffers, batch, loss_coefficients)
+    ) -> tuple[Params, OptimizerState, Params, Tensor]:
+        grads, (losses, after) = gradients(params, running, buffers, batch, loss_coefficients)
         if clips:
             grads = clip_gradients(grads, hyper["max_grad_norm"])
         params, state = update_active(rule, params, grads, state, hyper, active)
-        return params, state, losses
+        if active is not None:
+            after = select(active, after, running)
+        return params, state, after, losses
 
     return step
+
+
+def make_steps(step: Step, number: int) -> Step:
+    """Return a function that takes ``number`` steps in a row, in one graph.
+
+    ``active`` [S, K], the tensors of ``buffers`` and ``batch`` and ``hyper["lr"]`` [S, K] have the steps as their
+    first dimension, and so have the losses [S, K] that it returns.
+    """
+
+    def steps(
+        params: Params,
+        state: OptimizerState,
+        running: Params,
+        active: Tensor,
+        buffers: Params,
+        batch: Sequence[Tensor],
+        loss_coefficients: Params,
+        hyper: Hyper,
+    ) -> tuple[Params, OptimizerState, Params, Tensor]:
+        found = []
+        for n in range(number):
+            params, state, running, losses = step(
+                params,
+                state,
+                running,
+                active[n],
+                {name: tensor[n] for name, tensor in buffers.items()},
+                tuple(tensor[n] for tensor in batch),
+                loss_coefficients,
+                {**hyper, "lr": hyper["lr"][n]},
+            )
+            found.append(losses)
+        return params, state, running, torch.stack(found)
+
+    return steps
 
 
 def clip_gradients(grads: Params, max_norm: Tensor) -> Params:

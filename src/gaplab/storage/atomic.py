@@ -66,6 +66,17 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
+def overwrite_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON into a file that is there, where it has its place: a full disk has no room for a new file."""
+    text = (json.dumps(_finite(content), indent=2, allow_nan=False) + "\n").encode()
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    try:
+        os.pwrite(handle, text, 0)
+        os.ftruncate(handle, len(text))
+    finally:
+        os.close(handle)
+
+
 def write_yaml(path: Path, content: Any) -> None:
     write_text(path, yaml.dump(content, Dumper=_Dumper, sort_keys=False))
 

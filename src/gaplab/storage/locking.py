@@ -4,6 +4,7 @@ import atexit
 import fcntl
 import os
 import socket
+import stat
 import time
 from pathlib import Path
 from typing import TextIO
@@ -27,12 +28,12 @@ def lock(path: Path, timeout_seconds: float = 0.0) -> None:
             former self still ends.
 
     Raises:
-        ConfigError: If another process holds it.
+        ConfigError: If another process holds it, or the lock is a link or a pipe that somebody put there.
     """
     path = path.resolve()
     if path in _held:
         return
-    file = (path / LOCK).open("a+")
+    file = _open(path / LOCK)
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -54,6 +55,25 @@ def lock(path: Path, timeout_seconds: float = 0.0) -> None:
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     _held[path] = file
+
+
+def _open(file: Path) -> TextIO:
+    """Open or make a lock file, and nothing else that bears its name."""
+    try:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if file.is_symlink():
+            raise ConfigError(
+                f"{file}: expected a file that a run made, but it is a link. Remove it."
+            ) from error
+        raise ConfigError(
+            f"run.root: expected a folder that can be written, but {file.parent} gave: {error.strerror}. Choose "
+            "another with run.root=FOLDER, or copy the run to where you may write."
+        ) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ConfigError(f"{file}: expected a file that a run made, but it is none. Remove it.")
+    return os.fdopen(handle, "r+")
 
 
 def unlock(path: Path) -> None:

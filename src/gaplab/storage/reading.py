@@ -11,6 +11,8 @@ from gaplab.errors import ConfigError
 
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C library reads the files of ten thousand runs in seconds."""
+FOREIGN = ("wandb",)
+"""Folders of other programs, which make links in them and write there by themselves."""
 MOST_BYTES, MOST_VALUES = 2_000_000, 100_000
 """A file of settings is a thousand times smaller."""
 
@@ -21,11 +23,16 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ConfigError: If it cannot be read, or if its aliases stand for more values than memory has room for.
     """
+    read = read_regular(path)
+    if read is None:
+        raise ConfigError(
+            f"{path}: expected a readable file, but there is none; a link or a pipe is not read."
+        )
+    if len(read) > MOST_BYTES:
+        raise ConfigError(f"{path}: expected at most {MOST_BYTES} bytes of settings, but it has more.")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ConfigError(f"{path}: expected at most {MOST_BYTES} bytes of settings, but it has more.")
-        content = yaml.load(path.read_text(), SafeLoader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = yaml.load(read.decode(), SafeLoader)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected readable YAML, but: {' '.join(str(error).split())}.") from error
     if _size(content, {}) > MOST_VALUES:
         raise ConfigError(
@@ -43,6 +50,34 @@ def _size(value: Any, known: dict[int, float]) -> float:
         items = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_size(item, known) for item in items)
     return known[id(value)]
+
+
+def refuse_links(folder: Path, inside: Path | None = None) -> None:
+    """Look for what lies in a run directory and leads out of it, or is a pipe: a run would write through it, or wait.
+
+    Args:
+        folder: Where to look, and below.
+        inside: The run directory, if it is not ``folder``.
+
+    Raises:
+        ConfigError: For the first of them.
+    """
+    root = (inside or folder).resolve()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in FOREIGN:
+                    refuse_links(Path(entry.path), root)
+            elif entry.is_symlink():
+                if not Path(entry.path).resolve().is_relative_to(root):
+                    raise ConfigError(
+                        f"{entry.path}: expected a file that a run wrote, but it is a link to elsewhere. Remove it, "
+                        "or copy what it stands for."
+                    )
+            elif not entry.is_file(follow_symlinks=False):
+                raise ConfigError(
+                    f"{entry.path}: expected a file that a run wrote, but it is a pipe or device. Remove it."
+                )
 
 
 def read_regular(path: Path) -> bytes | None:

@@ -13,17 +13,18 @@ from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from gaplab.config.compose import Composed, take_apart
+from gaplab.config.compose import COMPOSE_ERRORS, Composed, take_apart
 from gaplab.config.errors import explain
 from gaplab.errors import ConfigError
 
 Load = Callable[[list[str]], DictConfig]
 """Composes the overrides of one job with Hydra, its own section included."""
 _SIMPLE = re.compile(r"(?P<key>[A-Za-z_][\w.]*)=(?P<value>[+-]?[\w.]+(?:[eE][+-]?\d+)?)")
+NOT_OF_A_JOB = ("hydra.", "hydra/", "run.again=")
+"""Words about the sweep or the command, which no job keeps."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _INTERPOLATION = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
@@ -51,7 +52,7 @@ class JobComposer:
         Raises:
             ConfigError: For any mistake in the overrides.
         """
-        words = [word for word in overrides if not word.startswith(("hydra.", "hydra/"))]
+        words = [word for word in overrides if not word.lstrip("+").startswith(NOT_OF_A_JOB)]
         simple = dict(match for word in words if (match := _simple(word)))
         kind = tuple(word.split("=")[0] if _simple(word) else word for word in words)
         template = self.templates.get(kind)
@@ -68,7 +69,7 @@ class JobComposer:
     def _compose_whole(self, overrides: Sequence[str], words: list[str]) -> tuple[DictConfig, Composed]:
         try:
             tree = self.load(list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
+        except COMPOSE_ERRORS as error:
             raise explain(error) from error
         return tree, take_apart(tree, words)
 

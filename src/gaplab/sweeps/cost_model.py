@@ -36,8 +36,8 @@ def estimated_seconds(config: Config) -> float:
         return RUN_SECONDS + config.task.seconds_per_step * steps
     widths = [2, *getattr(config.network, "widths", [100]), 3]
     size = max(1.0, sum(a * b for a, b in pairwise(widths)) / SMALL_NETWORK)
-    points = data.num_points + data.num_val_points + data.num_test_points
-    scored = points * -(-steps // config.steps_between_evaluations)
+    points = sum(map(data.size_of, ("train", "val", "test")))
+    scored = points * len(config.evaluation_steps)
     return RUN_SECONDS + size * (STEP_SECONDS * steps + POINT_SECONDS * scored)
 
 
@@ -52,7 +52,7 @@ def model_bytes(config: Config) -> int:
     """Estimate the memory of one stacked model: its points twice, weights with moments, activations."""
     scalar = 8 if config.trainer.precision == "64-true" else 4
     data = config.data
-    num_points = data.num_points + data.num_val_points + data.num_test_points
+    num_points = sum(map(data.size_of, ("train", "val", "test")))
     points = 2 * num_points * (scalar * (2 + data.noise_dimensions) + 9)
     networks, at_once = config.task.networks_of(config)
     total = points

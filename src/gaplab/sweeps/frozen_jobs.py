@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from gaplab.config.compose import Composed, merge_saved, restore, to_config
 from gaplab.config.extensions import load_files
+from gaplab.config.named_classes import allow
 from gaplab.errors import ConfigError
 from gaplab.sweeps.compose_jobs import is_single, vary
 from gaplab.sweeps.job import SweepJob
@@ -44,10 +45,19 @@ def thaw(file: Path) -> list[SweepJob]:
     load_files(base.get("extensions") or [], f"{file}, extensions")  # written by a command of the user's own
     tree = merge_saved(base, str(file))
     first = Composed(to_config(tree), base, [])
+    allow(first.config.task.named_classes)
     jobs = [SweepJob(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
     for job in jobs:
         job.composed.varied = content.get("varied", [])
     return jobs
+
+
+def frozen_paths(file: Path) -> list[Path]:
+    """Return the directories of frozen jobs; none where the file does not hold any."""
+    try:
+        return [Path(row["path"]) for row in json.loads(file.read_text())["jobs"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def _difference(job: SweepJob, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from gaplab.config.network import NetworkConfig
+from gaplab.config.network import NetworkConfig, is_pointwise
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
@@ -40,6 +40,10 @@ def obstacle(config: Config) -> str | None:
     trainer = config.trainer
     if config.phenomenon.name is not None:
         return "a phenomenon trains several networks of its own"
+    if config.init_from is not None:
+        return "init_from starts from the weights of another run"
+    if config.logging.checkpoint_steps or config.logging.keep_best > 1:
+        return "logging.checkpoint_steps and logging.keep_best are kept by a run by itself"
     if not config.task.stacks or built_otherwise(config.task, "stacks"):
         return f"the task {type(config.task).__name__} has no stacked form"
     for optimizer in filter(None, (config.optimizer, _second_optimizer(config))):
@@ -70,14 +74,17 @@ def group_key(config: Config) -> Hashable:
         data.points_per_step,
         config.has_validation,
         _fixed("network", config.network),
+        # A network of a user's own may compare the points of a batch, of which all runs need equally many then.
+        None if is_pointwise(config.network) else (data.num_points, data.num_folds, data.fold),
         _fixed("task", task),
         # Whether these are zero or absent decides which operations a step has.
         tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),
         getattr(task, "clip_weights", None) is None,
         _fixed("optimizer", config.optimizer),
         _fixed("optimizer", _second_optimizer(config)),
-        (config.num_steps, config.steps_between_evaluations),
+        config.evaluation_steps,
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
+        config.trainer.compile,
     )
 
 

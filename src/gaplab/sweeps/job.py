@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gaplab.config.compose import Composed
 from gaplab.sweeps.compose_jobs import compose_jobs
@@ -55,14 +55,16 @@ def jobs_of_launcher(
         ConfigError: If the settings of a job are not sound; nothing has been started then.
     """
     given = _given_words()
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    typed = {_key(word) for word in given}
+    words_of_all = [*given, *(f"{key}={value}" for key, value in params.items() if key not in typed)]
 
     def load(words: list[str]) -> DictConfig:
         tree = loader.load_sweep_config(config, words)
-        limit_subruns(tree, given)
+        limit_subruns(tree, words_of_all)
         return tree
 
-    is_grid = str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
-    composed = compose_jobs(load, [list(words) for words in batch], allow_repeats=not is_grid)
+    composed = compose_jobs(load, [list(words) for words in batch], allow_repeats=not is_grid(config))
     fixed = {_key(word) for word in fixed_words(composed[0].overrides, given)}
     folder = Path(str(config.hydra.sweep.dir))
     jobs = []
@@ -71,6 +73,11 @@ def jobs_of_launcher(
         job.varied = [_key(word) for word in own]
         jobs.append(SweepJob(job, folder / job_name(own, [], number)))
     return jobs
+
+
+def is_grid(config: DictConfig) -> bool:
+    """Whether a sweep is a grid, whose jobs are known from its command; other sweepers choose them as they go."""
+    return str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
 
 
 def _key(word: str) -> str:

@@ -7,6 +7,7 @@ from gaplab.config.extensions import load_extensions
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
 from gaplab.process.exits import is_first_process, readable_exits
+from gaplab.process.output import steady_output
 from gaplab.process.signals import stop_signals_caught
 from gaplab.sweeps.frozen_jobs import thaw
 from gaplab.sweeps.run_job import exit_code, run_in_turn
@@ -15,6 +16,7 @@ from gaplab.sweeps.run_sweep import train_stacked
 
 def main(arguments: list[str]) -> None:
     """Run the jobs of a file, one after another or as stacked models; the exit code is that of a sweep."""
+    steady_output()
     (file,) = (Path(argument) for argument in arguments if not argument.startswith("-"))
     with readable_exits(), stop_signals_caught():
         load_extensions()

@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from omegaconf import DictConfig
 
 from gaplab.config.logging import SubRuns
+from gaplab.errors import ConfigError
 
 LONGEST_NAME = 120
 MOST_JOBS_WITH_SUBRUNS = 10
+MOST_JOBS = 1_000_000
+"""Their names alone fill the memory at some number."""
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return the folder of a sweep: a digest of its command line, in any order of its words."""
-    return f"sweep-{_digest(sorted(overrides))}"
+    return f"sweep-{_digest(sorted(word for word in overrides if not word.startswith('run.again=')))}"
 
 
 def job_name(job_overrides: Sequence[str], sweep_overrides: Sequence[str], num: int) -> str:
@@ -62,12 +66,23 @@ def num_jobs(overrides: Sequence[str]) -> int:
 
     >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
     12
+    >>> num_jobs(["experiment=glob(notebook*)"]) == sys.maxsize
+    True
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     sweeps = [override for override in parsed if override.is_sweep_override()]
-    if not all(override.is_choice_sweep() or override.is_range_sweep() for override in sweeps):
-        return sys.maxsize
-    return math.prod(len(list(override.sweep_iterator())) for override in sweeps)
+    return math.prod(_num_values(override.value()) for override in sweeps)
+
+
+def _num_values(sweep: Any) -> int:
+    """Return how many values there are, without making them."""
+    if isinstance(sweep, ChoiceSweep):
+        return len(sweep.list)
+    if isinstance(sweep, RangeSweep) and sweep.start is not None and sweep.stop is not None:
+        if sweep.step == 0:
+            raise ConfigError("range: expected a step other than 0, which leads nowhere.")
+        return max(0, math.ceil((sweep.stop - sweep.start) / sweep.step))
+    return sys.maxsize
 
 
 def worst_objective(sweeper: Any) -> float:

@@ -19,7 +19,9 @@ class SweepProgress:
             transient=True,
             disable=not shown,
         )
-        self.task = self.bar.add_task("sweep", total=model_steps, runs=num_models, speed="")
+        self.task = self.bar.add_task(
+            "sweep", total=model_steps, runs=num_models, speed="preparing or compiling"
+        )
         self.started = time.perf_counter()
         self.done = self.diverged = 0
         self.lock = threading.Lock()

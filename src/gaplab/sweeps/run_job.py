@@ -3,8 +3,6 @@
 import contextlib
 import json
 import math
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,8 +12,9 @@ from gaplab.config.compose import Composed
 from gaplab.distributed.ranks import find_ranks
 from gaplab.errors import ConfigError, DivergedError, Preempted, RendezvousError
 from gaplab.launch.processes import run_with_all_processes
-from gaplab.process.exits import EXIT_FAILED, is_first_process, readable
+from gaplab.process.exits import EXIT_FAILED, is_first_process, tell_failure
 from gaplab.process.signals import STOP_SIGNAL
+from gaplab.storage.reading import read_regular
 from gaplab.sweeps.job import SweepJob
 
 if TYPE_CHECKING:
@@ -56,11 +55,7 @@ def run_job(decide: Callable[[], "Plan"], composed: Composed, path: Path) -> flo
         if find_ranks() is not None and not together:
             raise
         if is_first_process():
-            text = readable(error)
-            if text is None:
-                traceback.print_exc()
-            else:
-                print(f"{path.name}: {text}", file=sys.stderr)
+            tell_failure(path.name, error)
             record_failure(composed, path, f"{type(error).__name__}: {error}")
         return math.nan
 
@@ -73,9 +68,10 @@ def record_failure(composed: Composed, path: Path, reason: str) -> None:
     from gaplab.runs.directory import RunDirectory, Status
     from gaplab.storage.locking import unlock
 
-    if (path / "run.json").is_file():
-        return
     run = RunDirectory(path)
+    if (path / "run.json").is_file():
+        unlock(path)
+        return
     with contextlib.suppress(ConfigError):  # it cannot be written; the message has been shown
         run.open(composed)
         run.mark(Status.failed, error=reason)
@@ -91,6 +87,6 @@ def exit_code(runs: Sequence[Path]) -> int:
 def status(run: Path) -> str | None:
     """Return the status of a run; None where there is none."""
     try:
-        return str(json.loads((run / "run.json").read_text())["status"])
-    except (OSError, ValueError, KeyError):
+        return str(json.loads(read_regular(run / "run.json") or b"")["status"])
+    except (ValueError, KeyError, TypeError):
         return None

@@ -103,9 +103,8 @@ def _plan(jobs: Sequence[SweepJob]) -> dict[Path, "Plan"]:
 
     plans: dict[Path, Plan] = {}
     for job in jobs:
-        plan = plans[job.path] = plan_new(job.composed, job.path)
-        if plan.finished:
-            unlock(job.path)  # a lock is an open file, of which a process may hold a thousand or so
+        plans[job.path] = plan_new(job.composed, job.path)
+        unlock(job.path)  # a lock is an open file, of which a process may hold a thousand or so
     finished = sum(plan.finished for plan in plans.values())
     if finished:
         print(f"{finished} of {len(plans)} runs are finished already.")

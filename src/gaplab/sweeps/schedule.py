@@ -10,8 +10,9 @@ import torch
 
 from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
+from gaplab.process.open_files import most_locks
 from gaplab.runs.checkpoints import read_checkpoint
-from gaplab.runs.directory import read_json
+from gaplab.runs.results import read_objective
 from gaplab.runs.resume import Plan
 from gaplab.stacked.compile import has_compiler, pays
 from gaplab.storage.locking import unlock
@@ -69,7 +70,7 @@ def sort_plans(
     for number, plan in enumerate(plans):
         config = plan.composed.config
         if plan.finished:
-            objectives[number] = _objective_of_finished(plan)
+            objectives[number] = objective_of_finished(plan)
         elif reason := obstacle(config):
             alone[reason].append(PlannedRun(number, plan))
         else:
@@ -137,15 +138,16 @@ def cut_single(plans: Sequence[Plan], objectives: list[float], logs: Path) -> li
     items = []
     for number, plan in enumerate(plans):
         if plan.finished:
-            objectives[number] = _objective_of_finished(plan)
+            objectives[number] = objective_of_finished(plan)
         else:
             items.append(WorkItem(jobs=[PlannedRun(number, plan)], alone=True, output=logs / f"{number}.txt"))
     return items
 
 
-def _objective_of_finished(plan: Plan) -> float:
+def objective_of_finished(plan: Plan) -> float:
+    """Let go of a finished run; return its objective."""
     unlock(plan.path)
-    return float(read_json(plan.path / "result.json")["objective"])
+    return read_objective(plan.path)
 
 
 def num_chunks(num_models: int, limit: int, processes: int) -> int:
@@ -158,7 +160,7 @@ def num_chunks(num_models: int, limit: int, processes: int) -> int:
 
 
 def chunk_width(config: Config, max_models: int | None, processes: int = 1) -> int:
-    """Return how many models of a configuration each of some processes may stack.
+    """Return how many models of a configuration each of some processes may stack: what memory and open files allow.
 
     Raises:
         ConfigError: If the memory does not hold one.
@@ -170,7 +172,7 @@ def chunk_width(config: Config, max_models: int | None, processes: int = 1) -> i
             f"data.num_test_points: expected runs that fit into memory, but one model needs "
             f"{readable_bytes(model_bytes(config))}. Lower it, or data.num_points or network.widths."
         )
-    return min(max_models or DEFAULT_WIDTH[device], fits)
+    return min(max_models or DEFAULT_WIDTH[device], fits, most_locks())
 
 
 def processes_per_device(device: str, processes: int) -> int:
@@ -182,8 +184,12 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
     """Whether a group of runs is so much work that compiling its step saves time, and a compiler is there."""
     config = jobs[0].plan.composed.config
     data, steps = config.data, jobs[0].work
-    if not config.task.compiling_pays or not has_compiler(torch.device(device_of(config))):
+    if not has_compiler(torch.device(device_of(config))):
         return False
-    points = data.num_points + data.num_val_points + data.num_test_points
-    scored = points * -(-steps // config.steps_between_evaluations)
+    if isinstance(config.trainer.compile, bool):
+        return config.trainer.compile
+    if not config.task.compiling_pays:
+        return False
+    points = sum(map(data.size_of, ("train", "val", "test")))
+    scored = points * len(config.evaluation_steps)
     return pays(len(jobs) * steps, len(jobs) * scored)

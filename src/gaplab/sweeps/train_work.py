@@ -6,14 +6,26 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from gaplab.errors import ConfigError, Preempted
+from gaplab.config.compose import Composed
+from gaplab.errors import Preempted
 from gaplab.process.children import Child
+from gaplab.process.exits import tell_failure
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
+from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.stacked.ensemble import CompiledFunctions
-from gaplab.stacked.stacked_runs import Report, StackedRuns
-from gaplab.sweeps.run_job import run_job, status
-from gaplab.sweeps.schedule import Log, WorkItem, cut_alone, cut_groups, cut_single, sort_plans
+from gaplab.stacked.stacked_runs import MembersFailedError, Report, StackedRuns
+from gaplab.storage.locking import unlock
+from gaplab.sweeps.run_job import record_failure, run_job, status
+from gaplab.sweeps.schedule import (
+    Log,
+    WorkItem,
+    cut_alone,
+    cut_groups,
+    cut_single,
+    objective_of_finished,
+    sort_plans,
+)
 from gaplab.sweeps.worker_pool import Answer, WorkerPool
 
 CompiledByGroup = dict[tuple[int, int], CompiledFunctions]
@@ -100,19 +112,15 @@ def _own(queue: deque[WorkItem], report: Report | None) -> Iterator[tuple[WorkIt
 def _shared(
     queue: deque[WorkItem], workers: Sequence[Child], takes_part: bool, report: Report | None, log: Log
 ) -> Iterator[tuple[WorkItem, Answer]]:
-    work = partial(train_handed_out, compiled={}, report=report)
+    work = partial(train_item, compiled={}, report=report)
     return WorkerPool(workers, report, log).answers(queue, work if takes_part else None)
-
-
-def train_handed_out(item: WorkItem, compiled: CompiledByGroup, report: Report | None) -> Answer:
-    """Train an item that another process or thread has planned: plan it anew, which locks its runs."""
-    for job in item.jobs:
-        job.plan = plan_new(job.plan.composed, job.plan.path)
-    return train_item(item, compiled, report)
 
 
 def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None) -> Answer:
     """Train an item in this process; return its objectives, or why its models cannot be stacked.
+
+    Its runs are planned anew, which locks those that were begun before: until their turn comes nobody holds them.
+    A run that cannot be planned or built has failed, and the others go on.
 
     Args:
         item: What to train.
@@ -120,32 +128,64 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
         report: Told about the progress.
 
     Raises:
-        ConfigError: For a mistake of the user's that shows only now.
         Preempted: After a stop signal, also one that came before.
     """
     if STOP_SIGNAL.number:
         raise Preempted(STOP_SIGNAL.number)
-    plans = [job.plan for job in item.jobs]
+    jobs = [(job.plan.composed, job.plan.path) for job in item.jobs]
     if item.alone:
-        return [run_job(partial(_planned, plan), plan.composed, plan.path) for plan in plans]
-    place = (item.group, item.width)
+        return [run_job(partial(plan_new, *job), *job) for job in jobs]
+    objectives = [math.nan] * len(jobs)
+    plans: dict[int, Plan] = {}
+    for place, job in enumerate(jobs):
+        try:
+            plan = plan_new(*job)
+        except Exception as error:
+            _leave_failed(*job, error)
+            continue
+        if plan.finished:  # by another process, since the sweep began
+            objectives[place] = objective_of_finished(plan)
+        else:
+            plans[place] = plan
     try:
-        chunk = StackedRuns(
-            plans,
-            width=item.width,
-            compile=item.compile,
-            compiled=compiled.get(place),
-            report=report,
-        )
-        results = chunk.train()
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        if isinstance(error, ConfigError):
-            raise
+        results = _train_stacked(item, plans, compiled, report)
+    except Exception as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    if chunk.ensemble.compiled is not None:
-        compiled[place] = chunk.ensemble.compiled
-    return [math.nan if result is None else result.objective for result in results]
+    finally:
+        for _, path in jobs:
+            unlock(path)
+    for place, result in results.items():
+        objectives[place] = math.nan if result is None else result.objective
+    return objectives
 
 
-def _planned(plan: Plan) -> Plan:
-    return plan
+def _train_stacked(
+    item: WorkItem, plans: dict[int, Plan], compiled: CompiledByGroup, report: Report | None
+) -> dict[int, Result | None]:
+    """Train the runs of an item as stacked models, without those that cannot be built; return results by place."""
+    key = (item.group, item.width)
+    while plans:
+        try:
+            chunk = StackedRuns(
+                list(plans.values()),
+                width=item.width,
+                compile=item.compile,
+                compiled=compiled.get(key),
+                report=report,
+            )
+        except MembersFailedError as failed:
+            places = list(plans)
+            for number, error in failed.errors.items():
+                plan = plans.pop(places[number])
+                _leave_failed(plan.composed, plan.path, error)
+            continue
+        results = chunk.train()
+        if chunk.ensemble.compiled is not None:
+            compiled[key] = chunk.ensemble.compiled
+        return dict(zip(plans, results, strict=True))
+    return {}
+
+
+def _leave_failed(composed: Composed, path: Path, error: Exception) -> None:
+    tell_failure(path.name, error)
+    record_failure(composed, path, f"{type(error).__name__}: {error}")

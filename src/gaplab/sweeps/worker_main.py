@@ -12,6 +12,7 @@ from gaplab.process.children import pipe_to_parent
 from gaplab.process.devices import keep_to_share
 from gaplab.process.exits import EXIT_PREEMPTED
 from gaplab.process.fast_imports import quick_imports
+from gaplab.process.output import steady_output
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.sweeps.run_job import status
 from gaplab.sweeps.schedule import WorkItem
@@ -23,12 +24,13 @@ def main() -> None:
     After a run with an output of its own has failed it ends too: what the failure left in this process, such
     as a GPU out of order, must not reach the next run.
     """
+    steady_output()
     pipe = pipe_to_parent()
     STOP_SIGNAL.install()
     keep_to_share()
     load_extensions()
     with quick_imports():
-        from gaplab.sweeps.train_work import CompiledByGroup, train_handed_out
+        from gaplab.sweeps.train_work import CompiledByGroup, train_item
 
     def tell(kind: str, content: object = None) -> None:
         try:
@@ -43,7 +45,7 @@ def main() -> None:
             if item.output is not None:
                 speak_to(item.output)
             try:
-                answer = train_handed_out(item, compiled, lambda *steps: tell("steps", steps))
+                answer = train_item(item, compiled, lambda *steps: tell("steps", steps))
             except ConfigError as error:
                 tell("mistake", str(error))
                 return

@@ -17,6 +17,7 @@ from gaplab.errors import ConfigError, Preempted
 from gaplab.process.children import Child, reap, signal_all, start_another
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.runs.directory import RunDirectory, Status, read_json
+from gaplab.runs.results import read_objective
 from gaplab.storage.locking import unlock
 from gaplab.sweeps.run_job import record_failure
 from gaplab.sweeps.schedule import Log, PlannedRun, WorkItem
@@ -230,7 +231,6 @@ def _mark_failed(job: PlannedRun, reason: str) -> bool:
 
 
 def _objective(run: RunDirectory) -> float:
-    file = run.path / "result.json"
-    if not file.is_file() or read_json(run.path / "run.json")["status"] != Status.finished:
+    if read_json(run.path / "run.json")["status"] != Status.finished:
         return math.nan
-    return float(read_json(file)["objective"])
+    return read_objective(run.path)

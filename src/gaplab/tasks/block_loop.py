@@ -38,6 +38,14 @@ class BlockOptimization(_AutomaticOptimization):
         block = kwargs["batch"]
         if not isinstance(block, Block):
             return super().run(optimizer, batch_idx, kwargs)
+        output = self.take_steps(optimizer, block, kwargs)
+        # Lightning counts one batch itself, and takes the last step of the schedule.
+        _add(self.optim_progress.optimizer.step, len(block))
+        self.trainer.fit_loop.epoch_loop._batches_that_stepped += len(block) - 1
+        return output
+
+    def take_steps(self, optimizer: Optimizer, block: Block, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
+        """Take an optimiser step for each batch; return what ``training_step`` returned for the last one."""
         trainer, module = self.trainer, self.trainer.lightning_module
         strategy, direct = trainer.strategy, isinstance(trainer.strategy, SingleDeviceStrategy)
         clips = trainer.gradient_clip_val or _overridden(
@@ -65,15 +73,16 @@ class BlockOptimization(_AutomaticOptimization):
         module._current_fx_name = "training_step"
         for number, batch in enumerate(block):
             if number:
-                for config in trainer.lr_scheduler_configs:
-                    config.scheduler.step()  # type: ignore[call-arg]
+                self.step_schedules()
             _show(trainer, batch, kwargs)
             optimizer.step(closure)
         module._current_fx_name = None
-        # Lightning counts one batch itself, and takes the last step of the schedule.
-        _add(self.optim_progress.optimizer.step, len(block))
-        trainer.fit_loop.epoch_loop._batches_that_stepped += len(block) - 1
         return {"loss": output.detach()} if isinstance(output, Tensor) else dict(output or {})
+
+    def step_schedules(self) -> None:
+        """Move the learning-rate schedules by one step."""
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
 
 
 class ManualBlockOptimization(_ManualOptimization):
@@ -90,8 +99,17 @@ class ManualBlockOptimization(_ManualOptimization):
         self.trainer.fit_loop.epoch_loop._batches_that_stepped += len(block) - 1
 
 
-def use_blocks(trainer: Trainer, module: LightningModule, wanted: int) -> int:
-    """Return the steps of a block, with loops that take blocks in place; 1 where the stock loop must run."""
+def use_blocks(
+    trainer: Trainer, module: LightningModule, wanted: int, automatic: BlockOptimization | None = None
+) -> int:
+    """Return the steps of a block, with loops that take blocks in place; 1 where the stock loop must run.
+
+    Args:
+        trainer: Whose loops.
+        module: What it trains.
+        wanted: Most steps in a block.
+        automatic: The loop of automatic optimisation, where another one than ``BlockOptimization`` is to run.
+    """
     if wanted == 1:
         return 1
     reason = obstacle(trainer, module)
@@ -99,7 +117,7 @@ def use_blocks(trainer: Trainer, module: LightningModule, wanted: int) -> int:
         _log.warning("Lightning's own loop takes the steps one by one, which is slower: %s.", reason)
         return 1
     loop = trainer.fit_loop.epoch_loop
-    automatic, manual = BlockOptimization(trainer), ManualBlockOptimization(trainer)
+    automatic, manual = automatic or BlockOptimization(trainer), ManualBlockOptimization(trainer)
     automatic.optim_progress = loop.automatic_optimization.optim_progress
     manual.optim_step_progress = loop.manual_optimization.optim_step_progress
     loop.automatic_optimization, loop.manual_optimization = automatic, manual

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.loader import SplitLoader
+from gaplab.data.splits import Split
 from gaplab.figures.confusion import confusion_counts, draw_confusion_matrix
 from gaplab.figures.decision_regions import (
     draw_confidence,
@@ -16,6 +18,7 @@ from gaplab.figures.decision_regions import (
     grid_points,
     window,
 )
+from gaplab.figures.image_grid import draw_image_grid, mistakes_first
 from gaplab.figures.landscape import draw_landscape, scaled_direction, slice_losses
 from gaplab.figures.layers import Stage, draw_layers
 from gaplab.networks.hidden_outputs import hidden_outputs
@@ -26,28 +29,55 @@ Render = Callable[[], Tensor]
 """Returns pixels [H, W, 3] uint8."""
 
 SHOWN_POINTS = 500
+SHOWN_IMAGES = 50
 LANDSCAPE_POINTS = 300
 GRID_LINES = 25
 
 
 def classifier_figures(task: Classifier, data: PointDataModule, step: int) -> dict[str, Render]:
-    """Return the pictures of a classifier at an optimiser step; the first one is cheap and tells most."""
-    train, test = data.splits["train"], data.splits["test"]
-    shown_train, shown_test = thinned(train, SHOWN_POINTS), thinned(test, SHOWN_POINTS)
-    predict = predictor(task, data.in_features)
-    at = f"step {step:,}"
+    """Return the pictures of a classifier at an optimiser step; the first one is cheap and tells most.
 
-    def regions(split: Split, name: str) -> Tensor:
-        title = f"Decision regions, {name} points, {at}"
-        return draw_decision_regions(predict, split.points[:, :2], split.labels, title=title)
+    Decision regions need points of the plane (and dimensions without meaning); of images a sample is shown.
+    """
+    train, test = data.splits["train"], data.splits["test"]
+    at = f"step {step:,}"
 
     @functools.cache
     def predicted() -> Tensor:
-        return logits_of(task, test.points).argmax(dim=1)
+        chunks = SplitLoader(test.points, test.labels)
+        return torch.cat([logits_of(task, points).argmax(dim=1) for points, _ in chunks])
 
     def confusion() -> Tensor:
         counts = confusion_counts(predicted(), test.labels, data.num_classes)
         return draw_confusion_matrix(counts, title=f"Test points, {at}")
+
+    def landscape() -> Tensor:
+        return _landscape(task, thinned(train, LANDSCAPE_POINTS), at)
+
+    def images() -> Tensor:
+        chosen = mistakes_first(test.labels, predicted(), SHOWN_IMAGES)
+        wrong = int((predicted() != test.labels).sum())
+        return draw_image_grid(
+            test[chosen].points,
+            test.labels[chosen],
+            predicted()[chosen],
+            title=f"Test images, the {wrong} mistakes of {len(test)} first, {at}",
+        )
+
+    if not _in_plane(data):
+        figures: dict[str, Render] = {"confusion": confusion}
+        if isinstance(data.example_shape, tuple) and len(data.example_shape) == 3:
+            figures = {"test_images": images} | figures
+        if isinstance(data.example_shape, tuple) and data.example.points.is_floating_point():
+            figures["loss_landscape"] = landscape
+        return figures
+
+    shown_train, shown_test = thinned(train, SHOWN_POINTS), thinned(test, SHOWN_POINTS)
+    predict = predictor(task, data.in_features)
+
+    def regions(split: Split, name: str) -> Tensor:
+        title = f"Decision regions, {name} points, {at}"
+        return draw_decision_regions(predict, split.points[:, :2], split.labels, title=title)
 
     def mistakes() -> Tensor:
         wrong = test[predicted() != test.labels]
@@ -66,7 +96,7 @@ def classifier_figures(task: Classifier, data: PointDataModule, step: int) -> di
             shown_train.labels,
             title=f"How the layers stretch the plane, training points, {at}",
         ),
-        "loss_landscape": lambda: _landscape(task, thinned(train, LANDSCAPE_POINTS), at),
+        "loss_landscape": landscape,
     }
 
 
@@ -121,7 +151,7 @@ def _landscape(task: Classifier, split: Split, at: str) -> Tensor:
     training = task.training
     task.eval()
     losses = slice_losses(
-        lambda values: task.score(
+        lambda values: task.score_fn(
             functional_call(task.network, values | buffers, points), split.labels
         ).mean(),
         parameters,
@@ -130,6 +160,11 @@ def _landscape(task: Classifier, split: Split, at: str) -> Tensor:
     )
     task.train(training)
     return draw_landscape(losses, title=f"Training loss around the weights, {at}")
+
+
+def _in_plane(data: PointDataModule) -> bool:
+    """Whether points are those of the plane, beside dimensions without meaning."""
+    return data.example_shape == (2 + data.config.noise_dimensions,)
 
 
 def _padded(points: Tensor, in_features: int) -> Tensor:

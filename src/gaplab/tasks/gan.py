@@ -11,8 +11,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from gaplab.config.gan import GANConfig
 from gaplab.config.optimizer import OptimizerConfig
-from gaplab.data.datamodule import PointDataModule, Split
+from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import Batch
+from gaplab.data.splits import Split
 from gaplab.errors import DivergedError
 from gaplab.networks.conditioning import pack_samples
 from gaplab.randomness import make_generator
@@ -249,6 +250,7 @@ class GAN(Task):
             raise DivergedError("a generated point", step)
         if not self._collapsed:
             self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
+        assert data.draw is not None, "GANConfig.build asks for a law"
         table = self.scorer.scores(points, labels, data.splits, data.draw, full=full)
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.train_seed, "opponents"))
         most, config = None if full else OPPONENTS, self.config

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gaplab.config.gan import GANConfig
-from gaplab.data.datamodule import SampleFn, Split
+from gaplab.data.splits import SampleFn, Split
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
 from gaplab.metrics.generative.memorisation import copying_ratio, nearest_split_gap

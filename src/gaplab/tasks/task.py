@@ -9,7 +9,6 @@ from torch import Tensor
 
 from gaplab.data.loader import Batch
 from gaplab.errors import DivergedError
-from gaplab.metrics.gap import SplitScore
 
 
 class Task(LightningModule):
@@ -29,8 +28,6 @@ class Task(LightningModule):
         self.noted: dict[str, dict[int, Tensor]] = {}
         self.block_losses: dict[str, float] = {}
         """Mean loss of the latest block of steps (of the latest step where there are no blocks), by tag."""
-        self.scores: dict[str, SplitScore] = {}
-        """Scores of the splits at the latest measurement."""
         self.run_name = ""
         """What warnings call the run where it is one of many; empty for a run alone."""
 

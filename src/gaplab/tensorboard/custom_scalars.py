@@ -8,6 +8,8 @@ reports missing tags for every sub-run. It shows bands after all other charts, t
 from collections.abc import Collection
 from typing import Any
 
+from gaplab.tensorboard.tags import draws_samples, split_quantities
+
 Layout = dict[str, dict[str, list[Any]]]
 """Category to chart title to kind and tags, as ``SummaryWriter.add_custom_scalars`` takes it.
 
@@ -15,18 +17,16 @@ The tags of a "Multiline" are regular expressions, matched from the start; a "Ma
 """
 
 SUBRUN_QUANTITIES = {
-    "loss": "loss/{split}",
-    "accuracy": "accuracy/{split}",
     "loss/discriminator": "loss/discriminator_{split}",
     "distance/sliced_w2": "distance/sliced_w2_{split}",
 }
-"""Tag in the sub-runs to tag in the run, of classifiers and of GANs."""
+"""Tag in the sub-runs to tag in the run, of GANs; others have ``<quantity>/<split>``."""
 GRADIENTS = {"Gradient norm by layer": ["Multiline", ["^gradient_norm/"]]}
 
 
 def charts(tags: Collection[str], subruns: bool) -> Layout:
     """Return the charts of a run that measures ``tags``, without the bands that it has no tags for."""
-    layout = charts_of_classifier(subruns) if "gap/loss" in tags else charts_of_gan(subruns)
+    layout = charts_of_gan(subruns) if draws_samples(tags) else charts_of_splits(tags, subruns)
     return {
         category: {
             title: content
@@ -37,19 +37,19 @@ def charts(tags: Collection[str], subruns: bool) -> Layout:
     }
 
 
-def charts_of_classifier(subruns: bool) -> Layout:
-    """Return the custom charts of a classifier."""
+def charts_of_splits(tags: Collection[str], subruns: bool) -> Layout:
+    """Return the custom charts of a run that measures quantities on the splits: a gap and a chart for each."""
     splits = "$" if subruns else "/(train|val|test)$"
+    gaps, values = {}, {}
+    for quantity in split_quantities(tags):
+        gap = f"gap/{quantity.replace('/', '_')}"
+        title = "Generalization gap" + ("" if quantity == "loss" else f" in {quantity}")
+        gaps[title] = band(gap) if f"{gap}_error" in tags else ["Multiline", [f"^{gap}$"]]
+        beside = [f"^bayes/{quantity}$"] if f"bayes/{quantity}" in tags else []
+        values[quantity.capitalize()] = ["Multiline", [f"^{quantity}{splits}", *beside]]
     return {
-        "generalization": {
-            "Generalization gap in accuracy": band("gap/accuracy"),
-            "Generalization gap": band("gap/loss"),
-        },
-        "training": {
-            "Loss": ["Multiline", [f"^loss{splits}"]],
-            "Accuracy": ["Multiline", [f"^accuracy{splits}"]],
-            **GRADIENTS,
-        },
+        "generalization": dict(reversed(gaps.items())),
+        "training": values | GRADIENTS,
     }
 
 

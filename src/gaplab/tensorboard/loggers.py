@@ -11,9 +11,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.storage.atomic import replacing
+from gaplab.storage.reading import read_regular
 
 
 class EventFiles(TensorBoardLogger):
@@ -47,6 +50,18 @@ def event_writer(trainer: Trainer) -> SummaryWriter | None:
                 writer: SummaryWriter = logger.experiment
                 return writer
     return None
+
+
+def write_picture(writer: SummaryWriter, tag: str, pixels: Tensor, step: int, png: bytes) -> None:
+    """Write a picture [H, W, 3] that is encoded already."""
+    image = Summary.Image(
+        height=pixels.shape[0], width=pixels.shape[1], colorspace=3, encoded_image_string=png
+    )
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+    writer._get_file_writer().add_summary(summary, step)
+
+
+METRICS = "metrics.csv"
 
 
 class MetricsTable(Logger):
@@ -120,7 +135,9 @@ class MetricsTable(Logger):
             writer.writerows(rows)
 
     def _read(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        whole = self.path.read_text().rpartition("\n")[0]  # a kill may have cut the last line
-        return list(csv.DictReader(io.StringIO(whole)))
+        """Return the rows of the file; damaged ones are left out, as nothing depends on them."""
+        whole = (read_regular(self.path) or b"").decode(errors="replace").replace("\0", "\ufffd")
+        rows = csv.DictReader(
+            io.StringIO(whole.rpartition("\n")[0]), restkey=""
+        )  # a kill may have cut the last line
+        return [row for row in rows if row.get("step", "").isdecimal() and not row.keys() & {"", None}]

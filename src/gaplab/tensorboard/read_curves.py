@@ -7,9 +7,13 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
+from gaplab.tensorboard.links import HEADLINE
+
 History = dict[int, dict[str, float]]
 """Step to tag to value."""
 
+OF_THE_END = ("best/", "last/", "final/", "run/", "bound/", "capacity/", f"{HEADLINE}/")
+"""Beginnings of tags that say what the end has found, or say once more what another tag says."""
 BAND = ("_lower", "_upper")
 """Ends of tags that only draw the band of one run."""
 
@@ -42,7 +46,7 @@ def _from_events(run: Path) -> History:
         for raw in RawEventFileLoader(str(file)).Load():
             event = Event.FromString(raw)
             for value in event.summary.value:
-                final = value.tag.startswith(("final/", "bound/", "capacity/"))
+                final = value.tag.startswith(OF_THE_END)
                 if value.HasField("simple_value") and not final and _is_kept(value.tag, value.simple_value):
                     history.setdefault(event.step, {})[value.tag] = value.simple_value
     return history

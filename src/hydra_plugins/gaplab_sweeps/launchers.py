@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from gaplab.config.cluster import PoolConfig, SlurmConfig, VectorizedConfig
 from gaplab.config.ignored import refuse_ignored
 from gaplab.errors import ConfigError
-from gaplab.sweeps.job import LAUNCHED, SweepJob, jobs_of_launcher
+from gaplab.sweeps.folder import prepare_folder
+from gaplab.sweeps.job import LAUNCHED, SweepJob, is_grid, jobs_of_launcher
 from gaplab.sweeps.naming import worst_objective
 
 
@@ -46,11 +47,18 @@ class SweepLauncher(Launcher):
         jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
         for job in jobs:
             refuse_ignored(job.composed.config, job.composed.overrides, stacked=self.stacks)
+        if self.writes:
+            prepare_folder(jobs, more=initial_job_idx > 0 or not is_grid(self.config))
         worst = worst_objective(self.config.hydra.sweeper)
         return [
             _job_return(words, worst if math.isnan(value) else value)
             for words, value in zip(job_overrides, self.train(jobs), strict=True)
         ]
+
+    @property
+    def writes(self) -> bool:
+        """Whether jobs are done at all."""
+        return True
 
     @property
     def stacks(self) -> bool:
@@ -107,6 +115,10 @@ class VectorizedLauncher(SweepLauncher):
 
 class SlurmLauncher(SweepLauncher):
     """Submits jobs and returns at once; the same command later submits what is not finished."""
+
+    @property
+    def writes(self) -> bool:
+        return not SlurmConfig(**self.settings).dry_run
 
     @property
     def stacks(self) -> bool:

@@ -1,5 +1,6 @@
 """Hydra's grid sweeper, which leaves the check of all jobs to the launchers: they do it much faster."""
 
+import sys
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -8,7 +9,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from gaplab.errors import ConfigError
 from gaplab.sweeps.job import jobs_of_launcher
+from gaplab.sweeps.naming import MOST_JOBS, num_jobs
 
 
 @dataclass
@@ -33,7 +36,12 @@ class GridSweeper(BasicSweeper):
         assert config is not None, "Hydra calls setup first"
         assert launcher is not None, "Hydra calls setup first"
         parser = OverridesParser.create(config_loader=context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        words = [*self._parse_config(), *arguments]
+        if MOST_JOBS < (number := num_jobs(words)) < sys.maxsize:
+            raise ConfigError(
+                f"-m: expected at most {MOST_JOBS:_} runs, but got {number:_}. Split the ranges."
+            )
+        overrides = parser.parse_overrides(words)
         batches = self.split_arguments(overrides, self.max_batch_size) or [[]]
         if len(batches) > 1:
             jobs_of_launcher(config, context.config_loader, list(chain(*batches)), 0)

@@ -81,8 +81,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(logs: Path) -> Iterator[str]:
     """Where TensorBoard shows ``logs``, on a free port of this machine only."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--host", "127.0.0.1"]
-    command += ["--port", "0", "--reload_interval", "1", "--samples_per_plugin", "images=1000"]
+    command = [sys.executable, "-m", "gaplab.look", logs.name, "--port", "0"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=logs.parent, **pipes) as process:
         try:

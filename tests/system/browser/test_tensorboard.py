@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gaplab.tensorboard.links import SPLITS_IN_COLOURS, deep_link
+from gaplab.tensorboard.links import addresses_of_run
 
 Ask = Callable[..., Any]
 QUERY = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE"], "sliceSize": 100}
@@ -30,7 +30,8 @@ def test_runs_are_the_runs_and_the_splits_and_no_others(ask: Ask) -> None:
     embedding = "single/01200/hidden_0"  # the projector's folder holds no event file, and is no run
     found = ask("runs")
     assert embedding not in found
-    assert sorted(found) == sorted([*names, *splits, "diverged", "sweep/summary"])
+    ends = [f"{name}/95% {end}" for name in names if name != "two_players" for end in ("lower", "upper")]
+    assert sorted(found) == sorted([*names, *splits, *ends, "diverged", "sweep/summary"])
 
 
 def test_splits_overlay_one_tag_and_equal_the_plain_tags(ask: Ask) -> None:
@@ -57,7 +58,7 @@ def test_gap_is_test_minus_train_at_every_step(ask: Ask) -> None:
 def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(ask: Ask, logs: Path) -> None:
     columns = ask("plugin/hparams/experiment", {"experimentName": ""})
     metrics = [info["name"]["tag"] for info in columns["metricInfos"]]
-    assert metrics[:3] == ["final/gap_loss", "final/loss_train", "final/loss_val"]
+    assert metrics[:3] == ["best/gap_loss", "best/loss_train", "best/loss_val"]
     assert not any("hp_metric" in tag for tag in metrics)
     hparams = {info["name"]: info for info in columns["hparamInfos"]}
     assert {"seed", "data.noise", "network.widths", "optimizer.lr", "num_steps"} <= hparams.keys()
@@ -71,7 +72,7 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
         values = {value["name"]["tag"]: value["value"] for value in session["metricValues"]}
         if session["name"] == "diverged":
             assert session["status"] == "STATUS_FAILURE"
-            assert values["final/finished"] == 0.0
+            assert values["run/finished"] == 0.0
             continue
         assert session["status"] == "STATUS_SUCCESS"
         assert row["hparams"]["optimizer.max_grad_norm"] == "null"
@@ -79,8 +80,8 @@ def test_hparams_have_one_row_a_run_with_the_final_metrics_of_the_best_weights(a
         run = session["name"]
         best = result(logs, run)["best"]
         for tag, value in best.items():
-            assert values[f"final/{tag.replace('/', '_')}"] == pytest.approx(value, rel=1e-6)
-        assert values["final/finished"] == 1.0
+            assert values[f"best/{tag.replace('/', '_')}"] == pytest.approx(value, rel=1e-6)
+        assert values["run/finished"] == 1.0
         if run.startswith("sweep/"):
             assert row["hparams"]["seed"] == int(run.removeprefix("sweep/seed="))
 
@@ -130,24 +131,24 @@ def test_text_card_and_histograms_are_there(ask: Ask) -> None:
 
 
 def test_slider_has_a_picture_at_the_chosen_steps(ask: Ask) -> None:
-    query = urlencode({"run": "sweep/seed=1", "tag": "pictures/decision_regions_train", "sample": 0})
+    query = urlencode({"run": "sweep/seed=1", "tag": "pictures/1_decision_regions_train", "sample": 0})
     assert [image["step"] for image in ask(f"plugin/images/images?{query}")] == [400, 800, 1200]
 
 
 @pytest.mark.browser
 def test_time_series_of_the_deep_link(page: Any, address: str, screenshots: Path) -> None:
-    page.goto(deep_link("single", SPLITS_IN_COLOURS, home=address))
+    page.goto(addresses_of_run("single", ["loss", "accuracy"], True, address)["Time Series, the gap first"])
     page.wait_for_selector("scalar-card tb-data-table-content-row")
     page.wait_for_function("document.querySelectorAll('scalar-card tb-data-table-content-row').length >= 8")
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "time_series.png")
     # Titles may be broken after a slash.
     cards = [card.inner_text().replace("\n", "") for card in page.query_selector_all("scalar-card")]
-    titles = ["accuracy", "gap/accuracy", "gap/loss", "loss"]
+    titles = ["Generalization gap/accuracy", "Generalization gap/loss", "accuracy", "loss"]
     assert len(cards) == len(titles)
     assert all(card.startswith(title) for card, title in zip(cards, titles, strict=True))
     for split in ("train", "val", "test"):
-        assert f"single/{split}" in cards[0]
+        assert f"single/{split}" in cards[2]
         assert f"single/{split}" in cards[3]
     assert all("Smoothed" not in card for card in cards)
     assert not any("sweep/" in card for card in cards)
@@ -231,7 +232,7 @@ def test_hparams_page_has_a_row_a_run_and_the_columns(
 @pytest.mark.browser
 def test_images_page_shows_the_pictures(page: Any, address: str, screenshots: Path) -> None:
     page.goto(f"{address}#images&regexInput=single")
-    page.get_by_text("pictures/decision_regions_train", exact=False).first.wait_for()
+    page.get_by_text("pictures/1_decision_regions_train", exact=False).first.wait_for()
     page.locator("tf-image-loader img").first.wait_for()
     page.wait_for_timeout(2000)
     page.screenshot(path=screenshots / "images.png")

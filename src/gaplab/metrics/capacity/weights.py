@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.conv import _ConvNd
 
 Parameters = dict[str, Tensor]
 Forward = Callable[[Parameters, Tensor], Tensor]
@@ -20,16 +21,16 @@ def functional_forward(network: nn.Module) -> Forward:
 
 
 def weight_names(network: nn.Module) -> list[str]:
-    """Names of the weight matrices from input to output: the ``weight`` of every nn.Linear.
+    """Names of the weight matrices from input to output: the ``weight`` of every linear and convolutional layer.
 
-    A network without nn.Linear: every parameter of two or more dimensions. Biases never count.
+    A network without such layers: every parameter of two or more dimensions. Biases never count.
     """
-    linear = [
+    layers = [
         f"{name}.weight".lstrip(".")
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, nn.Linear | _ConvNd)
     ]
-    names = linear or [name for name, parameter in network.named_parameters() if parameter.ndim >= 2]
+    names = layers or [name for name, parameter in network.named_parameters() if parameter.ndim >= 2]
     if not names:
         raise ValueError("Expected a network with weight matrices, but no parameter has two dimensions.")
     return names

@@ -1,0 +1,186 @@
+"""The steps of one classifier in compiled code: a stack of one, in the place of Lightning's optimisation loop.
+
+Network and torch optimiser hold the state between two blocks of steps, so that callbacks, pictures, measurements
+and checkpoints are those of any run.
+"""
+
+import logging
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gaplab.config.network import is_pointwise
+from gaplab.config.optimizer import LBFGSConfig
+from gaplab.config.registry import built_otherwise
+from gaplab.config.schema import Config
+from gaplab.data.datamodule import PointDataModule
+from gaplab.data.loader import Block
+from gaplab.stacked.batches import StackedBatches
+from gaplab.stacked.classification_fn import classifier_functions
+from gaplab.stacked.compile import CompiledFunction, has_compiler
+from gaplab.stacked.stacked_optimizer import StackedOptimizer, optimizer_names
+from gaplab.stacked.stacking import stacked_state, torch_state
+from gaplab.stacked.step import make_step, make_steps
+from gaplab.stacked.update_rules import Params, initial_state
+from gaplab.tasks.block_loop import BlockOptimization, obstacle
+from gaplab.tasks.classifier import Classifier
+
+STEPS_PER_CALL = 4
+"""Steps in one compiled graph: Python's part of a step falls with them, the time to compile rises."""
+PAYS_FROM = 100_000
+"""Optimiser steps from which a run saves more than compiling takes where nothing is cached. It must not depend on
+what is cached: the same command gives the same numbers."""
+
+_log = logging.getLogger(__name__)
+
+
+def build_compiled_loop(config: Config, trainer: Trainer, task: Classifier) -> "CompiledBlocks | None":
+    """Return the loop that takes a classifier's steps in compiled code; None where eager steps are to be taken.
+
+    Where ``trainer.compile=true`` cannot be done, one sentence says why.
+    """
+    wanted = config.trainer.compile
+    if wanted is False or (wanted == "auto" and config.num_steps < PAYS_FROM):
+        return None
+    reason = _obstacle(config, trainer, task)
+    if reason is None:
+        try:
+            return CompiledBlocks(config, trainer, task)
+        except ValueError as error:
+            reason = str(error)
+    if wanted is True:
+        _log.warning("trainer.compile=true: the steps are taken without the compiler, because %s.", reason)
+    return None
+
+
+def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
+    if type(task) is not Classifier or not isinstance(trainer.datamodule, PointDataModule):  # type: ignore[attr-defined]
+        return "only the task classification on a point set has compiled steps"
+    if not is_pointwise(config.network):
+        return f"the network {type(config.network).__name__} may look at several points at once"
+    if trainer.world_size > 1:
+        return "the run is spread over several processes"
+    if isinstance(config.optimizer, LBFGSConfig) or config.optimizer.update_rule is None:
+        return f"the optimizer {type(config.optimizer).__name__} has no compiled update rule"
+    if built_otherwise(config.optimizer, "update_rule"):
+        return f"the optimizer {type(config.optimizer).__name__} is built by code of its own"
+    if config.trainer.precision not in ("32-true", "64-true"):
+        return f"trainer.precision={config.trainer.precision} rounds inside a step"
+    if config.schedule is not None:
+        return "the section schedule moves the learning rate"
+    if trainer.gradient_clip_val:
+        return "trainer.gradient_clip_val is set; optimizer.max_grad_norm can be compiled"
+    if not has_compiler(trainer.strategy.root_device):
+        return "there is no compiler for this device"
+    return obstacle(trainer, task)
+
+
+class CompiledBlocks(BlockOptimization):
+    """Automatic optimisation of a classifier that takes ``STEPS_PER_CALL`` steps in one call of a compiled graph.
+
+    Args:
+        config: The configuration of the run.
+        trainer: Lightning's, with the data.
+        task: The classifier.
+
+    Raises:
+        ValueError: If the network has a state that a pure function cannot update.
+    """
+
+    def __init__(self, config: Config, trainer: Trainer, task: Classifier) -> None:
+        super().__init__(trainer)
+        dtype = next(task.parameters()).dtype
+        self.task = task
+        self.functions = classifier_functions([config], [task], dtype)
+        names = (config.num_steps, self.functions.params)
+        self.opt = StackedOptimizer("network.", names[1], [config.optimizer], width=1, num_steps=names[0])
+        step = make_step(self.functions.loss, self.opt.update, clips=self.opt.clips)
+        self.steps = CompiledFunction(make_steps(step, STEPS_PER_CALL), compile=True)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        seeds, points_per_step = [config.train_seed], config.data.points_per_step
+        self.batches = StackedBatches([data.splits["train"]], seeds, points_per_step, 1, self.functions.draw)
+        self.opt.to(trainer.strategy.root_device)
+
+    def take_steps(self, optimizer: Optimizer, block: Block, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
+        """Take an optimiser step for each batch; a learning rate that somebody changed is left to eager steps."""
+        rates = self.opt.rates(block.steps)
+        if any(group["lr"] != float(rates[0, 0]) for group in optimizer.param_groups):
+            return super().take_steps(optimizer, block, kwargs)
+        self._take_over(optimizer)
+        with self.trainer.precision_plugin.train_step_context():  # whose default type dropout masks have
+            losses = self._losses(list(block.steps), rates)
+        self._give_back(optimizer)
+        noted = dict(zip(block.steps, losses.unbind(), strict=True))
+        self.task.noted["loss/train_batch"] = self.task.noted.get("loss/train_batch", {}) | noted
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".*lr_scheduler.step.*before.*optimizer.step.*"
+            )  # steps were taken
+            for _ in block.steps[1:]:
+                self.step_schedules()
+        return {"loss": losses[-1]}
+
+    def _losses(self, steps: list[int], rates: Tensor) -> Tensor:
+        """Take steps; return their losses [S]. The last call is filled up with steps that change nothing."""
+        opt, found, number = self.opt, [], len(steps)
+        missing = -number % STEPS_PER_CALL
+        tensors, drawn = self.batches.gather_steps(steps, [True])
+        device = tensors[0].device
+        active = torch.ones(number, 1, dtype=torch.bool, device=device)
+        padded = [_padded(tensor, missing) for tensor in (*tensors, active, rates)]
+        drawn += drawn[-1:] * missing
+        for begin in range(0, number, STEPS_PER_CALL):
+            part = slice(begin, begin + STEPS_PER_CALL)
+            *batch, trains, lr = (tensor[part] for tensor in padded)
+            if begin + STEPS_PER_CALL > number:
+                trains = (
+                    trains & (torch.arange(begin, begin + STEPS_PER_CALL, device=device) < number)[:, None]
+                )
+            buffers: Params = {name: torch.stack([one[name] for one in drawn[part]]) for name in drawn[0]}
+            opt.params, opt.state, _, losses = self.steps(
+                opt.params,
+                opt.state,
+                {},
+                trains,
+                buffers,
+                tuple(batch),
+                self.functions.loss_coefficients,
+                opt.hyper | {"lr": lr.contiguous()},
+            )
+            found.append(losses[:, 0])
+        return torch.cat(found)[:number]
+
+    def _take_over(self, optimizer: Optimizer) -> None:
+        """Read weights and moments from the network and its torch optimiser."""
+        opt = self.opt
+        opt.params = {name: p.detach()[None] for name, p in self.task.network.named_parameters()}
+        saved = dict(enumerate(optimizer.state[p] for p in _parameters(optimizer)))
+        opt.state = stacked_state([saved], initial_state(opt.rule, opt.params), [self._names()])
+
+    def _give_back(self, optimizer: Optimizer) -> None:
+        """Write weights and moments to the network and its torch optimiser."""
+        opt = self.opt
+        with torch.no_grad():
+            for name, p in self.task.network.named_parameters():
+                p.copy_(opt.params[name][0])
+        if getattr(opt.configs[0], "momentum", 1.0) > 0:  # without it torch's SGD keeps nothing
+            moments = torch_state(opt.rule, opt.state, 0, self._names(), opt.step_dtype)
+            for number, p in enumerate(_parameters(optimizer)):
+                optimizer.state[p] = moments[number]
+
+    def _names(self) -> list[str]:
+        return optimizer_names(self.opt.configs[0], dict(self.task.network.named_parameters()))
+
+
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _padded(tensor: Tensor, missing: int) -> Tensor:
+    """Repeat the last of the steps that are the first dimension."""
+    return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) if missing else tensor

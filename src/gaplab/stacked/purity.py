@@ -1,0 +1,61 @@
+"""Whether a network is a pure function of its parameters and buffers, which stacked training takes it for."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from gaplab.networks import Dropout
+from gaplab.stacked.update_rules import Params
+
+PROBED = 8
+"""Points on which ``refuse_hidden_differences`` compares outputs."""
+
+
+def running_buffers(network: nn.Module) -> Params:
+    """Return the buffers of a network, persistent or not, but the masks of ``Dropout``, which are drawn."""
+    masks = {f"{name}.mask" for name, module in network.named_modules() if isinstance(module, Dropout)}
+    return {name: buffer.detach() for name, buffer in network.named_buffers() if name not in masks}
+
+
+def refuse_impure(network: nn.Module) -> None:
+    """Refuse what stacked models cannot compute as the network alone would.
+
+    Raises:
+        ValueError: For a layer that draws from the global generators, or normalises by the batch in eval mode.
+    """
+    for name, module in network.named_modules():
+        layer = f"{name} ({type(module).__name__})"
+        if isinstance(module, _DropoutNd) and module.p > 0:
+            raise ValueError(
+                f"the network's {layer} draws from the global generator; gaplab.networks.Dropout does not"
+            )
+        if isinstance(module, _BatchNorm) and not module.track_running_stats:
+            raise ValueError(f"the network's {layer} normalises by the batch in eval mode too")
+        if isinstance(module, _BatchNorm) and module.momentum is None:
+            raise ValueError(f"the network's {layer} has no momentum: how it averages depends on a count")
+
+
+def refuse_hidden_differences(
+    networks: Sequence[nn.Module], tensors: Sequence[Params], points: Sequence[Tensor]
+) -> None:
+    """Compare each network with the first one that is given its parameters and buffers, on a few points.
+
+    Raises:
+        ValueError: If they differ: the networks keep something elsewhere, such as a tensor that is no buffer.
+    """
+    first = networks[0]
+    with torch.no_grad():
+        for network, own, some in zip(networks, tensors, points, strict=True):
+            modes = first.training, network.training
+            found = functional_call(first.eval(), own, (some[:PROBED],))
+            expected = network.eval()(some[:PROBED])
+            first.train(modes[0])
+            network.train(modes[1])
+            if not torch.allclose(found, expected, rtol=1e-5, atol=1e-7, equal_nan=True):
+                raise ValueError(
+                    "the networks differ in more than parameters and buffers, such as a tensor that is neither"
+                )

@@ -1,0 +1,121 @@
+"""A run whose steps are taken in compiled code against the same run in eager steps."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+import gaplab.stacked.compiled_loop as compiled_loop
+from gaplab.errors import Preempted
+from gaplab.runs.checkpoints import read_checkpoint
+from gaplab.runs.resume import plan_resumption
+from gaplab.stacked.compile import CompiledFunction, has_compiler
+from gaplab.train import run_one, run_planned
+from quick_runs import Compose
+
+CASES = {
+    "adam": (),
+    "adamw": ("optimizer=adamw", "optimizer.weight_decay_on_bias=false", "network.widths=[8,8]"),
+    "momentum": ("optimizer=sgd", "optimizer.momentum=0.9", "optimizer.nesterov=true"),
+    "plain": ("optimizer=sgd", "task.label_smoothing=0.1"),
+    "scheduled": (
+        *("optimizer.schedule=cosine", "optimizer.warmup_steps=3", "optimizer.max_grad_norm=0.1"),
+        *("network.dropout=0.5", "trainer.block_steps=5"),
+    ),
+    "full batch": ("data.batch_size=null", "task.loss=squared_error"),
+}
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what would be compiled eagerly: the same function without the wait."""
+    monkeypatch.setattr(
+        compiled_loop, "CompiledFunction", lambda function, compile: CompiledFunction(function, compile=False)
+    )
+    monkeypatch.setattr(compiled_loop, "has_compiler", lambda device: True)
+
+
+def assert_close(one: Path, other: Path) -> None:
+    first, second = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (one, other))
+    assert first["global_step"] == second["global_step"]
+    for (state,) in (first["optimizer_states"], second["optimizer_states"]):
+        if "momentum" in state["param_groups"][0] and state["param_groups"][0]["momentum"] == 0:
+            state["state"] = {}  # torch keeps None there
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(second[part], first[part], rtol=0, atol=1e-8)
+    tables = [checkpoint["callbacks"]["Recorder"]["history"] for checkpoint in (first, second)]
+    assert tables[0].keys() == tables[1].keys()
+    for step, table in tables[0].items():
+        assert tables[1][step] == pytest.approx(table, abs=1e-8), step
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("case", CASES)
+def test_several_steps_in_a_call_are_those_of_torch(case: str, quick: Compose, tmp_path: Path) -> None:
+    for compile in (False, True):
+        words = ("trainer.precision=64-true", f"trainer.compile={compile}", "logging.pictures=false")
+        run_one(quick(*words, *CASES[case]), tmp_path / str(compile))
+    assert_close(tmp_path / "False", tmp_path / "True")
+
+
+@pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+def test_compiled_steps_are_those_of_torch(
+    quick: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for compile in (False, True):
+        run_one(quick("trainer.precision=64-true", f"trainer.compile={compile}"), tmp_path / str(compile))
+    assert_close(tmp_path / "False", tmp_path / "True")
+    assert not [record for record in caplog.records if record.name.startswith("gaplab")]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_stopped_run_continues_bit_for_bit(quick: Compose, tmp_path: Path, stop_at: object) -> None:
+    assert callable(stop_at)
+    words = ("trainer.compile=true", "trainer.block_steps=6", "optimizer.schedule=linear")
+    run_one(quick(*words), tmp_path / "whole")
+    stop_at(12)
+    with pytest.raises(Preempted):
+        run_one(quick(*words), tmp_path / "parts")
+    stop_at(None)
+    run_planned(plan_resumption(tmp_path / "parts", []))
+    first, second = (
+        read_checkpoint(tmp_path / run / "checkpoints" / "last.ckpt")["state_dict"]
+        for run in ("whole", "parts")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            ("data.batch_size=null", "optimizer=lbfgs"),
+            "the optimizer LBFGSConfig has no compiled update rule",
+        ),
+        (("trainer.gradient_clip_val=1.0",), "optimizer.max_grad_norm can be compiled"),
+        (("trainer.precision=bf16-mixed",), "trainer.precision=bf16-mixed rounds inside a step"),
+    ],
+)
+def test_what_cannot_be_compiled_says_so_and_runs(
+    words: tuple[str, ...],
+    reason: str,
+    quick: Compose,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("gaplab.stacked.compiled_loop"), "disabled", False)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(quick(*words, "trainer.compile=true", "logging.pictures=false"), tmp_path / "run")
+    (record,) = (record for record in caplog.records if record.name == "gaplab.stacked.compiled_loop")
+    assert record.getMessage().startswith("trainer.compile=true: the steps are taken without the compiler")
+    assert reason in record.getMessage()
+
+
+def test_short_runs_are_not_compiled_by_themselves(quick: Compose, tmp_path: Path) -> None:
+    short, long = quick().config, quick().config
+    long.trainer.max_steps = compiled_loop.PAYS_FROM
+    assert compiled_loop.build_compiled_loop(short, None, None) is None  # type: ignore[arg-type]
+    assert long.trainer.compile == "auto"
+    assert long.num_steps >= compiled_loop.PAYS_FROM > short.num_steps
