@@ -125,7 +125,9 @@ def build_part(found: type, arguments: Mapping[str, Any], key: str, *given: Any)
         return found(*given, **values)
     except Exception as error:
         known = isinstance(error, ImportError | TypeError | ValueError | RuntimeError)
-        if not known and type(error).__name__ != "MisconfigurationException":  # Lightning is not imported for this
+        if (
+            not known and type(error).__name__ != "MisconfigurationException"
+        ):  # Lightning is not imported for this
             raise
         reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(f"{key}: {found.__name__} refuses its arguments: {reason}.") from error
