@@ -12,6 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "gaplab"
 ORDER = (
     ("errors", "randomness"),
+    ("new",),
     ("config", "storage"),
     ("process",),
     ("data", "networks", "losses", "metrics", "figures", "tensorboard"),

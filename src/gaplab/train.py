@@ -16,7 +16,6 @@ from gaplab.distributed.process_group import check_equal_parameters, reported_fa
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted
-from gaplab.phenomena.catalogue import run_phenomenon
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
@@ -34,6 +33,8 @@ from gaplab.tensorboard.links import how_to_look
 def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
     """Do what is left of a plan; return what a sweep minimises."""
     if plan.composed.config.phenomenon.name is not None:
+        from gaplab.phenomena.catalogue import run_phenomenon  # here, so that the package works without them
+
         return run_phenomenon(plan, ranks)
     if plan.finished:
         if ranks.rank == 0:

@@ -173,7 +173,7 @@ def test_a_choice_without_slots_or_of_an_unknown_group_cannot_be_registered() ->
 
     with pytest.raises(ConfigError, match=r"Plain with @dataclass\(kw_only=True, slots=True\)"):
         register("network", "plain", Plain)
-    with pytest.raises(ConfigError, match="data, network, task, optimizer, trainer, but got 'netwrk'"):
+    with pytest.raises(ConfigError, match="data, network, task, optimizer, .*metric, but got 'netwrk'"):
         register("netwrk", "plain", Plain)
 
 

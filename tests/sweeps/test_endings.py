@@ -96,7 +96,7 @@ def test_exit_code_follows_the_statuses(tmp_path: Path, statuses: list[str | Non
     [
         ("seed=range(0,1000000000)", "-m: expected at most 1_000_000 runs, but got 1_000_000_000"),
         ("seed=range(0,2,0)", "range: expected a step other than 0"),
-        ("optimizer=[0],adam", "error: job 0 (optimizer=[0]"),
+        ("optimizer=[0],adam", "optimizer=[0]): expected key=value as Hydra takes it"),
     ],
 )
 def test_a_sweep_without_an_end_is_refused_at_once(

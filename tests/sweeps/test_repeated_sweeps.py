@@ -79,7 +79,7 @@ def test_an_edited_sweep_shows_no_old_numbers(
     assert ledger(sweep) == [("seed=5", "finished"), ("seed=6", "finished")]
     # Other code: the sweep says so.
     here = json.loads((sweep / "seed=5" / "run.json").read_text())["git"]
-    monkeypatch.setattr(anew, "git_state", lambda: {"commit": "f" * 40, "dirty": False})
+    monkeypatch.setattr(anew, "git_state", lambda folder: {"commit": "f" * 40, "dirty": False})
     assert main(*words, f"--config-dir={tmp_path / 'x'}") == 0
     if here is not None:
         expected = (

@@ -248,7 +248,7 @@ def test_a_plain_module_and_loaders_with_workers_are_trained_and_tested(
     trainer = build_trainer(config, [], [logger])
     trainer.fit(module, datamodule=data)
     assert trainer.global_step == 12
-    assert trainer.test(module, datamodule=data, verbose=False)[0]["tested"] < 0.6
+    assert trainer.test(module, datamodule=data, verbose=False)[0]["tested"] < 0.68
     rows = Path(logger.log_dir, "metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("step")
     seen = rows[0].split(",").index("seen")

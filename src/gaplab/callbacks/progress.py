@@ -32,12 +32,15 @@ class ProgressLines(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        step, monitor = trainer.global_step, self.recorder.config.task.monitor
+        step, config = trainer.global_step, self.recorder.config
         table = self.recorder.history[step]
+        monitor = self.recorder.monitored(table)
         tags = {split: monitor.format(split=split) for split in ("train", "val", "test")}
         values = [f"{split} {table[tag]:.4g}" for split, tag in tags.items() if tag in table]
         quantity = monitor.replace("{split}", "").rstrip("/_")
-        line = f"step {step} of {self.recorder.config.num_steps}: {quantity} {', '.join(values)}"
+        in_epochs = config.task.has_own_data and config.trainer.max_epochs is not None
+        steps = trainer.estimated_stepping_batches if in_epochs else config.num_steps
+        line = f"step {step} of {steps}: {quantity} {', '.join(values)}"
         self.write(line)
         if self.shown:
             print(line, flush=True)

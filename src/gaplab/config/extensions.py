@@ -134,7 +134,7 @@ def check_offered(groups: Mapping[str, str], where: str) -> None:
         files = [folder / group / f"{name}.yaml" for folder in config_folders()]
         if name in CHOICES[group] or new_choice(group, name) or any(file.is_file() for file in files):
             continue
-        kept = sorted(Path(where).parent.glob("provenance/extensions/*.py"))
+        kept = sorted(Path(where).parent.glob("provenance/extensions/**/*.py"))
         with_what = f" It was made with {', '.join(map(str, kept))}, as kept there." if kept else ""
         raise ConfigError(
             f"{where}: this run was made with {group}={name}, which nothing offers here.{with_what} Load the file that "
@@ -171,9 +171,16 @@ def loaded_files() -> list[str]:
     return [file for file in os.environ.get(LOADED, "").split(os.pathsep) if file]
 
 
-def loaded_sources() -> list[Path]:
-    """Return the files of all extensions that this process has imported."""
-    return sorted(_sources.values())
+def loaded_sources() -> dict[str, Path]:
+    """Return the files of all extensions that this process has imported, by name; of a package all of them."""
+    found: dict[str, Path] = {}
+    for file in sorted(_sources.values()):
+        if file.name == "__init__.py":
+            root = file.parent
+            found |= {part.relative_to(root.parent).as_posix(): part for part in sorted(root.rglob("*.py"))}
+        else:
+            found[file.name] = file
+    return found
 
 
 def absolute(files: Sequence[str]) -> list[str]:

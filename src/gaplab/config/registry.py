@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import partial
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,7 +110,7 @@ def builder_of(section: Any) -> Callable[..., Any]:
     if isinstance(build, str):
         module, _, function = build.partition(":")
         try:
-            build = getattr(import_module(module), function)
+            build = attrgetter(function)(import_module(module))
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(
                 f"register: expected a builder of {type(section).__name__} as 'module:function', but "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaplab.config.compose import Composed
+from gaplab.config.registry import PROJECT_ROOT
 from gaplab.errors import ConfigError
 from gaplab.runs.directory import read_json
 from gaplab.runs.provenance import git_state
@@ -62,7 +63,7 @@ def tell_finished(path: Path) -> None:
 
 def notice_of_other_code(paths: Sequence[Path]) -> str | None:
     """Return a sentence if another commit made some finished runs; None if none is known to differ."""
-    now = git_state()
+    now = git_state(PROJECT_ROOT)
     if now is None:
         return None
     commits = [commit for path in paths if (commit := _commit(path)) is not None]

@@ -32,9 +32,9 @@ def _contents() -> dict[str, str]:
         if diff := git_diff(folder):
             cut = diff[:MOST_CHARACTERS]
             contents[f"{name}.diff"] = cut + ("\n" if cut == diff else "\n[cut: the diff is longer]\n")
-    for file in loaded_sources():
+    for name, file in loaded_sources().items():
         if file.is_file():
-            contents[f"extensions/{file.name}"] = file.read_text(errors="replace")
+            contents[f"extensions/{name}"] = file.read_text(errors="replace")
     return contents
 
 
