@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gaplab.runs.directory import read_json
-from gaplab.train import run_one
+from gaplab.runs.resume import plan_resumption
+from gaplab.train import run_one, run_planned
 from quick_runs import Compose
 
 EXTRA = ("logging.pictures=false", "logging.tensorboard=false", "logging.diagnostics=none")
@@ -27,6 +28,12 @@ def test_mlflow_gets_every_measurement(
     points = {point.step: point.value for point in client.get_metric_history(run.info.run_id, "gap/loss")}
     assert list(points) == [8, 16, 24]
     assert points[24] == pytest.approx(read_json(path / "result.json")["last"]["gap/loss"])
+    assert run.data.params["num_steps"] == "24"
+    run_planned(plan_resumption(path, ["trainer.max_steps=32"]))
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.tags["resumed/num_steps"] == "32"
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "gap/loss")] == [8, 16, 24, 32]
+    assert run.data.metrics["objective"] == pytest.approx(read_json(path / "result.json")["objective"])
 
 
 @pytest.mark.filterwarnings("ignore")

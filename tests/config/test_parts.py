@@ -139,7 +139,7 @@ def build_sections(words: list[str]) -> None:
         ),
         (["callbacks=[GradientAccumulationScheduler]"], r"Set trainer.accumulate_grad_batches"),
         (["callbacks=[BatchSizeFinder]"], r"Set data.batch_size"),
-        (["callbacks=[LearningRateFinder]"], r"python -m gaplab.find_lr"),
+        (["callbacks=[LearningRateFinder]"], r"Sweep it: -m optimizer.lr="),
         (["callbacks=[LambdaCallback]"], r"it takes functions"),
         (["logging.extra=[{_target_: WandbLogger, ofline: true}]"], r"ofline: .* Did you mean 'offline'"),
         (["logging.extra=[wanbd]"], r"logging.extra\[0\]: .*'wanbd'. Did you mean"),

@@ -69,8 +69,7 @@ def _built(found: type, values: dict[str, Any], key: str) -> Logger:
         logger: Logger = build_part(found, values, key)
     except ConfigError as error:
         package = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}.get(found.__name__)
-        missing = isinstance(error.__cause__, BaseException) and "ModuleNotFoundError" in str(error.__cause__)
-        if package is None or not missing:
+        if package is None or not isinstance(error.__cause__, ModuleNotFoundError):
             raise
         raise ConfigError(
             f"{key}: expected the package {package!r} to be installed, but it is not. "

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, MLFlowLogger
 
 from gaplab.runs.results import Result
 from gaplab.storage.atomic import write_json
@@ -32,10 +32,21 @@ class Trackers(Callback):
         numbers = {}
         for position, logger in enumerate(_extra(trainer)):
             getattr(logger, "experiment", None)  # begins the run of a tracker, which has a number only then
-            logger.log_hyperparams(dict(self.settings))
+            logger.log_hyperparams(self._new_settings(logger))
             if logger.version is not None:
                 numbers[f"{position} {type(logger).__name__}"] = logger.version
         write_json(self.folder / NAME, numbers)
+
+    def _new_settings(self, logger: Logger) -> dict[str, Any]:
+        """Return the settings to log: MLflow refuses a parameter that changed, which becomes a tag of its run."""
+        if not isinstance(logger, MLFlowLogger):
+            return dict(self.settings)
+        client, number = logger.experiment, logger.run_id
+        known = client.get_run(number).data.params
+        for key, value in self.settings.items():
+            if key in known and known[key] != str(value)[:250]:
+                client.set_tag(number, f"resumed/{key}", str(value))
+        return {key: value for key, value in self.settings.items() if key not in known}
 
     def on_result(self, trainer: Trainer, result: Result) -> None:
         """Log the scores of the best weights (of the last ones without validation) and the objective."""

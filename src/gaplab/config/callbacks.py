@@ -19,8 +19,8 @@ REFUSED: Mapping[str, str] = {
     ),
     "BatchSizeFinder": "it would train on batches that config.yaml does not name. Set data.batch_size",
     "LearningRateFinder": (
-        "it would train with a learning rate that config.yaml does not name. Find one with "
-        "python -m gaplab.find_lr and the same words, and set optimizer.lr"
+        "it would train with a learning rate that config.yaml does not name. Sweep it: "
+        "-m optimizer.lr=0.001,0.01,0.1"
     ),
     "LambdaCallback": "it takes functions, which no configuration holds. Register a Callback of your own",
     "ThroughputMonitor": "it takes functions, which no configuration holds. Register a subclass of your own",

@@ -123,7 +123,12 @@ def build_part(found: type, arguments: Mapping[str, Any], key: str, *given: Any)
     values = {name: _built(value, f"{key}.{name}") for name, value in arguments.items()}
     try:
         return found(*given, **values)
-    except (ImportError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        known = isinstance(error, ImportError | TypeError | ValueError | RuntimeError)
+        if (
+            not known and type(error).__name__ != "MisconfigurationException"
+        ):  # Lightning is not imported for this
+            raise
         reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(f"{key}: {found.__name__} refuses its arguments: {reason}.") from error
 
