@@ -80,7 +80,9 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_the_run_finishes(
     monkeypatch.setattr(logging.getLogger("gaplab.callbacks.pictures"), "disabled", False)
     with caplog.at_level(logging.WARNING, logger="gaplab"):
         run_one(quick("trainer.max_steps=8"), tmp_path / "run")
-    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == NAMES - {"hidden_layers"}
+    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {*NAMES} - {
+        "hidden_layers"
+    }
     assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
     assert "The picture hidden_layers could not be drawn (RuntimeError: no such plane)" in caplog.text
 

@@ -115,7 +115,7 @@ class SubRunCurves(Callback):
             for tag, value in values.items():
                 if value is not None:
                     self._writer(split).add_scalar(tag, value, trainer.global_step)
-        for tag in SUBRUN_QUANTITIES:
+        for tag in quantities:
             self._write_gap(trainer, f"gap/{tag.replace('/', '_')}", table)
         for writer in self.writers.values():
             writer.flush()

@@ -96,6 +96,9 @@ def address(logs: Path) -> Iterator[str]:
             }
             expected |= {*(f"sweep/seed={seed}" for seed in SEEDS)}
             _wait_for(lambda: expected <= set(_get(f"{url}data/runs")))
+            # Runs come one after the other: whatever has events on the disk is there.
+            written = {str(file.parent.relative_to(logs)) for file in logs.rglob("events.out.tfevents.*")}
+            _wait_for(lambda: written <= set(_get(f"{url}data/runs")))
             yield url
         finally:
             process.terminate()
