@@ -136,7 +136,7 @@ def known_keys() -> list[str]:
     return sorted(keys - {"choices"})
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(3000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("count", [30, pytest.param(600, marks=pytest.mark.thorough)])
 def test_a_command_line_is_composed_or_refused(count: int) -> None:
     refusals = []
     for words in random_lines(count, seed=0):
