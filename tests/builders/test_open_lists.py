@@ -3,6 +3,7 @@
 import csv
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,15 @@ def test_stacked_training_leaves_such_runs_alone_and_says_why(word: str, reason:
     found = obstacle(compose_config([word, *words]).config)
     assert found is not None
     assert found.startswith(reason)
+
+
+def test_a_missing_logger_package_is_named(tmp_path: Path) -> None:
+    missing = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
+    if not missing:
+        pytest.skip("both packages are installed")
+    composed = compose_config([*QUICK, f"run.root={tmp_path}", f"logging.extra=[{missing[0]}]"])
+    with pytest.raises(
+        ConfigError, match=rf"logging\.extra.*'{missing[0]}'.*pip install .*gaplab.{missing[0]}"
+    ):
+        run_one(composed, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

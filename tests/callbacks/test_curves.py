@@ -11,7 +11,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gaplab.config.compose import compose_config
 from gaplab.config.logging import SubRuns
-from gaplab.errors import ConfigError
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.sweeps.naming import num_jobs
@@ -113,16 +112,6 @@ def test_jobs_of_a_sweep_are_counted() -> None:
     assert num_jobs(["seed=0,1,2", "data.noise=0.1,0.2", "optimizer.lr=0.1"]) == 6
     assert num_jobs(["seed=range(0,256)"]) == 256
     assert num_jobs(["optimizer.lr=0.1", "network.widths=[50,50]"]) == 1
-
-
-def test_a_missing_logger_package_is_named(
-    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gaplab.builders.loggers.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"logging\.extra: .*'mlflow'.*pip install .*gaplab.mlflow"):
-        run_one(quick("logging.extra=[mlflow]"), tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"logging\.extra: expected a list of mlflow, wandb"):
-        compose_config(["logging.extra=[neptune]"])
 
 
 def test_sub_runs_are_automatic_by_default() -> None:

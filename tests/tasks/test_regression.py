@@ -137,7 +137,7 @@ def test_runs_are_drawn_charted_and_reported(
 def test_a_task_and_points_that_do_not_fit_are_refused() -> None:
     for line, answer in (
         (["task=regression"], "these points have 3 classes.*task=classification"),
-        (["data=sine"], "real numbers. Take task=regression"),
+        (["data=sine"], "real targets. Use task=regression"),
     ):
         with pytest.raises(ConfigError, match=answer):
             build_data_and_task(compose_config(line).config)
