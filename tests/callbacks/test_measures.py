@@ -85,7 +85,7 @@ class Memory(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1))
-        self.register_buffer("stored", torch.empty(0, 2), persistent=False)
+        self.register_buffer("stored", torch.zeros(1, 2), persistent=False)
 
     def forward(self, points: Tensor) -> Tensor:
         if self.training:
@@ -110,11 +110,12 @@ def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
         words = [word for word in QUICK if not word.startswith("network.")]
         words += ["network=keeping", f"network.kind={kind}", "measures=full", "logging.pictures=false"]
         run_one(compose_config([*words, f"run.root={tmp_path}", "trainer.max_steps=8"]), tmp_path / "run")
+        printed = " ".join(capsys.readouterr().out.split())
+        report([str(tmp_path / "run")])
     finally:
         registry._builders.pop(KeepingConfig)
         registry.CHOICES["network"].pop("keeping")
-    content, printed = content_of(tmp_path / "run"), " ".join(capsys.readouterr().out.split())
-    report([str(tmp_path / "run")])
+    content = content_of(tmp_path / "run")
     page = (tmp_path / "run" / "report.md").read_text()
     bounds = {tag for tag, _ in points(tmp_path / "run") if "bound/" in tag}
     if kind == "layer_norm":

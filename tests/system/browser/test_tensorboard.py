@@ -216,7 +216,7 @@ def test_hparams_page_has_a_row_a_run_and_the_columns(
     page.get_by_text("TABLE VIEW", exact=False).first.wait_for()
     page.get_by_text("seed=2 (sweep)", exact=True).first.wait_for(state="attached")
     cells = page.locator("vaadin-grid-cell-content")
-    for column in ("seed", "gap loss", "loss train", "loss val", "loss test"):
+    for column in ("seed", "best gap loss", "best loss train", "best loss val", "best loss test"):
         cells.get_by_text(column, exact=True).first.wait_for(state="attached")
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "hparams.png")
