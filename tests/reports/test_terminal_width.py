@@ -37,7 +37,7 @@ def printed(result: Result) -> str:
 
 def test_a_gan_shows_last_and_best_weights_with_whole_numbers() -> None:
     text = printed(
-        Result(12, 1.2, 139, 480, GAN, best=GAN, best_step=8, monitor="distance/sliced_w2_{split}")
+        Result(12, 1.2, 139, 480, None, GAN, best=GAN, best_step=8, monitor="distance/sliced_w2_{split}")
     )
     assert "last (step 12)" in text
     assert "best (step 8)" in text
@@ -51,7 +51,7 @@ def test_a_classifier_shows_intervals_of_95_percent() -> None:
     scores = {f"{name}/{split}": 0.5 for name in ("loss", "accuracy") for split in ("train", "val", "test")}
     scores |= {"gap/loss": 0.25, "gap/loss_error": 0.01, "gap/accuracy": -0.125, "gap/accuracy_error": 0.03}
     scores["scale/sqrt_params_over_points"] = 1.4
-    text = printed(Result(100_000, 1.0, 603, 300, scores, best=scores, best_step=100_000))
+    text = printed(Result(100_000, 1.0, 603, 300, 3, scores, best=scores, best_step=100_000))
     assert "+0.2500 ± 0.0196" in text, "1.96 standard errors"
     assert "-0.1250 ± 0.0300" in text, "the Hoeffding radius as it is"
     assert "…" not in text

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from gaplab.builders import build_data_and_task
-from gaplab.config.compose import Composed, compose_config
+from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.runs.recorder import Recorder
-from gaplab.runs.resume import plan_new
+from gaplab.runs.resume import Plan, plan_new
 from gaplab.stacked import stacked_runs
 from gaplab.stacked.classifiers import StackedClassifiers
 from gaplab.storage import locking
@@ -77,10 +77,10 @@ def break_last_measures(monkeypatch: pytest.MonkeyPatch) -> None:
 def break_result(monkeypatch: pytest.MonkeyPatch) -> None:
     conclude = stacked_runs.conclude
 
-    def broken(recorder: Recorder, *arguments: Any) -> Any:
+    def broken(recorder: Recorder, *arguments: Any, **settings: Any) -> Any:
         if recorder.config.seed == 1:
             raise ZeroDivisionError("float division by zero")
-        return conclude(recorder, *arguments)
+        return conclude(recorder, *arguments, **settings)
 
     monkeypatch.setattr(stacked_runs, "conclude", broken)
 
@@ -119,12 +119,12 @@ def test_a_run_that_another_process_trains_is_left_alone(
 ) -> None:
     from gaplab.sweeps import train_work
 
-    def taken(composed: Composed, path: Path) -> Any:
-        if path.name == "1":
-            raise ConfigError(f"{path}: a run is at work in this directory (process 1 on elsewhere).")
-        return plan_new(composed, path)
+    def taken(plan: Plan) -> Plan:
+        if plan.path.name == "1":
+            raise ConfigError(f"{plan.path}: a run is at work in this directory (process 1 on elsewhere).")
+        return plan_new(plan.composed, plan.path)
 
-    monkeypatch.setattr(train_work, "plan_new", taken)
+    monkeypatch.setattr(train_work, "plan_again", taken)
     objectives = train(tmp_path, "seed=0", "seed=1")
     assert [math.isnan(value) for value in objectives] == [False, True]
     assert "1: error: " in capsys.readouterr().err
