@@ -74,7 +74,8 @@ def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     for run in sweep.glob("logs/sweep-*/devices=*/"):
         files = list(run.rglob("events.out.tfevents.*"))
         folders = {str(file.parent.relative_to(run)) for file in files}
-        assert folders == {".", "train", "val", "test"}, "the run and its sub-runs"
+        ends = {"95% lower", "95% upper"}
+        assert folders == {".", "train", "val", "test", *ends}, "the run and its sub-runs"
         assert sum(file.name.endswith(".session") for file in files) == 1
         assert not list(run.rglob(".*.*"))
 
