@@ -206,7 +206,7 @@ class BlockEnds:
 
     >>> ends = BlockEnds(num_steps=12, evaluation_steps=(5, 10, 12), block_steps=2)
     >>> [ends[number] for number in range(len(ends) + 1)]
-    [0, 1, 3, 5, 6, 8, 10, 11, 12]
+    [0, 1, 3, 5, 6, 8, 10, 12]
     """
 
     def __init__(self, num_steps: int, evaluation_steps: Sequence[int], block_steps: int) -> None:
