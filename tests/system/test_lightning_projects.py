@@ -154,7 +154,7 @@ def test_a_run_directory_imports_nothing_unless_the_user_names_it(
         ("task.module=lightning_project.Net", "expected a module that can be imported"),
         ("task.module=lightning_projects.blobs", "blobs: that is none"),
         ("task.module_args.widht=3", "argument of Net, .* Did you mean 'width'"),
-        ("task.module_args.width=wide", "expected int, as Net says, but got 'wide'"),
+        ("task.module_args.width=wide", "width: expected a whole number for Net, but got 'wide'"),
         ("task.datamodule_args.batchsize=3", "argument of BlobsDM, .* Did you mean 'batch_size'"),
         ("data.noise=0.3", "data.noise: expected a key that has an effect"),
     ],

@@ -8,7 +8,7 @@ from gaplab.config.checks import check_at_least, check_not_negative
 from gaplab.config.network import MLPConfig, build_network
 from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
-from gaplab.config.task import TaskConfig
+from gaplab.config.task import TaskConfig, build_pictures
 from gaplab.errors import ConfigError
 
 
@@ -58,11 +58,6 @@ class AutoencoderConfig(TaskConfig):
     def build_callbacks(
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
-        from gaplab.callbacks.pictures import Pictures
         from gaplab.tasks.autoencoder_figures import autoencoder_figures
 
-        logging = config.logging
-        if not logging.pictures:
-            return []
-        every, all_along = logging.pictures_every_n_evaluations, logging.diagnostics == "full"
-        return [Pictures(run.figures, autoencoder_figures, every, all_along)]
+        return build_pictures(config, run, autoencoder_figures)

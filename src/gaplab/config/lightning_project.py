@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from omegaconf import DictConfig
 
 from gaplab.config.checks import check
-from gaplab.config.named_classes import check_arguments, import_class
+from gaplab.config.named_classes import import_class
 from gaplab.config.registry import choice
 from gaplab.config.sections import Sections
+from gaplab.config.signatures import check_arguments
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
 

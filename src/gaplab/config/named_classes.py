@@ -1,14 +1,12 @@
-"""Classes of the user's own that a configuration names: found, checked against their signatures, and built.
+"""Classes of the user's own that a configuration names: whether they may be imported, and where they are found.
 
 A name on the command line is the user's; one in a run directory is not imported unless the user names it as well.
 """
 
-import inspect
 import os
 import pkgutil
 import sys
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,6 @@ from gaplab.errors import ConfigError
 ALLOWED = "GAPLAB_MODULES"
 """Environment variable with the packages and modules that may be imported, ``mypkg:other``; processes that this one
 starts need them too."""
-
-_PLAIN = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 
 
 def allow(names: Iterable[str]) -> None:
@@ -92,42 +88,3 @@ def import_class(name: str, key: str, base: type) -> Any:
             f"{nearest(class_name, fitting)} There are: {', '.join(fitting) or 'none'}."
         )
     return found
-
-
-def check_arguments(cls: type, arguments: Mapping[str, Any], key: str) -> None:
-    """Compare arguments with the signature of a class.
-
-    Raises:
-        ConfigError: For a name that it does not have (with the nearest one), one that is missing, or a number, text or
-            boolean where the signature says another of them.
-    """
-    parameters = dict(inspect.signature(cls).parameters)
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    named = [
-        name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    ]
-    for name in arguments:
-        if name not in named and not takes_any:
-            raise ConfigError(
-                f"{key}.{name}: expected an argument of {cls.__name__}, but there is no such one."
-                f"{nearest(name, named)} The arguments are: {', '.join(named) or 'none'}."
-            )
-    missing = [n for n in named if parameters[n].default is inspect.Parameter.empty and n not in arguments]
-    if missing:
-        raise ConfigError(
-            f"{key}: expected a value for {', '.join(missing)}, which {cls.__name__} requires. Add "
-            f"{key}.{missing[0]}=VALUE."
-        )
-    try:
-        hints = typing.get_type_hints(vars(cls).get("__init__", cls))
-    except Exception:  # names that only exist for type checkers
-        hints = {}
-    for name, value in arguments.items():
-        allowed = _PLAIN.get(hints.get(name), ())  # type: ignore[arg-type]
-        wrong = bool(allowed) and (
-            not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
-        )
-        if wrong:
-            raise ConfigError(
-                f"{key}.{name}: expected {hints[name].__name__}, as {cls.__name__} says, but got {value!r}."
-            )

@@ -10,7 +10,7 @@ from gaplab.config.network import build_network
 from gaplab.config.registry import choice
 from gaplab.config.regression_data import RegressionDataConfig
 from gaplab.config.sections import Sections
-from gaplab.config.task import TaskConfig
+from gaplab.config.task import TaskConfig, build_pictures
 from gaplab.errors import ConfigError
 
 
@@ -79,11 +79,6 @@ class RegressionConfig(TaskConfig):
     def build_callbacks(
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
-        from gaplab.callbacks.pictures import Pictures
         from gaplab.tasks.regression_figures import regression_figures
 
-        logging = config.logging
-        if not logging.pictures:
-            return []
-        every, all_along = logging.pictures_every_n_evaluations, logging.diagnostics == "full"
-        return [Pictures(run.figures, regression_figures, every, all_along)]
+        return build_pictures(config, run, regression_figures)

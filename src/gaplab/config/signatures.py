@@ -137,5 +137,5 @@ def _hints(kind: type) -> dict[str, Any]:
         return {}
     try:  # torch imports for type checkers only what its hints are made of
         return get_type_hints(begin, localns={**vars(typing), **vars(collections.abc)})
-    except NameError:
+    except Exception:  # or a class of the user's own has hints that nobody can resolve
         return {name: hint for name, hint in begin.__annotations__.items() if not isinstance(hint, str)}

@@ -106,6 +106,17 @@ class TaskConfig:
         return []
 
 
+def build_pictures(config: Sections, run: Any, figures: Callable[..., Any]) -> list[Any]:
+    """Return the callback that draws ``figures`` of a run into its directory; none where no pictures are wanted."""
+    from gaplab.callbacks.pictures import Pictures
+
+    logging = config.logging
+    if not logging.pictures:
+        return []
+    every, all_along = logging.pictures_every_n_evaluations, logging.diagnostics == "full"
+    return [Pictures(run.figures, figures, every, all_along)]
+
+
 @choice("task", "classification")
 @dataclass(kw_only=True, slots=True)
 class ClassificationConfig(TaskConfig):
@@ -173,15 +184,11 @@ class ClassificationConfig(TaskConfig):
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:
         from gaplab.callbacks.measures import FinalMeasures
-        from gaplab.callbacks.pictures import Pictures
         from gaplab.callbacks.projector import Projector
         from gaplab.tasks.classifier_figures import classifier_figures
 
-        logging, callbacks = config.logging, list[Any]()
-        if logging.pictures:
-            every, all_along = logging.pictures_every_n_evaluations, logging.diagnostics == "full"
-            callbacks.append(Pictures(run.figures, classifier_figures, every, all_along))
-        if logging.projector:
+        callbacks = build_pictures(config, run, classifier_figures)
+        if config.logging.projector:
             callbacks.append(Projector())
         return [*callbacks, FinalMeasures(config.measures, rebuild, recorder)]
 
