@@ -313,3 +313,22 @@ def test_part_of_a_batch_is_that_of_what_was_drawn_for_the_whole() -> None:
     whole = torch.arange(10)
     parts = [Batch(None, torch.zeros(n), start, 10, 0).part(whole) for start, n in ((0, 4), (4, 3), (7, 3))]
     assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("data.form=lazy",), "the data are read by loaders, one example at a time"),
+        (("data.form=dict", "network=parts"), "points that are dicts of tensors have no stacked form"),
+    ],
+)
+def test_data_that_cannot_be_stacked_train_alone_with_a_reason(
+    words: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    common = ("trainer.max_steps=6", f"run.root={tmp_path}", *words)
+    plans = [plan_new(compose(*common, f"seed={seed}"), tmp_path / str(seed)) for seed in (0, 1)]
+    objectives = run_many(plans, log=said.append)
+    assert reason in " ".join(said)
+    alone = run_one(compose(*common, "seed=0"), tmp_path / "alone").objective
+    assert objectives[0] == alone

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import gaplab.stacked.compiled_loop as compiled_loop
+from gaplab.config.compose import compose_config
 from gaplab.errors import Preempted
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.resume import plan_resumption
@@ -95,6 +96,7 @@ def test_a_stopped_run_continues_bit_for_bit(quick: Compose, tmp_path: Path, sto
         ),
         (("trainer.gradient_clip_val=1.0",), "optimizer.max_grad_norm can be compiled"),
         (("trainer.precision=bf16-mixed",), "trainer.precision=bf16-mixed rounds inside a step"),
+        (("trainer.extra.overfit_batches=2",), "trainer.extra limits the batches of an epoch"),
     ],
 )
 def test_what_cannot_be_compiled_says_so_and_runs(
@@ -113,9 +115,20 @@ def test_what_cannot_be_compiled_says_so_and_runs(
     assert reason in record.getMessage()
 
 
-def test_short_runs_are_not_compiled_by_themselves(quick: Compose, tmp_path: Path) -> None:
-    short, long = quick().config, quick().config
-    long.trainer.max_steps = compiled_loop.PAYS_FROM
-    assert compiled_loop.build_compiled_loop(short, None, None) is None  # type: ignore[arg-type]
-    assert long.trainer.compile == "auto"
-    assert long.num_steps >= compiled_loop.PAYS_FROM > short.num_steps
+@pytest.mark.parametrize(
+    ("steps", "wanted", "compiles"),
+    [
+        (compiled_loop.PAYS_FROM - 1, "auto", False),
+        (compiled_loop.PAYS_FROM, "auto", True),
+        (compiled_loop.PAYS_FROM, "false", False),
+        (1, "true", True),
+    ],
+)
+def test_the_length_of_a_run_decides_where_nobody_does(
+    steps: int, wanted: str, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_loop, "_obstacle", lambda *_: None)
+    monkeypatch.setattr(compiled_loop, "CompiledBlocks", lambda *_: "compiled")
+    config = compose_config([f"trainer.max_steps={steps}", f"trainer.compile={wanted}"]).config
+    loop = compiled_loop.build_compiled_loop(config, None, None)  # type: ignore[arg-type]
+    assert loop == ("compiled" if compiles else None)

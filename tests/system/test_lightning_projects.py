@@ -165,6 +165,11 @@ def test_mistakes_are_answered_before_anything_is_written(word: str, message: st
         refuse_ignored(composed.config, [*PROJECT, word], stacked=False)
 
 
+def test_arguments_of_lightnings_trainer_reach_a_project(tmp_path: Path) -> None:
+    result = run_one(compose("trainer.extra.limit_train_batches=2", "trainer.max_epochs=2"), tmp_path / "run")
+    assert result.step == 4, "two batches of each epoch, not all four"
+
+
 def test_what_selects_the_best_weights(tmp_path: Path) -> None:
     words = ("task.monitor=val/acc", "trainer.max_epochs=4", "logging.keep_best=2", "init_seed=4")
     result = run_one(compose(*words), tmp_path / "run")

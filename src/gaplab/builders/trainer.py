@@ -124,7 +124,7 @@ def _extra(config: Config, data: LightningDataModule | None) -> dict[str, Any]:
     extra.pop(
         "fast_dev_run", None
     )  # it would switch off loggers and checkpoints; the number of steps says it
-    if data is None or isinstance(data, PointDataModule):
+    if not config.task.has_own_data and (data is None or isinstance(data, PointDataModule)):
         extra = {
             name: extra[name] for name in extra if name not in ("limit_train_batches", "overfit_batches")
         }

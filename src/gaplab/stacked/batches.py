@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
 from gaplab.data.splits import Split
 from gaplab.randomness import epoch_order
@@ -15,6 +17,23 @@ from gaplab.stacked.update_rules import Params
 SCORED_AT_ONCE, SCORED_EAGERLY = 2_048, 256
 """Points of one model in one call of the scoring function, compiled or not; without the compiler all their
 activations are kept, for which the system would have to find new memory each time if they were many."""
+
+
+def check_stackable(data: Sequence[Any]) -> None:
+    """Refuse data whose batches are not rows of tensors on the device: they would be others than those of a run alone.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    for one in data:
+        if type(one) is not PointDataModule:
+            raise ValueError("the data are read by loaders, one example at a time")
+        if isinstance(one.splits["train"].points, dict):
+            raise ValueError("points that are dicts of tensors have no stacked form")
+        if one.batches_per_epoch is not None or one.same_batches:
+            raise ValueError("trainer.extra limits the batches of an epoch")
+    if len({(one.example_shape, one.target_shape, one.num_classes) for one in data}) > 1:
+        raise ValueError("points of different shapes, or numbers of classes, have no common stacked form")
 
 
 class BlockLoader(TrainLoader):

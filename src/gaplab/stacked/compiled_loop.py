@@ -18,9 +18,8 @@ from gaplab.config.network import is_pointwise
 from gaplab.config.optimizer import LBFGSConfig
 from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
-from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import Block
-from gaplab.stacked.batches import StackedBatches
+from gaplab.stacked.batches import StackedBatches, check_stackable
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction, has_compiler
 from gaplab.stacked.stacked_optimizer import StackedOptimizer, optimizer_names
@@ -59,8 +58,8 @@ def build_compiled_loop(config: Config, trainer: Trainer, task: Classifier) -> "
 
 
 def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
-    if type(task) is not Classifier or not isinstance(trainer.datamodule, PointDataModule):  # type: ignore[attr-defined]
-        return "only the task classification on a point set has compiled steps"
+    if type(task) is not Classifier:
+        return "only the task classification has compiled steps"
     if not is_pointwise(config.network):
         return f"the network {type(config.network).__name__} may look at several points at once"
     if trainer.world_size > 1:
@@ -89,7 +88,7 @@ class CompiledBlocks(BlockOptimization):
         task: The classifier.
 
     Raises:
-        ValueError: If the network has a state that a pure function cannot update.
+        ValueError: If the network has a state that a pure function cannot update, or the data have no stacked form.
     """
 
     def __init__(self, config: Config, trainer: Trainer, task: Classifier) -> None:
@@ -102,6 +101,7 @@ class CompiledBlocks(BlockOptimization):
         step = make_step(self.functions.loss, self.opt.update, clips=self.opt.clips)
         self.steps = CompiledFunction(make_steps(step, STEPS_PER_CALL), compile=True)
         data = trainer.datamodule  # type: ignore[attr-defined]
+        check_stackable([data])
         seeds, points_per_step = [config.train_seed], config.data.points_per_step
         self.batches = StackedBatches([data.splits["train"]], seeds, points_per_step, 1, self.functions.draw)
         self.opt.to(trainer.strategy.root_device)

@@ -22,6 +22,7 @@ from gaplab.runs.directory import RunDirectory, Status
 from gaplab.runs.recorder import Recorder, conclude
 from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan
+from gaplab.stacked.batches import check_stackable
 from gaplab.stacked.checkpoints import StackedCheckpoints
 from gaplab.stacked.compaction import compact, worthwhile
 from gaplab.stacked.datamodule import EnsembleData
@@ -68,6 +69,7 @@ class StackedRuns:
 
     Raises:
         MembersFailedError: If data or task of some runs cannot be built.
+        ValueError: If data or networks have no stacked form.
         ValueError: If the runs cannot be stacked; the text says why.
     """
 
@@ -93,6 +95,7 @@ class StackedRuns:
         self.members: Sequence[Recorder] = [Recorder(config) for config in configs]
         self.dtype = torch.float64 if self.config.trainer.precision == "64-true" else torch.float32
         self.built = _build(self.members)
+        check_stackable([data for data, _ in self.built])
         for (_, task), run in zip(self.built, self.directories, strict=True):
             task.run_name = run.path.name
         self.ensemble: Ensemble = stack_class(configs)(
