@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 import gaplab.stacked.compiled_loop as compiled_loop
+from gaplab.builders import build_data_and_task, build_trainer
 from gaplab.config.compose import compose_config
 from gaplab.errors import Preempted
 from gaplab.runs.checkpoints import read_checkpoint
@@ -85,6 +87,30 @@ def test_a_stopped_run_continues_bit_for_bit(quick: Compose, tmp_path: Path, sto
         for run in ("whole", "parts")
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Halving(Callback):
+    """Changes a setting of the optimiser between two blocks."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for group in trainer.optimizers[0].param_groups:
+            group[self.setting] = 0.5 * group[self.setting] + 0.01
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("setting", ["lr", "weight_decay"])
+def test_a_setting_that_a_callback_changes_is_in_force(setting: str, quick: Compose) -> None:
+    trained = []
+    for compile in (False, True):
+        config = quick("trainer.precision=64-true", f"trainer.compile={compile}").config
+        data, task = build_data_and_task(config)
+        task.double()
+        build_trainer(config, [Halving(setting)], []).fit(task, datamodule=data)
+        trained.append(task.state_dict())
+    torch.testing.assert_close(*trained, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,11 @@ class CompiledBlocks(BlockOptimization):
         dtype = next(task.parameters()).dtype
         self.task = task
         self.functions = classifier_functions([config], [task], dtype)
-        names = (config.num_steps, self.functions.params)
-        self.opt = StackedOptimizer("network.", names[1], [config.optimizer], width=1, num_steps=names[0])
+        self.opt = StackedOptimizer(
+            "network.", self.functions.params, [config.optimizer], width=1, num_steps=config.num_steps
+        )
+        self.settings: list[dict[str, Any]] | None = None
+        """Of the torch optimiser's groups at the first block, but the learning rate."""
         step = make_step(self.functions.loss, self.opt.update, clips=self.opt.clips)
         self.steps = CompiledFunction(make_steps(step, STEPS_PER_CALL), compile=True)
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -107,9 +110,13 @@ class CompiledBlocks(BlockOptimization):
         self.opt.to(trainer.strategy.root_device)
 
     def take_steps(self, optimizer: Optimizer, block: Block, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
-        """Take an optimiser step for each batch; a learning rate that somebody changed is left to eager steps."""
+        """Take an optimiser step for each batch; with settings that somebody changed, eager ones."""
         rates = self.opt.rates(block.steps)
-        if any(group["lr"] != float(rates[0, 0]) for group in optimizer.param_groups):
+        apart = ("params", "lr", "initial_lr")
+        settings = [{k: v for k, v in group.items() if k not in apart} for group in optimizer.param_groups]
+        self.settings = self.settings or settings
+        changed = any(group["lr"] != float(rates[0, 0]) for group in optimizer.param_groups)
+        if changed or settings != self.settings:
             return super().take_steps(optimizer, block, kwargs)
         self._take_over(optimizer)
         with self.trainer.precision_plugin.train_step_context():  # whose default type dropout masks have
