@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.config import extensions
 from gaplab.config.compose import Composed, compose_config
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
@@ -41,6 +42,15 @@ def no_directory_stays_locked() -> Iterator[None]:
     """Let go of what a test has planned and not run: a test stands for a process."""
     yield
     unlock_all()
+
+
+@pytest.fixture(autouse=True)
+def no_extension_stays_known() -> Iterator[None]:
+    """Forget the extensions that a test has imported: those of a process belong to all of its runs."""
+    known = dict(extensions._sources)
+    yield
+    extensions._sources.clear()
+    extensions._sources.update(known)
 
 
 @pytest.fixture

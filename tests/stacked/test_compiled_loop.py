@@ -126,14 +126,8 @@ def test_a_setting_that_a_callback_changes_is_in_force(setting: str, quick: Comp
     ],
 )
 def test_what_cannot_be_compiled_says_so_and_runs(
-    words: tuple[str, ...],
-    reason: str,
-    quick: Compose,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...], reason: str, quick: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("gaplab.stacked.compiled_loop"), "disabled", False)
     with caplog.at_level(logging.WARNING, logger="gaplab"):
         run_one(quick(*words, "trainer.compile=true", "logging.pictures=false"), tmp_path / "run")
     (record,) = (record for record in caplog.records if record.name == "gaplab.stacked.compiled_loop")

@@ -94,24 +94,24 @@ def test_an_experiment_of_ones_own_brings_its_extensions(
     (tmp_path / "configs" / "experiment").mkdir(parents=True)
     lines = [
         "# @package _global_",
-        "extensions: [brought_along.py]",
+        "extensions: [carried_along.py]",
         "defaults:",
-        "  - override /network: brought",
+        "  - override /network: carried",
     ]
     (tmp_path / "configs" / "experiment" / "mine.yaml").write_text("\n".join(lines))
-    (tmp_path / "brought_along.py").write_text(
-        SOURCE.replace('"one_map"', '"brought"').split("@dataclass")[0]
+    (tmp_path / "carried_along.py").write_text(
+        SOURCE.replace('"one_map"', '"carried"').split("@dataclass")[0]
     )
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="network: expected one of .* but got 'brought'"):
+    with pytest.raises(ConfigError, match="network: expected one of .* but got 'carried'"):
         compose_config(["experiment=mine"])
-    (tmp_path / "brought_too.py").write_text(SOURCE.replace('"one_map"', '"brought"'))
+    (tmp_path / "carried_too.py").write_text(SOURCE.replace('"one_map"', '"carried"'))
     yaml_file = tmp_path / "configs" / "experiment" / "mine.yaml"
-    yaml_file.write_text(yaml_file.read_text().replace("brought_along", "brought_too"))
+    yaml_file.write_text(yaml_file.read_text().replace("carried_along", "carried_too"))
     composed = compose_config(["experiment=mine"])
     assert type(composed.config.network).__name__ == "BilinearConfig"
-    assert composed.resolved["extensions"] == [str(tmp_path / "brought_too.py")]
-    CHOICES["network"].pop("brought")
+    assert composed.resolved["extensions"] == [str(tmp_path / "carried_too.py")]
+    CHOICES["network"].pop("carried")
 
 
 def test_extensions_that_come_too_late_are_refused(tmp_path: Path) -> None:
