@@ -20,7 +20,7 @@ test: $(INSTALLED)
 
 # What the suite also tests in small, at full size.
 thorough: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 -m thorough $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m thorough $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

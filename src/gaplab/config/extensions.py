@@ -157,6 +157,7 @@ def load_files(files: Sequence[str], where: str) -> None:
             )
         module = _import(file.stem, file.parent, where)
         if Path(module.__file__ or "").resolve() != file:
+            _sources.pop(file.stem, None)
             raise ConfigError(
                 f"{where}: expected a file with a name of its own, but {file.stem!r} is also "
                 f"{module.__file__ or 'a module of Python'}. Rename {file}."
