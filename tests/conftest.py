@@ -1,5 +1,6 @@
 """Fixtures that many tests share: small configurations, and runs that are done once a session."""
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -46,11 +47,14 @@ def no_directory_stays_locked() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_extension_stays_known() -> Iterator[None]:
-    """Forget the extensions that a test has imported: those of a process belong to all of its runs."""
-    known = dict(extensions._sources)
+    """Forget the extensions that a test has imported: those of a process belong to all of its runs and children."""
+    sources, files = dict(extensions._sources), os.environ.get(extensions.LOADED)
     yield
     extensions._sources.clear()
-    extensions._sources.update(known)
+    extensions._sources.update(sources)
+    os.environ.pop(extensions.LOADED, None)
+    if files is not None:
+        os.environ[extensions.LOADED] = files
 
 
 @pytest.fixture
