@@ -143,7 +143,7 @@ class Ensemble(LightningModule):
 
     def _note(self, tag: str, losses: Tensor, steps: Sequence[int]) -> None:
         """Keep the mean losses [K] of some steps; models whose loss is not finite have diverged."""
-        for table, mean in zip(self.block_losses, losses.mean(dim=0).tolist(), strict=True):
+        for table, mean in zip(self.block_losses, mean_over_steps(losses).tolist(), strict=True):
             table[tag] = mean
         broken = ~losses.isfinite()
         for index in broken.any(dim=0).nonzero().flatten().tolist():
@@ -164,3 +164,18 @@ class Ensemble(LightningModule):
                     member.fail(error)
         with torch.inference_mode(False):
             self.best = select(torch.tensor(improved, device=self.device), self.weights(), self.best)
+
+
+def mean_over_steps(losses: Tensor) -> Tensor:
+    """Return the mean [K] of losses [S, K], added up step by step: a model's does not depend on its neighbours.
+
+    A reduction by torch takes another order for one column than for two: a run that continues without its
+    neighbour would note another last digit.
+
+    >>> mean_over_steps(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    tensor([2., 4.], dtype=torch.float64)
+    """
+    total = torch.zeros(losses.shape[1], dtype=torch.float64)
+    for row in losses:
+        total += row
+    return total / len(losses)
