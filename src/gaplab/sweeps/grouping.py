@@ -17,7 +17,7 @@ FREE = {
     "network": {"initialization", "gain", "rng_skip_widths"},
     "task": {
         *("label_smoothing", "r1", "r2", "gradient_penalty", "penalty_final_factor", "clip_weights", "ema"),
-        *("num_samples", "defaults"),
+        *("num_samples", "defaults", "penalty_knots", "rejection_quantile"),
     },
     "optimizer": {
         *(
@@ -27,6 +27,7 @@ FREE = {
             "schedule",
             "warmup_steps",
             "lr_gamma",
+            "lr_knots",
             "max_grad_norm",
         ),
         *("momentum", "beta1", "beta2", "eps"),
