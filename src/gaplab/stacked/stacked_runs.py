@@ -300,12 +300,6 @@ def _build(members: Sequence[Recorder]) -> list[tuple[PointDataModule, Any]]:
 
 
 def stack_class(configs: Sequence[Config]) -> Callable[..., Ensemble]:
-    """Return the class that trains tasks of one kind as stacked models.
-
-    Raises:
-        ValueError: If the kind has no stacked form.
-    """
-    found: Callable[..., Ensemble] | None = configs[0].task.build_stack_class()
-    if found is None:
-        raise ValueError(f"the task {type(configs[0].task).__name__} has no stacked form")
+    """Return the class that trains tasks of one kind as stacked models."""
+    found: Callable[..., Ensemble] = configs[0].task.build_stack_class()
     return found
