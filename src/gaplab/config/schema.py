@@ -11,6 +11,7 @@ from omegaconf import II
 from gaplab.config import (  # noqa: F401  # their choices enter the table
     autoencoder,
     data_files,
+    flow_matching,
     gan,
     lightning_project,
     mixtures,
