@@ -52,6 +52,10 @@ def load_run(
     data, task = build_data_and_task(config)
     run = RunDirectory(path)
     checkpoint = _checkpoint(run, str(weights))
+    if config.trainer.precision == "64-true":  # otherwise half of the digits would be lost
+        task.double()
+        for split in getattr(data, "splits", {}).values():
+            split.moved(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
     load_weights(task, checkpoint)
     return LoadedRun(config, data, task.eval())
 

@@ -197,6 +197,10 @@ class DataConfig:
         """
         raise without_builder(self)
 
+    def content_hash(self) -> str | None:
+        """Return the SHA-256 of the file that the data come from, as hexadecimal digits; None where there is none."""
+        return None
+
     def build_law_scores(self) -> Any:
         """Return a GAN's scores that need the formula of the law (a ``LawScores``); None without a formula."""
         return None
