@@ -2,7 +2,6 @@
 
 import os
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, WandbLogger
