@@ -221,8 +221,8 @@ class StackedRuns:
         result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
-        if news and member.config.logging.tensorboard:
-            write_events(run.path, {member.step: news})
+        if member.config.logging.tensorboard:
+            write_events(run.path, {member.step: news | {"final/seconds": self._seconds()}})
         write_hparams_row(run.path, self.plans[index].composed, member, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
