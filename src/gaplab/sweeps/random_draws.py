@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override
 
@@ -50,9 +49,9 @@ def _values(override: Override, draws: int, stream: random.Random) -> list[str]:
 
 def _between(key: str, interval: IntervalSweep, share: float) -> str:
     """Return the number that lies at a share in [0, 1) of the way through an interval, whole or as a decimal."""
-    low, high = interval.start, interval.end
+    low, high = (math.nan if end is None else end for end in (interval.start, interval.end))
     whole, logarithmic = isinstance(low, int) and isinstance(high, int), "log" in interval.tags
-    if not (_is_finite(low) and _is_finite(high) and low < high):
+    if not -math.inf < low < high < math.inf:
         raise ConfigError(f"{key}: expected interval(LOW,HIGH) with LOW < HIGH, but got {low} and {high}.")
     if logarithmic and low <= 0:
         raise ConfigError(f"{key}: expected a LOW above 0 in tag(log,interval(LOW,HIGH)), but got {low}.")
@@ -63,7 +62,3 @@ def _between(key: str, interval: IntervalSweep, share: float) -> str:
         value = low + share * (end - low)
     value = min(max(value, low), high)
     return str(math.floor(value)) if whole else repr(float(f"{value:.{DIGITS}g}"))
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
