@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from gaplab.sweeps.halving import promoted, rungs_of
 from gaplab.sweeps.random_draws import draw
 from gaplab.tensorboard.read_curves import read_history
 from quick_runs import QUICK, set_once
+from running import PROJECT
 from same_runs import assert_same_run
 
 Main = Callable[..., int]
@@ -198,7 +201,7 @@ def test_rungs_are_measurements_and_the_rule_is_that_of_asha() -> None:
         rungs_of(config, 1, 3)
 
 
-def test_draws_follow_their_law_and_do_not_depend_on_other_words(main: Main, tmp_path: Path) -> None:
+def test_draws_follow_their_law_and_do_not_depend_on_other_words() -> None:
     words = ["a=tag(log,interval(1e-4,1e-1))", "b=int(interval(1,3))", "c=choice(x,y)", "d=interval(-2,2)"]
     overrides = OverridesParser.create().parse_overrides(words)
     rows = draw(overrides, 2_000, 5)
@@ -218,7 +221,16 @@ def test_draws_follow_their_law_and_do_not_depend_on_other_words(main: Main, tmp
     for text in ("a=interval(2,1)", "a=tag(log,interval(0,1))"):
         with pytest.raises(ConfigError, match="a: expected"):
             draw(OverridesParser.create().parse_overrides([text]), 2, 0)
-    # Every draw is combined with the lists.
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_searches_of_the_page_run(main: Main, number: int) -> None:
+    page = (PROJECT / "docs" / "sweeps.md").read_text()
+    command = re.findall(r"```bash\npython train.py (.*?)```", page, flags=re.DOTALL)[number]
+    assert main(*shlex.split(command.replace("\\\n", " "))) == 0
+
+
+def test_every_draw_is_combined_with_the_lists(main: Main, tmp_path: Path) -> None:
     search = ("hydra/sweeper=random", "hydra.sweeper.draws=3", "hydra.sweeper.seed=1", "seed=0,1")
     rate = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
     assert (
