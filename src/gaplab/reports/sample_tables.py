@@ -14,7 +14,7 @@ from rich.console import Console
 from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError
 from gaplab.reports.intervals import FEWEST_FOR_INTERVAL
-from gaplab.reports.ledger import Row, Summary, varied_keys
+from gaplab.reports.ledger import PRUNED, Row, Summary, varied_keys
 from gaplab.reports.numbers import short
 from gaplab.reports.render import Table
 from gaplab.storage.reading import read_regular, read_yaml
@@ -89,7 +89,7 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
     """Return the final scores of the GANs of a sweep by point set and by what the sweep varies, seeds aside."""
     varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
+    for row in (row for row in rows if row.status != PRUNED):
         config = _config_of_gan(sweep / row.name / "config.yaml")
         if config is None:
             continue

@@ -17,7 +17,7 @@ from typing import Any
 from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.config.resumption import differences
-from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted
+from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted, Pruned
 from gaplab.process.children import typed_command
 from gaplab.runs.provenance import provenance
 from gaplab.runs.source_copies import write_sources
@@ -38,6 +38,8 @@ class Status(StrEnum):
     failed = "failed"
     diverged = "diverged"
     preempted = "preempted"
+    pruned = "pruned"
+    """Stopped by a search, as others were better; it can go on."""
 
 
 class RunDirectory:
@@ -205,6 +207,9 @@ class RunDirectory:
             raise
         except Preempted as error:
             self.mark(Status.preempted, error=str(error), preempted_at_step=error.step)
+            raise
+        except Pruned as error:
+            self.mark(Status.pruned, error=str(error), pruned_at_step=error.step)
             raise
         except (KeyboardInterrupt, SystemExit) as error:
             self.mark(Status.preempted, error="interrupted")
