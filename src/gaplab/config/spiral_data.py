@@ -61,9 +61,10 @@ class SpiralsConfig(LawConfig):
         return draw, self.num_arms
 
     def build_law_scores(self) -> Any:
-        from gaplab.tasks.gan_scores import spiral_scores
+        from gaplab.tasks.law_scores import spiral_scores
 
-        return spiral_scores(self.num_arms) if self.turns is None and self.min_radius == 0.0 else None
+        known = self.turns is None and self.min_radius == 0.0
+        return spiral_scores(self.num_arms, self.noise) if known else None
 
 
 @choice("data", "notebook_spirals")
@@ -89,9 +90,9 @@ class NotebookSpiralsConfig(LawConfig):
         return draw, self.num_arms
 
     def build_law_scores(self) -> Any:
-        from gaplab.tasks.gan_scores import spiral_scores
+        from gaplab.tasks.law_scores import spiral_scores
 
-        return spiral_scores(self.num_arms)
+        return spiral_scores(self.num_arms, self.noise)
 
 
 @choice("data", "cs231n_spirals")

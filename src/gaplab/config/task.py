@@ -25,6 +25,8 @@ class TaskConfig:
 
     monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
+    keeps_best: ClassVar[bool] = True
+    """Whether the monitored quantity can tell which weights of a run are the best; if not, the last ones count."""
 
     unused: ClassVar[tuple[str, ...]] = ()
     """Sections and keys that have no effect on tasks of this kind."""

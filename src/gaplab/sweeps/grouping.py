@@ -24,6 +24,7 @@ FREE = {
             "schedule",
             "warmup_steps",
             "lr_gamma",
+            "lr_knots",
             "max_grad_norm",
         ),
         *("momentum", "beta1", "beta2", "eps"),

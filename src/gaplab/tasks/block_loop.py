@@ -141,7 +141,7 @@ def obstacle(trainer: Trainer, module: LightningModule) -> str | None:
         return f"{type(trainer.strategy).__name__} may want to see every step"
     if getattr(trainer.precision_plugin, "scaler", None) is not None:
         return f"trainer.precision={trainer.precision} scales every loss"
-    if any(
+    if module.automatic_optimization and any(  # a module that steps by hand moves its schedules by hand
         c.interval != "step" or c.frequency != 1 or c.reduce_on_plateau for c in trainer.lr_scheduler_configs
     ):
         return "a learning-rate schedule does not move once a step"
