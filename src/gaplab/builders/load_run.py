@@ -54,6 +54,10 @@ def load_run(
     if weights == Which.best and not getattr(config.task, "keeps_best", True):
         weights = Which.last
     checkpoint = _checkpoint(run, str(weights))
+    if config.trainer.precision == "64-true":  # otherwise half of the digits would be lost
+        task.double()
+        for split in getattr(data, "splits", {}).values():
+            split.moved(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
     load_weights(task, checkpoint)
     return LoadedRun(config, data, task.eval())
 
