@@ -13,7 +13,7 @@ import torch
 from gaplab.config.compose import compose_config
 from gaplab.train import run_one
 from quick_runs import set_once
-from running import PROJECT, TRAIN, alive, finished, running
+from running import DEADLINE, TRAIN, alive, finished, running
 
 pytestmark = pytest.mark.ddp
 
@@ -29,7 +29,8 @@ ODD = (
     "optimizer.momentum=0.9",
     "optimizer.weight_decay=1e-3",
     "optimizer.max_grad_norm=1",
-    "trainer.max_steps=200",
+    "trainer.max_steps=60",
+    "trainer.eval_every_n_steps=30",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
 )
@@ -92,14 +93,17 @@ def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
 
 GAN = (
     "experiment=gan_ring",
+    "task.gradient_penalty=0.1",
+    "task.label_embedding=2",
     "data.num_points=103",
     "data.num_val_points=101",
     "data.num_test_points=107",
     "data.batch_size=25",
     "task.generator.widths=[16,16]",
     "task.discriminator.widths=[16,16]",
-    "trainer.max_steps=40",
-    "trainer.eval_every_n_steps=20",
+    "task.num_samples=200",
+    "trainer.max_steps=20",
+    "trainer.eval_every_n_steps=10",
     "trainer.accelerator=cpu",
     "trainer.precision=64-true",
     "trainer.progress_bar=false",
@@ -137,7 +141,7 @@ def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: 
         (worker,) = command.children()
         os.kill(command.process.pid, signal.SIGKILL)
         command.finish()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE
         while alive(worker) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not alive(worker)
@@ -152,7 +156,7 @@ from gaplab.errors import RanksDisagreeError
 from gaplab.distributed.ranks import Ranks
 rank, port = int(sys.argv[1]), int(sys.argv[2])
 ranks = Ranks(rank=rank, local_rank=rank, processes_per_node=2, port=port)
-join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=30))
+join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300))
 assert broadcast_from_rank0(ranks, lambda: f"from {rank}") == "from 0"
 def refuse():
     raise ConfigError("no")
@@ -176,7 +180,8 @@ else:
 
 
 def test_rank_zero_decides_and_different_weights_are_noticed(tmp_path: Path, free_port: int) -> None:
-    words = [sys.executable, "-c", TWO]
+    (tmp_path / "two.py").write_text(TWO)
+    words = [sys.executable, str(tmp_path / "two.py")]
     with (
         running([*words, "0", str(free_port)], tmp_path / "0.txt") as first,
         running([*words, "1", str(free_port)], tmp_path / "1.txt") as second,
@@ -223,31 +228,14 @@ register("network", "normalised", NormalisedConfig, build)
 def test_a_network_with_batch_norm_and_a_scalar_runs_in_two_processes(tmp_path: Path) -> None:
     """Running statistics are rank 0's: all processes end with the same, and the run can be loaded."""
     (tmp_path / "normalised.py").write_text(NORMALISED)
-    program = (
-        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); import normalised; "
-        "sys.argv[0] = 'train.py'; from gaplab.cli import main; main()"
-    )
     words = [word for word in ODD if not word.startswith("network.")]
-    words = set_once(
-        *words, "data.num_points=100", "trainer.max_steps=20", "network=normalised", "run.id=normalised"
-    )
+    words += ["extensions=[normalised.py]", "network=normalised", "run.id=normalised"]
+    words = set_once(*words, "data.num_points=100", "trainer.max_steps=20", "trainer.eval_every_n_steps=20")
     found = []
     for devices in (1, 2):
-        root = tmp_path / str(devices)
-        command = finished(
-            [
-                sys.executable,
-                "-c",
-                program,
-                str(tmp_path),
-                *words,
-                f"trainer.devices={devices}",
-                f"run.root={root}",
-            ],
-            tmp_path / f"log{devices}.txt",
-            {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{PROJECT / 'src'}:{tmp_path}"},
-        )
+        places = [f"trainer.devices={devices}", f"run.root={tmp_path / str(devices)}"]
+        command = finished([*TRAIN, *words, *places], tmp_path / f"log{devices}.txt")
         assert command.process.returncode == 0, command.output
-        found.append(numbers(root / "default" / "normalised"))
+        found.append(numbers(tmp_path / str(devices) / "default" / "normalised"))
     assert found[0].keys() == found[1].keys()
     assert all(abs(value) < 1e3 for value in found[1].values())
