@@ -14,9 +14,12 @@ QUICK = (
     "trainer.eval_every_n_steps=8",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
-    "logging.pictures_every_n_evaluations=2",
+    "logging.pictures=false",
 )
 """Overrides that make a run of the default experiment take a fraction of a second."""
+
+DRAWN = ("logging.pictures=true", "logging.pictures_every_n_evaluations=2")
+"""Further ones where the pictures matter; they take most of the time."""
 
 
 def set_once(*words: str) -> list[str]:

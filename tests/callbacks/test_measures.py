@@ -108,7 +108,7 @@ def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
     register("network", "keeping", KeepingConfig, build_keeping)
     try:
         words = [word for word in QUICK if not word.startswith("network.")]
-        words += ["network=keeping", f"network.kind={kind}", "measures=full", "logging.pictures=false"]
+        words += ["network=keeping", f"network.kind={kind}", "measures=full"]
         run_one(compose_config([*words, f"run.root={tmp_path}", "trainer.max_steps=8"]), tmp_path / "run")
         printed = " ".join(capsys.readouterr().out.split())
         report([str(tmp_path / "run")])

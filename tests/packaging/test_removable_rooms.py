@@ -18,7 +18,7 @@ def test_the_package_trains_without_the_phenomena(tmp_path: Path) -> None:
     shutil.copy(PROJECT / "train.py", tmp_path)
     gone = {"PYTHONPATH": str(source)}
     assert not (source / "gaplab" / "phenomena").exists()
-    words = [sys.executable, "train.py", *QUICK, "run.id=one", "logging.pictures=false"]
+    words = [sys.executable, "train.py", *QUICK, "run.id=one"]
     command = finished(words, tmp_path / "log", gone, fresh=True)
     assert command.process.returncode == 0, command.output
     record = json.loads((tmp_path / "logs" / "default" / "one" / "run.json").read_text())

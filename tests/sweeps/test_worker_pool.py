@@ -28,7 +28,7 @@ from gaplab.sweeps.worker_pool import WorkerPool
 from quick_runs import QUICK
 from running import DEADLINE, TRAIN, children, closed_gate, finished, points, running
 
-WORDS = (*QUICK, "logging.pictures=false", "logging.subruns=never")
+WORDS = (*QUICK, "logging.subruns=never")
 JOBS = (
     ("seed=0",),
     ("seed=1", "optimizer.lr=0.1"),

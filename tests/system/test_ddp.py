@@ -49,29 +49,28 @@ def numbers(run: Path) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One multirun whose jobs have 1, 2 and 3 processes."""
+    """One multirun whose jobs have 3 processes and one; the other tests here have two."""
     folder = tmp_path_factory.mktemp("sweep")
-    overrides = ["trainer.devices=1,2,3", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
+    overrides = ["trainer.devices=3,1", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
     command = finished([*TRAIN, "-m", *overrides], folder / "log.txt")
     assert command.process.returncode == 0, command.output
     return folder
 
 
-def test_one_two_and_three_processes_give_the_same_numbers(sweep: Path) -> None:
+def test_three_processes_give_the_numbers_of_one(sweep: Path) -> None:
     runs = {path.name: path for path in sweep.glob("logs/sweep-*/devices=*/")}
-    assert sorted(runs) == ["devices=1", "devices=2", "devices=3"]
-    one = runs["devices=1"]
+    assert sorted(runs) == ["devices=1", "devices=3"]
+    one, three = runs["devices=1"], runs["devices=3"]
     assert json.loads((one / "run.json").read_text())["status"] == "finished"
-    for name in ("devices=2", "devices=3"):
-        torch.testing.assert_close(weights(runs[name]), weights(one), rtol=0, atol=1e-8)
-        assert numbers(runs[name]) == pytest.approx(numbers(one), abs=1e-8)
+    torch.testing.assert_close(weights(three), weights(one), rtol=0, atol=1e-8)
+    assert numbers(three) == pytest.approx(numbers(one), abs=1e-8)
 
 
 def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
     assert len(list(sweep.glob("logs/*"))) == 1
     names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
-    assert names == ["devices=1", "devices=2", "devices=3", "figures", "summary"], "jobs and their sum"
+    assert names == ["devices=1", "devices=3", "figures", "summary"], "jobs and their sum"
     for run in sweep.glob("logs/sweep-*/devices=*/"):
         files = list(run.rglob("events.out.tfevents.*"))
         folders = {str(file.parent.relative_to(run)) for file in files}

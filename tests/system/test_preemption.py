@@ -24,7 +24,7 @@ from gaplab.process.signals import STOP_SIGNAL, STOP_SIGNALS, stop_signals_caugh
 from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.storage.locking import lock, unlock
 from gaplab.train import run_one, run_planned
-from quick_runs import QUICK, Compose, set_once
+from quick_runs import DRAWN, QUICK, Compose, set_once
 from running import DEADLINE, PROJECT, TRAIN, closed_gate, finished, points, running
 
 StopAt = Callable[[int, int], None]
@@ -38,6 +38,7 @@ DETAILS = (
     "optimizer.schedule=cosine",
     "optimizer.warmup_steps=5",
     "trainer.early_stopping_patience=1000",
+    *DRAWN,
 )
 
 

@@ -96,6 +96,7 @@ def hosts() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "delete", host], capture_output=True)
 
 
+@pytest.mark.thorough
 def test_two_hosts_make_one_run(tmp_path: Path, hosts: tuple[str, str]) -> None:
     train = [TRAIN[1], *set_once(*SMALL, "trainer.max_steps=20"), f"run.root={tmp_path / 'logs'}"]
     start = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-endpoint=10.213.7.1:29400", "--rdzv-id=x"]
