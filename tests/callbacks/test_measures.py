@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import Compose
 from gaplab.config import registry
 from gaplab.config.compose import compose_config
 from gaplab.config.data import LabelNoise, NotebookSpiralsConfig, Sampling, SpiralsConfig
@@ -20,7 +19,7 @@ from gaplab.config.registry import register
 from gaplab.metrics.capacity.catalogue import MEASURES
 from gaplab.report import main as report
 from gaplab.train import run_one
-from quick_runs import QUICK
+from quick_runs import QUICK, Compose
 from running import points
 
 

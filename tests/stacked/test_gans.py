@@ -217,7 +217,6 @@ def test_random_overrides(tmp_path_factory: pytest.TempPathFactory, data: st.Dat
     train_both(folder, jobs, [data.draw(st.integers(0, 1))])
 
 
-@pytest.mark.slow
 def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
     words = [word for word in QUICK if not word.startswith("logging")]
     command = [*TRAIN, "-m", "seed=0,1", "task.ema=0,0.9", *words, "hydra/launcher=vectorized"]
@@ -235,7 +234,6 @@ def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
         assert len((path / "metrics.csv").read_text().splitlines()) == 3
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 def test_the_compiled_step_agrees(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs = [(f"seed={seed}", "task.discriminator_steps=2", "trainer.max_steps=6") for seed in (1, 2)]

@@ -72,7 +72,6 @@ def test_mistakes_are_named_before_anything_runs(jobs: list[list[str]], message:
         compose_jobs(load, jobs)
 
 
-@pytest.mark.slow
 def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     command = [*TRAIN, "-m", "seed=0,1", "optimizer.lr=0.1,0.01", "hydra/launcher=vectorized"]
     command += ["trainer.max_steps=10", "data.num_test_points=100"]

@@ -130,7 +130,6 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(
         assert_same(tmp_path / "two" / str(number), tmp_path / "undisturbed" / str(number))
 
 
-@pytest.mark.slow
 def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path: Path) -> None:
     gate, gated = closed_gate(tmp_path, 8)
     words = [*TRAIN, "-m", *WORDS, gated, "seed=0,1,2,3"]
