@@ -15,12 +15,14 @@ $(INSTALLED): pyproject.toml
 train: $(INSTALLED)
 	$(BIN)/python train.py $(ARGS)
 
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not thorough" $(ARGS)
+	$(PYTEST) -m "not thorough" $(ARGS)
 
 # What the suite also tests in small, at full size.
 thorough: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m thorough $(ARGS)
+	$(PYTEST) -m thorough $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from gaplab import load_run, run, runs
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 
-WORDS = [*QUICK, "logging.pictures=false", "logging.subruns=never", "run.name=here"]
+WORDS = [*QUICK, "logging.subruns=never", "run.name=here"]
 
 
 def settings() -> list[Any]:
