@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gaplab.builders.tasks import build_data_and_task
 from gaplab.callbacks.checkpoints import Checkpoints, CheckpointSteps
+from gaplab.callbacks.cost import TrainingCost
 from gaplab.callbacks.curves import GapCurves, SubRunCurves
 from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.generalization_gap import GeneralizationGap, measures_itself
@@ -84,10 +85,12 @@ def build_callbacks(
     keep = CheckpointSteps(logging.checkpoint_steps, logging.keep_best)
     every_n_seconds = trainer.checkpoint_every_n_seconds
     callbacks.append(Checkpoints(run.last, run.best, every_n_seconds, recorder, keep, until))
-    callbacks.append(ProgressLines(recorder, run.log, shown=trainer.progress_bar and not shows_bars()))
+    cost = TrainingCost(lambda: run.record.get("seconds"))
+    callbacks.append(cost)
+    callbacks.append(ProgressLines(recorder, cost, run.log, shown=trainer.progress_bar and not shows_bars()))
     if trainer.progress_bar:
         in_epochs = config.task.has_own_data and trainer.max_epochs is not None
-        callbacks.append(StepProgress(None if in_epochs else config.num_steps))
+        callbacks.append(StepProgress(None if in_epochs else config.num_steps, cost))
     if config.schedule is not None:
         callbacks.append(_schedule(config, recorder))
     if logging.extra:

@@ -24,6 +24,7 @@ class PhenomenonName(StrEnum):
     adversarial_examples = "adversarial_examples"
     ladder = "ladder"
     generative_discriminative = "generative_discriminative"
+    forgetting = "forgetting"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,7 +34,8 @@ class PhenomenonConfig:
     name: PhenomenonName | None = None
     """Null trains one network as usual."""
     num_seeds: int = 5
-    """Seeds are ``seed``, ``seed + 1``, ...; a statement holds if it holds for every one of them."""
+    """Seeds are ``seed``, ``seed + 1``, ...; a statement holds if it holds for every one of them, or,
+    where it speaks of a mean, for the mean's 95 % interval."""
     quick: bool = False
     """A smaller version that shows that everything works; its verdict means little."""
 

@@ -23,6 +23,11 @@ def print_verdict(phenomenon: Phenomenon, verdict: Verdict) -> None:
     for check in verdict.checks:
         outcome = "[green]holds[/green]" if check.holds else "[red]does not hold[/red]"
         console.print(f"Expected: {check.expectation}\n  measured: {check.measured}: {outcome}")
+    for witness in verdict.witnesses:
+        outcome = "[green]seen[/green]" if witness.holds else "[red]NOT SEEN: the code is wrong[/red]"
+        console.print(
+            f"Witness (cannot fail, no verdict): {witness.expectation}\n  {witness.measured}: {outcome}"
+        )
     if verdict.remark:
         console.print(verdict.remark)
     console.print(f"Verdict: {outcome_of(verdict)}. Reference: {phenomenon.reference}.")
@@ -45,7 +50,21 @@ def write_page(
         ("expected", "measured", "outcome"),
         [(c.expectation, c.measured, "holds" if c.holds else "**does not hold**") for c in verdict.checks],
     )
-    lines += ["", "Ranges run over seeds, and over settings where a line speaks of several; n counts values."]
+    lines += [
+        "",
+        "A line that speaks of a mean holds if the mean's 95 % interval over seeds does; every other holds if each seed "
+        "does. Ranges run over seeds, and over settings where a line speaks of several; n counts values.",
+    ]
+    if verdict.witnesses:
+        lines += [
+            "",
+            "Witnesses: theorems and arithmetic, which fail only if the code is wrong. No part of the verdict.",
+            "",
+        ]
+        lines += markdown_table(
+            ("witness", "measured", "outcome"),
+            [(w.expectation, w.measured, "seen" if w.holds else "**not seen**") for w in verdict.witnesses],
+        )
     for name, figure in verdict.figures.items():
         picture = Path(folder) / f"{prefix}{name}.png"
         save_png(figure, page.parent / picture)
@@ -66,7 +85,8 @@ def write_index(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, 
     lines = [
         "# Phenomena",
         "",
-        f"Written by `make phenomena` from {num_seeds} seeds; a line is met only if every seed meets it. "
+        f"Written by `make phenomena` from {num_seeds} seeds; an expectation is met if every seed meets it or, where it "
+        "speaks of a mean, if the mean's 95 % interval does. Witnesses (theorems, arithmetic) do not count. "
         "One of them alone: `python train.py experiment=phenomena/NAME`.",
         "",
         *markdown_table(("phenomenon", "claim", "expectations met", "verdict"), rows),

@@ -62,17 +62,22 @@ class Networks:
         num_steps: int,
         lr: float = 1e-2,
         weight_decay: float = 0.0,
+        penalty: Callable[[Parameters], Tensor] | None = None,
         observe: Observe | None = None,
         observe_every: int = 50,
     ) -> None:
-        """Fit points [K, m, D] and labels [K, m] by Adam (AdamW's decay) on the mean cross-entropy."""
+        """Fit points [K, m, D] and labels [K, m] by Adam (AdamW's decay) on the mean cross-entropy.
+
+        ``penalty`` of the weights [K, ...], summed over the networks, is added to the loss.
+        """
         leaves = {name: value.clone().requires_grad_() for name, value in self.parameters.items()}
         optimizer = torch.optim.AdamW(list(leaves.values()), lr=lr, weight_decay=weight_decay, fused=True)
         for step in range(num_steps):
             if observe is not None and step % observe_every == 0 and observe(step, leaves):
                 break
             optimizer.zero_grad()
-            _mean_losses(self.logits(points, leaves), labels).sum().backward()
+            loss = _mean_losses(self.logits(points, leaves), labels).sum()
+            (loss if penalty is None else loss + penalty(leaves)).backward()
             optimizer.step()
         else:
             if observe is not None:

@@ -1,17 +1,23 @@
 """What a phenomenon states, and what came out when it was tested."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from gaplab.reports.ledger import Summary
 
 Row = tuple[str | float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One expectation, what was measured instead, and whether they agree for every seed."""
+    """One expectation, what was measured instead, and whether they agree.
+
+    An expectation speaks of every seed, or of the mean over seeds: then it says so, and holds if the 95 %
+    interval of the mean does.
+    """
 
     expectation: str
     measured: str
@@ -23,11 +29,14 @@ class Verdict:
     """The outcome of all checks of a phenomenon with the numbers and pictures behind it."""
 
     checks: list[Check]
+    """What could be otherwise; the verdict."""
     columns: Sequence[str]
     rows: list[Row]
     """The table; one cell a column. Numbers are shown with four significant digits."""
     figures: dict[str, Figure]
     """By file name without suffix."""
+    witnesses: list[Check] = field(default_factory=list)
+    """Theorems and arithmetic seen in the numbers. They cannot fail unless the code is wrong: no verdict."""
     remark: str = ""
     """What a reader must know to judge the numbers: limits, and where a textbook's statement fails."""
 
@@ -38,9 +47,8 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         return {
             "holds": self.holds,
-            "checks": [
-                {"expectation": c.expectation, "measured": c.measured, "holds": c.holds} for c in self.checks
-            ],
+            "checks": [asdict(check) for check in self.checks],
+            "witnesses": [asdict(witness) for witness in self.witnesses],
             "columns": list(self.columns),
             "rows": [list(row) for row in self.rows],
             "remark": self.remark,
@@ -69,6 +77,31 @@ def at_most(expectation: str, values: Sequence[float], threshold: float) -> Chec
     """Check that no value (one a seed) exceeds the threshold."""
     holds = all(value <= threshold for value in values)
     return Check(expectation=expectation, measured=spread(values), holds=holds)
+
+
+def mean_at_least(expectation: str, values: Sequence[float], threshold: float) -> Check:
+    """Check that the 95 % interval of the mean over seeds (Student's t) lies at or above the threshold.
+
+    One seed has no interval; then its value is compared, and the check says so.
+    """
+    summary = Summary(values)
+    low = summary.mean - summary.half_width if len(values) > 1 else summary.mean
+    return Check(expectation=expectation, measured=mean_text(values), holds=low >= threshold)
+
+
+def mean_at_most(expectation: str, values: Sequence[float], threshold: float) -> Check:
+    """Check that the 95 % interval of the mean over seeds (Student's t) lies at or below the threshold."""
+    summary = Summary(values)
+    high = summary.mean + summary.half_width if len(values) > 1 else summary.mean
+    return Check(expectation=expectation, measured=mean_text(values), holds=high <= threshold)
+
+
+def mean_text(values: Sequence[float]) -> str:
+    """The mean with its 95 % interval and the range, as text."""
+    summary = Summary(values)
+    if len(values) == 1:
+        return f"{summary.mean:.4g} (one seed, no interval)"
+    return f"mean {summary.mean:.4g} ± {summary.half_width:.2g}; {spread(values)}"
 
 
 def spread(values: Sequence[float]) -> str:

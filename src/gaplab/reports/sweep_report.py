@@ -9,11 +9,11 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from gaplab.reports.gan_table import gan_tables, print_gan_tables
 from gaplab.reports.intervals import interval_text
 from gaplab.reports.ledger import PRUNED, Row, group_by_setting, read_ledger, summarize, write_ledger
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Report, to_html, to_markdown
+from gaplab.reports.sample_tables import print_sample_tables, sample_tables
 from gaplab.reports.sweep_figures import draw_sweep
 from gaplab.reports.sweep_tables import (
     best_value,
@@ -47,7 +47,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     rows = read_ledger(sweep)
     write_ledger(rows, sweep / "ledger.csv")
     groups = group_by_setting(rows)
-    gans = gan_tables(sweep, rows)
+    gans = sample_tables(sweep, rows)
     report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
     report.verdict = verdict_of_sweep(rows, groups)
     report.pictures = draw_sweep(sweep, rows)
@@ -57,7 +57,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     write_text(sweep / "report.md", to_markdown(report, sweep / "figures"))
     write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
     if gans:
-        print_gan_tables(gans, console)
+        print_sample_tables(gans, console)
         print_lost(rows, console)
     else:
         print_summary(rows, groups, console)

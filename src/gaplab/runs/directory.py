@@ -104,7 +104,7 @@ class RunDirectory:
         """
         if not self.writes:
             return
-        self._refuse_other_content(data_facts or {})
+        refuse_changed_data(self.path, (data_facts or {}).get("sha256"))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock(self.path)  # first, as a sign that the directory is a run's
@@ -144,17 +144,6 @@ class RunDirectory:
                 f"run.root: expected a folder that can be written, but {self.path} gave: "
                 f"{error.strerror or error}. Choose another with run.root=FOLDER."
             ) from error
-
-    def _refuse_other_content(self, data_facts: Mapping[str, Any]) -> None:
-        """Refuse to continue a run whose data file has changed."""
-        if not (self.path / "run.json").is_file() or "sha256" not in data_facts:
-            return
-        known = (read_json(self.path / "run.json").get("data") or {}).get("sha256")
-        if known not in (None, data_facts["sha256"]):
-            raise ConfigError(
-                f"data.path: expected the content that {self.path} was trained on, but {data_facts['path']} has "
-                "changed since (its hash is another). Put the file back, or start a new run."
-            )
 
     def prepare_mark(self, status: Status, **facts: Any) -> None:
         """Take a status and further facts into ``record``; ``mark`` without arguments writes them."""
@@ -302,3 +291,19 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def refuse_changed_data(path: Path, digest: str | None) -> None:
+    """Refuse a run, if there is one in ``path``, whose data file had another hash than ``digest``.
+
+    Raises:
+        ConfigError: If it had.
+    """
+    if digest is None or not (path / "run.json").is_file():
+        return
+    facts = read_json(path / "run.json").get("data") or {}
+    if facts.get("sha256") not in (None, digest):
+        raise ConfigError(
+            f"data.path: expected the content that {path} was trained on, but {facts.get('path')} has changed since "
+            "(its hash is another). Put the file back, or run anew and keep both with run.again=true."
+        )

@@ -14,7 +14,7 @@ from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError
 from gaplab.runs.anew import is_restarted
 from gaplab.runs.checkpoints import read_checkpoint
-from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.runs.directory import RunDirectory, Status, read_config, read_json, refuse_changed_data
 from gaplab.storage.locking import LOCK, lock, unlock
 from gaplab.storage.reading import read_yaml, refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
@@ -141,6 +141,8 @@ def _plan_continuation(composed: Composed, path: Path, changed: bool = False) ->
     lock(path, lock_timeout_seconds())
     refuse_links(path)
     finished = read_json(path / "run.json").get("status") == Status.finished
+    if finished and not changed:
+        refuse_changed_data(path, composed.config.data.content_hash())
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
         return Plan(composed, path, finished=True)

@@ -224,8 +224,8 @@ class StackedRuns:
         result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
-        if news and member.config.logging.tensorboard:
-            write_events(run.path, {member.step: news})
+        if member.config.logging.tensorboard:
+            write_events(run.path, {member.step: news | {"final/seconds": self._seconds()}})
         write_hparams_row(run.path, self.plans[index].composed, member, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
@@ -308,12 +308,6 @@ def _build(members: Sequence[Recorder]) -> list[tuple[PointDataModule, Any]]:
 
 
 def stack_class(configs: Sequence[Config]) -> Callable[..., Ensemble]:
-    """Return the class that trains tasks of one kind as stacked models.
-
-    Raises:
-        ValueError: If the kind has no stacked form.
-    """
-    found: Callable[..., Ensemble] | None = configs[0].task.build_stack_class()
-    if found is None:
-        raise ValueError(f"the task {type(configs[0].task).__name__} has no stacked form")
+    """Return the class that trains tasks of one kind as stacked models."""
+    found: Callable[..., Ensemble] = configs[0].task.build_stack_class()
     return found
