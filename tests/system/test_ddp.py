@@ -44,7 +44,9 @@ def weights(run: Path) -> torch.Tensor:
 
 def numbers(run: Path) -> dict[str, float]:
     result = json.loads((run / "result.json").read_text())
-    return {f"{part}/{name}": value for part in ("last", "best") for name, value in result[part].items()}
+    return {
+        f"{part}/{name}": value for part in ("last", "best") for name, value in (result[part] or {}).items()
+    }
 
 
 @pytest.fixture(scope="module")
