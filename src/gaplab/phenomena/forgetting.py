@@ -18,7 +18,6 @@ from gaplab.phenomena.verdict import (
     at_most,
     mean_at_least,
     mean_at_most,
-    mean_text,
 )
 
 NUM_ARMS, NUM_TASKS, NUM_POINTS = 6, 3, 600
