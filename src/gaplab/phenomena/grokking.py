@@ -144,8 +144,9 @@ def judge(results: dict[float, Result], few: Result) -> Verdict:
             )
         },
         remark=(
-            f"Addition modulo {MODULUS}, a quadratic network of {WIDTH} units, full-batch AdamW with beta2 = 0.98; inf: not "
-            "every seed got there. The gap at the moment at which a training set is fitted need not be the gap to come."
+            f"Addition modulo {MODULUS}, a quadratic network of {WIDTH} units, full-batch AdamW with beta2 = 0.98; "
+            "inf: not every seed got there. The gap at the moment at which a training set is fitted need not be "
+            "the gap to come."
         ),
     )
 

@@ -136,9 +136,9 @@ def judge(plain: Errors, reweighted: Errors, without: Errors) -> Verdict:
             )
         },
         remark=(
-            "The mean error looks like that of a good model while one group is served no better than by a coin. Weights "
-            "steer a training that is still undecided; a network that fits every point has no loss left to weigh. "
-            "What helps to the end is not to hand it the hint, if one knows which input it is."
+            "The mean error looks like that of a good model while one group is served no better than by a coin. "
+            "Weights steer a training that is still undecided; a network that fits every point has no loss left to "
+            "weigh. What helps to the end is not to hand it the hint, if one knows which input it is."
         ),
     )
 

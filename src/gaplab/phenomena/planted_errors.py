@@ -218,6 +218,8 @@ PHENOMENON = Phenomenon(
         "Training loss falls with wrong labels on one arm, with a layer that is dead and with leaked test points. "
         "Losses of points that a twin has not seen, dead units and duplicates find them."
     ),
-    reference="Northcutt et al. 2021 (out-of-sample losses); Lu et al. 2019 (dying ReLU); Kapoor and Narayanan 2023 (leakage)",
+    reference=(
+        "Northcutt et al. 2021 (out-of-sample losses); Lu et al. 2019 (dying ReLU); Kapoor and Narayanan 2023 (leakage)"
+    ),
     run=run,
 )
