@@ -104,7 +104,10 @@ def alive(pid: int) -> bool:
 
 
 def points(run: Path) -> dict[tuple[str, int], bytes]:
-    """Return the values in all event files of a run, by tag and step; none may occur twice."""
+    """Return the values in all event files of a run, by tag and step; none may occur twice.
+
+    What its clock and its memory say is left out: equal runs differ in it.
+    """
     found: dict[tuple[str, int], bytes] = {}
     for file in sorted(run.rglob("events.out.tfevents.*")):
         for raw in RawEventFileLoader(str(file)).Load():
@@ -114,4 +117,6 @@ def points(run: Path) -> dict[tuple[str, int], bytes]:
                 assert key not in found, f"{key} was logged twice"
                 names_the_run = value.tag.startswith(("run/card", "_hparams_"))
                 found[key] = b"" if names_the_run else value.SerializeToString()
-    return found
+    return {
+        key: value for key, value in found.items() if not key[0].startswith(("./cost/", "./final/seconds"))
+    }

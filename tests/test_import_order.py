@@ -26,7 +26,7 @@ ORDER = (
     ("train",),
     ("launch",),
     ("sweeps",),
-    ("archive", "evaluate", "look", "report", "cli"),
+    ("archive", "evaluate", "look", "reference", "report", "cli"),
     ("notebook",),
     ("testing",),
 )

@@ -22,6 +22,14 @@ class Preempted(BaseException):
         """Whether the scheduler has been asked to start the job again."""
 
 
+class Pruned(BaseException):
+    """A search stopped the run at a rung after its state was saved; not an ``Exception``, as nothing has failed."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at the rung of step {step}; resume=RUN trains it to its end")
+        self.step = step
+
+
 class DivergedError(RuntimeError):
     """The loss is no longer a finite number."""
 

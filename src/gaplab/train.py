@@ -1,5 +1,6 @@
 """A whole run, top to bottom."""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from gaplab.config.logging import LoggingConfig
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
-from gaplab.errors import Preempted
+from gaplab.errors import Preempted, Pruned
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
@@ -42,8 +43,12 @@ def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
             unlock(plan.path)
         return read_objective(plan.path)
     try:
-        checkpoint, anew = plan.checkpoint, plan.anew
-        return run_one(plan.composed, plan.path, checkpoint=checkpoint, anew=anew, ranks=ranks).objective
+        composed, path, checkpoint, anew = plan.composed, plan.path, plan.checkpoint, plan.anew
+        return run_one(
+            composed, path, checkpoint=checkpoint, anew=anew, until=plan.until, ranks=ranks
+        ).objective
+    except Pruned:
+        return math.nan
     except Preempted as error:
         if ranks.rank == 0:
             requeue(error)
@@ -56,6 +61,7 @@ def run_one(
     *,
     checkpoint: Path | None = None,
     anew: bool = False,
+    until: int | None = None,
     ranks: Ranks = ALONE,
 ) -> Result:
     """Train one network on one draw of the data, measure its gap, and leave everything in ``path``.
@@ -65,12 +71,14 @@ def run_one(
         path: The run directory, which may hold the earlier part of the same run.
         checkpoint: A ``last.ckpt`` to continue from.
         anew: Choose the best weights among those from there on only.
+        until: The step at which to save the run and to leave it.
         ranks: The place of this process among those of the run, which have joined their group.
 
     Raises:
         ConfigError: For a mistake of the user's that only shows when objects are built.
         DivergedError: If the loss is no longer finite; the directory says so too.
         Preempted: If a stop signal came; the state is saved.
+        Pruned: At the step ``until``; the state is saved.
     """
     config = composed.config
     prepare_process(config)
@@ -80,7 +88,7 @@ def run_one(
     if config.init_from is not None and checkpoint is None:
         start_from(task, config.init_from, config.init_from_weights)
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
-    callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task)
+    callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task, until)
     loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
     trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
     step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0

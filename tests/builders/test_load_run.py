@@ -8,10 +8,13 @@ import torch
 import yaml
 
 from gaplab.builders.load_run import load_run
+from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.evaluate import evaluate, main
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.directory import read_config, read_json
+from gaplab.train import run_one
+from quick_runs import QUICK
 
 
 @pytest.mark.parametrize("weights", ["best", "last"])
@@ -102,3 +105,16 @@ def test_python_tags_in_a_saved_configuration_execute_nothing(finished_run: Path
     with pytest.raises(ConfigError, match="config.yaml: expected readable YAML"):
         load_run(copy)
     assert not mark.exists()
+
+
+def test_a_run_in_double_precision_loses_no_digit(tmp_path: Path) -> None:
+    run_one(compose_config([*QUICK, "trainer.precision=64-true", "logging.pictures=false"]), tmp_path / "run")
+    run = load_run(tmp_path / "run", weights="last")
+    saved = read_weights(tmp_path / "run" / "checkpoints" / "last.ckpt").weights
+    assert all(torch.equal(saved[name], tensor) for name, tensor in run.task.state_dict().items())
+    reported = read_json(tmp_path / "run" / "result.json")["last"]
+    assert evaluate(tmp_path / "run", "last") == pytest.approx(reported, rel=1e-12)
+    test = run.data.splits["test"]
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(run.task(test.points), test.labels)
+    assert float(loss) == pytest.approx(reported["loss/test"], rel=1e-12)

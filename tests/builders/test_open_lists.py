@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor, nn
@@ -384,3 +385,21 @@ def test_a_missing_logger_package_is_named(tmp_path: Path) -> None:
     ):
         run_one(composed, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("block_steps", [1, 50])
+def test_an_optimizer_that_ignores_its_closure_trains_nothing_and_says_so(
+    tmp_path: Path, block_steps: int
+) -> None:
+    class Ignoring(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            return super().step()
+
+    register("optimizer", "ignoring", Ignoring)
+    words = ["optimizer=torch", "optimizer.name=ignoring", f"trainer.block_steps={block_steps}"]
+    try:
+        with pytest.raises(MisconfigurationException, match="closure"):
+            run_one(compose_config([*QUICK, *words]), tmp_path / "run")
+    finally:
+        PARTS["optimizer"].pop("ignoring")
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "failed"

@@ -1,6 +1,7 @@
 """Curves in the event files and in metrics.csv, also of runs that were interrupted and continued."""
 
 import csv
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,21 @@ def test_nothing_superfluous_is_left_in_the_directory(finished_run: Path) -> Non
     assert not list(finished_run.rglob("hparams.yaml"))
     tags = EventAccumulator(str(finished_run)).Reload().Tags()["scalars"]
     assert not {"hp_metric", "epoch", "step"} & set(tags)
+
+
+def test_what_a_run_costs_is_in_its_events_and_not_in_its_table(finished_run: Path) -> None:
+    speeds = points(finished_run, "cost/steps_per_second")
+    memory = points(finished_run, "cost/memory_mib")
+    assert list(speeds) == list(memory) == [8, 16, 24]
+    record = read_json(finished_run / "run.json")
+    seconds = record["seconds"]
+    assert sum(8 / speed for speed in speeds.values()) < seconds, "training is a part of the whole"
+    assert points(finished_run, "final/seconds") == {24: pytest.approx(seconds)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    assert 50 < memory[8] <= memory[16] <= memory[24] <= peak
+    assert not [name for name in table(finished_run / "metrics.csv")[0] if name.startswith("cost/")]
+    line = (finished_run / "log.txt").read_text().splitlines()[-2]
+    assert line.endswith(f"  {speeds[24]:,.0f} steps/s  {memory[24]:,.0f} MiB")
 
 
 def test_metrics_table_holds_the_measurements(finished_run: Path) -> None:

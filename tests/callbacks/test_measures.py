@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from conftest import Compose
 from gaplab.config import registry
 from gaplab.config.compose import compose_config
-from gaplab.config.data import LabelNoise, NotebookSpiralsConfig, Sampling, SpiralsConfig
+from gaplab.config.data import LabelNoise
 from gaplab.config.measures import points_are_independent
 from gaplab.config.network import NetworkConfig
 from gaplab.config.registry import register
+from gaplab.config.spiral_data import NotebookSpiralsConfig, Sampling, SpiralsConfig
 from gaplab.metrics.capacity.catalogue import MEASURES
 from gaplab.report import main as report
 from gaplab.train import run_one

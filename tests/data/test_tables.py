@@ -12,7 +12,7 @@ from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.randomness import make_generator
 from gaplab.runs.directory import read_json
-from gaplab.runs.resume import plan_resumption
+from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.train import run_one, run_planned
 
 ROWS = 40
@@ -132,3 +132,5 @@ def test_a_run_records_the_file_and_does_not_continue_on_another_content(table: 
     table.write_text(table.read_text().replace("red", "rose"))
     with pytest.raises(ConfigError, match=r"data\.path: expected the content .* changed"):
         run_planned(plan_resumption(tmp_path / "run", ["trainer.max_steps=6"]))
+    with pytest.raises(ConfigError, match=r"data\.path: expected the content .* run\.again=true"):
+        plan_new(compose_config(composed.overrides), tmp_path / "run")  # the same command again

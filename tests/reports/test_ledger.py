@@ -19,6 +19,7 @@ from gaplab.reports.ledger import (
     write_ledger,
 )
 from gaplab.reports.sweep_report import print_summary
+from gaplab.reports.sweep_tables import sweep_tables
 from left_runs import leave_run
 
 
@@ -37,6 +38,27 @@ def sweep(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("freedom", [1, 2, 3, 7, 31, 255, 1023])
 def test_quantiles_of_t_are_those_of_scipy(freedom: int) -> None:
     assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-6)
+
+
+def test_folds_are_averaged_like_seeds(tmp_path: Path) -> None:
+    gaps = {("0.1", "0"): 0.1, ("0.1", "1"): 0.4, ("0.01", "0"): 0.2, ("0.01", "1"): 0.7}
+    for place, ((rate, fold), gap) in enumerate(gaps.items()):
+        words = [f"optimizer.lr={rate}", "data.num_folds=2", f"data.fold={fold}"]
+        leave_run(tmp_path / str(place), words, gap)
+    rows = read_ledger(tmp_path)
+    assert varied_keys(rows) == ["optimizer.lr"]
+    found = {name: summarize(members, "gap/loss") for name, members in group_by_setting(rows).items()}
+    assert {name: summary and summary.values for name, summary in found.items()} == {
+        "lr=0.1": [0.1, 0.4],
+        "lr=0.01": [0.2, 0.7],
+    }
+    write_ledger(rows, tmp_path / "ledger.csv")
+    with (tmp_path / "ledger.csv").open() as file:
+        assert [(row["optimizer.lr"], row["data.fold"]) for row in csv.DictReader(file)] == list(gaps)
+    (facts,) = (
+        table for table in sweep_tables(tmp_path, rows, group_by_setting(rows)) if table.title == "What ran"
+    )
+    assert "interval of such a mean is too narrow" in dict(facts.rows)["folds"]
 
 
 def test_summary_is_that_of_scipy() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gaplab.reports.gan_table import gan_table, print_gan_tables
 from gaplab.reports.ledger import group_by_setting, read_ledger
 from gaplab.reports.result_table import print_result
+from gaplab.reports.sample_tables import print_sample_tables, sample_table
 from gaplab.reports.sweep_report import print_summary
 from gaplab.runs.results import Result
 from left_runs import leave_run
@@ -75,7 +75,7 @@ def test_the_table_of_gans_has_whole_numbers() -> None:
     run |= {"judge/accuracy_test": 0.50123, "modes/std_ratio": 1.0}
     methods = {"non_saturating, lr=0.0002": [run] * 5, "hinge": [run | {"modes/captured": 8.0}] * 3}
     console = Console(record=True, width=80)
-    print_gan_tables([gan_table("grid", methods)], console)
+    print_sample_tables([sample_table("grid", methods)], console)
     text = console.export_text()
     for number in ("24.4", "0.988", "1.23e-4", "0.501", "0.936 ± 0.006"):
         assert re.search(rf"(?<![\w.]){re.escape(number)}(?![\w.])", text), number
@@ -85,5 +85,5 @@ def test_the_table_of_gans_has_whole_numbers() -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_no_line_is_longer_than_the_terminal(width: int) -> None:
     console = Console(record=True, width=width)
-    print_gan_tables([gan_table("ring", {"minimax": [{"modes/captured": 8.0}] * 6})], console)
+    print_sample_tables([sample_table("ring", {"minimax": [{"modes/captured": 8.0}] * 6})], console)
     assert max(map(len, console.export_text().splitlines())) <= width

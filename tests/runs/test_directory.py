@@ -141,7 +141,7 @@ def test_a_finished_run_leaves_everything(finished_run: Path) -> None:
     }
     assert sum("events.out.tfevents" in name for name in files) >= 1
     hidden = {name for name in files if Path(name).name.startswith(".")}
-    assert hidden <= {".lock"}, "no temporary file is left"
+    assert hidden <= {".lock", ".lock.owner"}, "no temporary file is left"
     record = read_json(finished_run / "run.json")
     assert record["status"] == Status.finished
     assert record["seeds"] == {"data": 0, "init": 0, "train": 0}

@@ -179,3 +179,17 @@ def test_numbers_of_points_make_groups_only_where_points_may_be_compared() -> No
     assert group_key(few) != group_key(many)
     plain = [compose_config([*WORDS[1:], f"data.num_points={number}"]).config for number in (48, 60)]
     assert group_key(plain[0]) == group_key(plain[1])
+
+
+def test_a_frozen_parameter_is_not_trained_in_a_stack(tmp_path: Path) -> None:
+    def build_frozen(config: BroughtConfig, in_features: int, out_features: int, generator: Any) -> nn.Module:
+        network = nn.Sequential(nn.Linear(in_features, 8), nn.ReLU(), nn.Linear(8, out_features))
+        network[0].weight.requires_grad_(False)
+        return network
+
+    register("network", "brought", BroughtConfig, build_frozen)
+    said: list[str] = []
+    jobs = [compose(f"seed={seed}", "trainer.max_steps=8") for seed in (1, 2)]
+    plans = [plan_new(job, tmp_path / str(number)) for number, job in enumerate(jobs)]
+    run_many(plans, log=said.append, compile=False)
+    assert "the network's 0.weight is a parameter that is not trained; a buffer can be stacked" in said[1]

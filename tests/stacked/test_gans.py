@@ -104,6 +104,11 @@ def test_a_mixed_grid_after_200_steps(tmp_path: Path) -> None:
             *("optimizer@task.discriminator_optimizer=sgd", "task.discriminator_optimizer.momentum=0.5"),
         ),
         ("task.loss=minimax", "data.batch_size=null", "optimizer=adamw", "data=spirals"),
+        (
+            *("task.fourier_features=7", "task.fourier_amplitude=[[0.2,0],[0.6,1]]", "task.latent_coins=3"),
+            *("task.penalty_knots=[[0,0.3],[1,0.001]]", "optimizer.schedule=knots", "task.label_embedding=2"),
+            *("optimizer.lr_knots=[[0,1],[0.5,0.1],[1,0.01]]", "task.rejection_quantile=0.9"),
+        ),
     ],
 )
 def test_other_games(tmp_path: Path, job: tuple[str, ...]) -> None:

@@ -1,7 +1,6 @@
 """A sweep that is typed again, after its values, its settings or the code have changed."""
 
 import csv
-import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from gaplab.config.logging import SubRuns
 from gaplab.runs import anew
+from gaplab.storage.locking import alone
 from gaplab.sweeps import run_job
 from gaplab.sweeps.job import LAUNCHED, SweepJob
 
@@ -137,8 +137,7 @@ def test_nothing_is_moved_while_one_of_the_runs_is_at_work(
 ) -> None:
     assert main("-m", "seed=0,1", "hydra/launcher=vectorized") == 0
     (sweep,) = (tmp_path / "logs").iterdir()
-    with (sweep / "seed=1" / ".lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with alone(sweep / "seed=1" / ".lock"):
         assert main("-m", "seed=0,1", "hydra/launcher=vectorized", "run.again=true") == 2
     assert f"{sweep / 'seed=1'}: a run is at work in this directory" in capsys.readouterr().err
     assert not (sweep / "earlier").exists()

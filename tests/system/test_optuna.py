@@ -1,6 +1,8 @@
 """Optuna's sweeper over stacked models; a run that diverges does not end the study."""
 
 import csv
+import sqlite3
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +40,32 @@ def test_a_study_survives_runs_that_diverge(tmp_path: Path) -> None:
     assert len(rows) == 6
     assert command.output.count("Group 1 of 1: ") == 2, "a batch of n_jobs trains together"
     assert "optimizer.lr" in (sweep / "optimization_results.yaml").read_text()
+
+
+def test_a_study_goes_on_without_losing_trials(tmp_path: Path) -> None:
+    storage, sweep = f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "sweep"
+    words = [word for word in SEARCH if "n_trials" not in word] + [*QUICK, "hydra/launcher=vectorized"]
+    words += [f"hydra.sweep.dir={sweep}", f"hydra.sweeper.storage={storage}", "hydra.sweeper.study_name=mine"]
+
+    def done(*more: str) -> dict[Path, int]:
+        command = finished([*TRAIN, "-m", *words, *more], tmp_path / "log.txt")
+        assert command.process.returncode == 0, command.output
+        return {file: file.stat().st_mtime_ns for file in sweep.glob("*/result.json")}
+
+    first = done("hydra.sweeper.n_trials=3")
+    # Another seed goes on where the study was: its trials stay, and count for what is suggested.
+    words[words.index("hydra.sweeper.sampler.seed=1")] = "hydra.sweeper.sampler.seed=2"
+    second = done("hydra.sweeper.n_trials=3")
+    assert first.items() <= second.items()
+    with closing(sqlite3.connect(tmp_path / "study.db")) as study:
+        assert study.execute("select state from trials").fetchall() == [("COMPLETE",)] * 6
+    with (sweep / "ledger.csv").open() as file:
+        assert 3 < len(list(csv.DictReader(file))) <= 6
+    # Without a storage the seed makes the same study again: what is finished is read, and the rest is trained.
+    words[-2:] = ["hydra.sweeper.sampler.seed=1"]
+    words.remove("hydra.sweeper.sampler.seed=2")
+    third = done("hydra.sweeper.n_trials=6")
+    assert second.items() <= third.items()
 
 
 def test_a_launcher_that_does_not_wait_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from gaplab.builders import build_data_and_task
+from gaplab.builders.load_run import load_run
 from gaplab.config.compose import Composed, compose_config
+from gaplab.config.gan import GANConfig
 from gaplab.config.registry import register
 from gaplab.data.loader import Batch
 from gaplab.errors import DivergedError, Preempted
@@ -23,9 +26,19 @@ from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_new
 from gaplab.tasks.gan import GAN
-from gaplab.tasks.gan_losses import penalty_factor
+from gaplab.tasks.gan_losses import draw_latents, penalty_factor
 from gaplab.train import run_one, run_planned
 from quick_runs import QUICK_GAN
+
+INGREDIENTS = (
+    "task.fourier_features=5",
+    "task.fourier_amplitude=[[0,0.1],[1,1]]",
+    "task.latent_coins=4",
+    "task.penalty_knots=[[0,0.3],[1,0.001]]",
+    "task.rejection_quantile=0.9",
+    "optimizer.schedule=knots",
+    "optimizer.lr_knots=[[0,1],[1,0.1]]",
+)
 
 
 def compose(folder: Path, *words: str) -> Composed:
@@ -121,7 +134,7 @@ def final(path: Path) -> tuple[dict[str, Tensor], Any, Any]:
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp("gan")
-    words = ("optimizer.schedule=cosine", "optimizer.min_lr_ratio=0.1", "task.discriminator_steps=2")
+    words = (*INGREDIENTS, "task.discriminator_steps=2")
     run_one(compose(folder, *words), folder / "whole")
     return folder, words
 
@@ -137,8 +150,54 @@ def test_steps_are_counted_once_a_batch_and_everything_is_measured(whole_run: An
     assert {"gap/loss_discriminator", "gap/judge_accuracy", "gap/mmd_squared"} <= table.keys()
     gap = table["loss/discriminator_test"] - table["loss/discriminator_train"]
     assert table["gap/loss_discriminator"] == pytest.approx(gap)
-    assert result["objective"] == result["best"]["distance/sliced_w2_val"]
+    assert 0 < table["rejection/accepted"] <= 1
+    assert table["judge/accuracy_test"] == max(
+        value
+        for name, value in table.items()
+        if name.startswith("judge/") and name.endswith("_test") and "p_value" not in name
+    )
     assert float(weights["scale"]) == pytest.approx(0.5**0.5, rel=0.05)
+
+
+def test_the_last_weights_count_because_the_distance_cannot_tell(whole_run: Any) -> None:
+    path = whole_run[0] / "whole"
+    weights, result, _ = final(path)
+    assert result["best"] is result["best_step"] is None
+    assert result["objective"] == result["last"]["distance/sliced_w2_val"]
+    assert not (path / "checkpoints" / "best.ckpt").exists()
+    loaded = load_run(path).task.state_dict()
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+    (path / "checkpoints" / "best.ckpt").write_bytes(b"kept by an earlier version")
+    assert torch.equal(load_run(path).task.state_dict()["scale"], weights["scale"])
+    (path / "checkpoints" / "best.ckpt").unlink()
+
+
+def test_waves_follow_their_knots_and_stay_as_they_were_drawn(whole_run: Any) -> None:
+    weights = final(whole_run[0] / "whole")[0]
+    _, task = build_data_and_task(compose(whole_run[0], *whole_run[1]).config)
+    assert float(weights["discriminator.fourier.amplitude"]) == pytest.approx(10 ** (11 / 12) / 10)
+    assert isinstance(task, GAN)
+    assert task.discriminator.fourier is not None
+    assert torch.equal(task.discriminator.fourier.waves, weights["discriminator.fourier.waves"])
+    assert weights["generator.network.hidden.0.linear.weight"].shape[1] == 2 + 4
+    assert weights["discriminator.network.hidden.0.linear.weight"].shape[1] == 2 + 5
+
+
+def test_coins_are_fair_and_stand_beside_the_other_latents() -> None:
+    config = compose_config([*QUICK_GAN, "task.latent_coins=3"]).config.task
+    assert isinstance(config, GANConfig)
+    drawn = draw_latents(config, 4_000, torch.Generator().manual_seed(0))
+    assert drawn.shape == (4_000, 5)
+    assert set(drawn[:, 2:].unique().tolist()) == {-1.0, 1.0}
+    assert drawn[:, 2:].mean(dim=0).abs().max() < 4 / 4_000**0.5
+    plain = draw_latents(replace(config, latent_coins=0), 4_000, torch.Generator().manual_seed(0))
+    assert torch.equal(plain, drawn[:, :2])
+
+
+def test_penalties_follow_their_knots() -> None:
+    config = compose_config([*QUICK_GAN, "task.penalty_knots=[[0,0.3],[0.5,0.003]]"]).config.task
+    factors = [penalty_factor(config, step, 100) for step in (0, 25, 50, 99)]  # type: ignore[arg-type]
+    assert factors == pytest.approx([0.3, 0.03, 0.003, 0.003])
 
 
 def test_ceilings_are_those_of_a_perfect_sampler(whole_run: Any) -> None:
@@ -256,7 +315,7 @@ def test_conditional_packed_run_on_spirals(tmp_path: Path) -> None:
 @pytest.mark.ddp
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
-    words = ["task.loss=relativistic", "task.gradient_penalty=0.1", "task.label_embedding=2"]
+    words = [*INGREDIENTS, "task.gradient_penalty=0.1", "task.label_embedding=2"]
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
     tables = []
     for devices in (1, 2):

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gaplab.builders.tasks import build_data_and_task
 from gaplab.callbacks.checkpoints import Checkpoints, CheckpointSteps
+from gaplab.callbacks.cost import TrainingCost
 from gaplab.callbacks.curves import GapCurves, SubRunCurves
 from gaplab.callbacks.diagnostics import LayerDiagnostics
 from gaplab.callbacks.generalization_gap import GeneralizationGap, measures_itself
@@ -48,6 +49,7 @@ def build_callbacks(
     overrides: Sequence[str] = (),
     varied: Sequence[str] = (),
     task: LightningModule | None = None,
+    until: int | None = None,
 ) -> list[Callback]:
     """Build the callbacks of a run; what belongs to its kind of task, the task's section builds.
 
@@ -58,6 +60,7 @@ def build_callbacks(
         overrides: What the user typed, for the run card and the HPARAMS row.
         varied: Keys that its sweep varies: what the row shows first, instead of all that was typed.
         task: What is trained; one that does not measure itself is measured by ``GeneralizationGap``.
+        until: The step at which a search looks at the run.
     """
     trainer, logging = config.trainer, config.logging
     subruns = logging.tensorboard and logging.subruns is not SubRuns.never
@@ -80,11 +83,14 @@ def build_callbacks(
     if trainer.profiler:
         callbacks.append(Profiling(run.path))
     keep = CheckpointSteps(logging.checkpoint_steps, logging.keep_best)
-    callbacks.append(Checkpoints(run.last, run.best, trainer.checkpoint_every_n_seconds, recorder, keep))
-    callbacks.append(ProgressLines(recorder, run.log, shown=trainer.progress_bar and not shows_bars()))
+    every_n_seconds = trainer.checkpoint_every_n_seconds
+    callbacks.append(Checkpoints(run.last, run.best, every_n_seconds, recorder, keep, until))
+    cost = TrainingCost(lambda: run.record.get("seconds"))
+    callbacks.append(cost)
+    callbacks.append(ProgressLines(recorder, cost, run.log, shown=trainer.progress_bar and not shows_bars()))
     if trainer.progress_bar:
         in_epochs = config.task.has_own_data and trainer.max_epochs is not None
-        callbacks.append(StepProgress(None if in_epochs else config.num_steps))
+        callbacks.append(StepProgress(None if in_epochs else config.num_steps, cost))
     if config.schedule is not None:
         callbacks.append(_schedule(config, recorder))
     if logging.extra:

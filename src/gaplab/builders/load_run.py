@@ -38,8 +38,8 @@ def load_run(
 
     Args:
         path: The run directory.
-        weights: ``best`` (smallest validation loss; ``last`` where a run has no validation), ``last``, or ``step=100``
-            for those that ``logging.checkpoint_steps`` or ``logging.keep_best`` kept.
+        weights: ``best`` (smallest validation loss; ``last`` where a run has no validation, and of a GAN), ``last``,
+            or ``step=100`` for those that ``logging.checkpoint_steps`` or ``logging.keep_best`` kept.
         overrides: Changes such as ``data.noise=0.5``, to see the trained network on other data; and
             ``extensions=[path.py]`` for a run that was made with choices of a file, or
             ``task.module=mypkg.LitCNN`` for a Lightning project.
@@ -51,7 +51,13 @@ def load_run(
     config = with_overrides(read_config(path), overrides, str(path / "config.yaml")).config
     data, task = build_data_and_task(config)
     run = RunDirectory(path)
+    if weights == Which.best and not getattr(config.task, "keeps_best", True):
+        weights = Which.last
     checkpoint = _checkpoint(run, str(weights))
+    if config.trainer.precision == "64-true":  # otherwise half of the digits would be lost
+        task.double()
+        for split in getattr(data, "splits", {}).values():
+            split.moved(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
     load_weights(task, checkpoint)
     return LoadedRun(config, data, task.eval())
 

@@ -1,11 +1,7 @@
 """The loggers of a run."""
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, WandbLogger
@@ -15,6 +11,7 @@ from gaplab.config.logging import FILLED, LoggingConfig, logger_of
 from gaplab.config.parts import build_part
 from gaplab.errors import ConfigError
 from gaplab.runs.directory import RunDirectory, read_json
+from gaplab.storage.locking import alone
 from gaplab.tensorboard.loggers import EventFiles, MetricsTable
 
 NUMBERED_BY = ("run_id", "id", "experiment_key", "version")
@@ -58,7 +55,8 @@ def _extra_logger(entry: Any, position: int, run: RunDirectory, known: dict[str,
         _finish_wandb()
     if not issubclass(found, MLFlowLogger):
         return _built(found, values, key)
-    with _alone(run.path.parent):
+    # The database is created by the first process of a sweep.
+    with alone(run.path.parent / ".mlflow.lock"):
         logger = _built(found, values, key)
         _make_experiment(values)
     return logger
@@ -107,12 +105,3 @@ def _make_experiment(values: dict[str, Any]) -> None:
     client = MlflowClient(values["tracking_uri"])
     if client.get_experiment_by_name(values["experiment_name"]) is None:
         client.create_experiment(values["experiment_name"], values.get("artifact_location"))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process of the sweep into the block: MLflow's database is created by the first one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".mlflow.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

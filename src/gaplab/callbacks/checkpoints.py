@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gaplab.errors import Preempted
+from gaplab.errors import Preempted, Pruned
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.runs.recorder import Recorder
 from gaplab.tensorboard.event_files import event_sizes
@@ -46,7 +46,8 @@ class Checkpoints(Callback):
 
     After the steps of ``keep``, and for its best measurements, the weights are kept as ``step=N.ckpt``.
 
-    After a stop signal the run is saved, and ``Preempted`` is raised on all processes at once.
+    After a stop signal the run is saved, and ``Preempted`` is raised on all processes at once; so is ``Pruned`` at
+    the step ``until``, where a search looks at the run.
 
     Lightning's ``ModelCheckpoint`` keeps its own notion of the last file name and of versions, which a run
     that is resumed in its directory does not want.
@@ -59,10 +60,11 @@ class Checkpoints(Callback):
         every_n_seconds: float,
         recorder: Recorder | None = None,
         keep: CheckpointSteps = CheckpointSteps(),  # frozen
+        until: int | None = None,
     ) -> None:
         self.last, self.best = last, best
         self.every_n_seconds = every_n_seconds
-        self.recorder, self.keep = recorder, keep
+        self.recorder, self.keep, self.until = recorder, keep, until
         self.saved_step = self.kept_step = -1
         self.saved_at = time.monotonic()
 
@@ -114,10 +116,13 @@ class Checkpoints(Callback):
             votes = torch.tensor([due and trainer.is_global_zero, number], device=pl_module.device)
             torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)
             due, number = votes.tolist()
-        if due or number:
+        pruned = self.until is not None and trainer.global_step >= self.until
+        if due or number or pruned:
             self.save(trainer)
         if number:
             raise Preempted(number, trainer.global_step)
+        if pruned:
+            raise Pruned(trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.save(trainer)

@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from gaplab.errors import Pruned
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.results import Result
 
@@ -29,6 +30,8 @@ OF_OTHERS = (
     "distance/sliced_w2_test",
 )
 """TensorBoard takes the columns of one run of a folder: each also names what runs of other kinds have."""
+PRUNED = "run/pruned_at_step"
+"""Where a search stopped a run."""
 
 
 class EventFile(Protocol):
@@ -89,11 +92,18 @@ class HParamsRow(Callback):
         self.end(result.best or result.last, result.step, api_pb2.STATUS_SUCCESS, weights)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write what a failed or diverged run had reached; an interrupted run stays open."""
-        if isinstance(exception, Exception) and self.recorder is not None:
-            step, table = self.recorder.best_measurement()
-            weights = "best" if self.recorder.has_best else "last"
+        """Write what a failed, diverged or pruned run had reached; an interrupted run stays open."""
+        if isinstance(exception, Exception | Pruned) and self.recorder is not None:
+            self.end_early(self.recorder, exception.step if isinstance(exception, Pruned) else None)
+
+    def end_early(self, recorder: Recorder, pruned_at: int | None = None) -> None:
+        """Write the best measurement of a run that has failed, or that was pruned at a step."""
+        step, table = recorder.best_measurement()
+        weights = "best" if recorder.has_best else "last"
+        if pruned_at is None:
             self.end(table, step, api_pb2.STATUS_FAILURE, weights)
+        else:
+            self.end({**table, PRUNED: pruned_at}, step, api_pb2.STATUS_UNKNOWN, weights)
 
     def end(self, table: Mapping[str, float], step: int, status: "api_pb2.Status", weights: str) -> None:
         """Write the metrics and the status, and close the file.
@@ -108,7 +118,8 @@ class HParamsRow(Callback):
             return
         names = [name for name in SHOWN_FIRST if name in table]
         names += [name for name in table if name not in names]
-        metrics = {f"{weights}/{name.replace('/', '_')}": table[name] for name in names}
+        metrics = {f"{weights}/{name.replace('/', '_')}": table[name] for name in names if name != PRUNED}
+        metrics |= {PRUNED: table[PRUNED]} if PRUNED in table else {}
         metrics["run/finished"] = float(status == api_pb2.STATUS_SUCCESS)
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in metrics.items()]
         self._write(Summary(value=values), step)

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gaplab.callbacks.cost import TrainingCost
 from gaplab.runs.recorder import Recorder
 
 
@@ -22,12 +23,15 @@ class ProgressLines(Callback):
 
     Args:
         recorder: Has what was measured.
+        cost: Has the speed.
         write: Takes a line for the log.
         shown: Whether the lines are printed too.
     """
 
-    def __init__(self, recorder: Recorder, write: Callable[[str], None], *, shown: bool) -> None:
-        self.recorder, self.write, self.shown = recorder, write, shown
+    def __init__(
+        self, recorder: Recorder, cost: TrainingCost, write: Callable[[str], None], *, shown: bool
+    ) -> None:
+        self.recorder, self.cost, self.write, self.shown = recorder, cost, write, shown
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
@@ -40,7 +44,7 @@ class ProgressLines(Callback):
         quantity = monitor.replace("{split}", "").rstrip("/_")
         in_epochs = config.task.has_own_data and config.trainer.max_epochs is not None
         steps = trainer.estimated_stepping_batches if in_epochs else config.num_steps
-        line = f"step {step} of {steps}: {quantity} {', '.join(values)}"
+        line = f"step {step} of {steps}: {quantity} {', '.join(values)}  {self.cost}"
         self.write(line)
         if self.shown:
             print(line, flush=True)
@@ -51,10 +55,12 @@ class StepProgress(ProgressBar):
 
     Args:
         num_steps: Steps of the run; None for what Lightning makes of its epochs.
+        cost: Has the speed and the memory.
     """
 
-    def __init__(self, num_steps: int | None) -> None:
+    def __init__(self, num_steps: int | None, cost: TrainingCost) -> None:
         super().__init__()
+        self.cost = cost
         self.num_steps = num_steps
         self.bar: Progress | None = None
 
@@ -84,10 +90,11 @@ class StepProgress(ProgressBar):
             self.bar.update(self.bar.task_ids[0], completed=trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = trainer.callback_metrics
-        if self.bar is not None and "loss/test" in metrics:
-            train, test = float(metrics["loss/train"]), float(metrics["loss/test"])
-            shown = f"train {train:.4f}  test {test:.4f}  gap {test - train:+.4f}"
+        if self.bar is not None:
+            metrics, shown = trainer.callback_metrics, str(self.cost)
+            if "loss/test" in metrics:
+                train, test = float(metrics["loss/train"]), float(metrics["loss/test"])
+                shown = f"train {train:.4f}  test {test:.4f}  gap {test - train:+.4f}  {shown}"
             self.bar.update(self.bar.task_ids[0], shown=shown)
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check_at_least, check_not_negative
 from gaplab.config.network import MLPConfig, build_network
@@ -16,6 +16,8 @@ from gaplab.errors import ConfigError
 @dataclass(kw_only=True, slots=True)
 class AutoencoderConfig(TaskConfig):
     """Learn to rebuild a point from fewer numbers; ``network`` describes the encoder, and the decoder mirrors it."""
+
+    stacks: ClassVar[bool] = True
 
     bottleneck: int = 1
     """Numbers between encoder and decoder."""

@@ -1,8 +1,10 @@
 """Settings of examples that exist already: a table in a file, and scikit-learn's digits."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from gaplab.config.checks import check, check_share
@@ -74,6 +76,10 @@ class FileConfig(ExamplesConfig):
 
     def settled(self) -> dict[str, Any]:
         return {**ExamplesConfig.settled(self), "path": self.path}
+
+    def content_hash(self) -> str | None:
+        assert self.path is not None, "checked above"
+        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
 
     def build(self, stream: Streams) -> Any:
         from gaplab.data.tables import load_table

@@ -1,11 +1,13 @@
 """Settings of the GAN: two networks, the game that they play, and how samples are judged."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.knots import check_knots
 from gaplab.config.network import MLPConfig, NetworkConfig, build_network
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import choice
@@ -26,6 +28,14 @@ class AdversarialLoss(StrEnum):
     hinge = "hinge"
     wasserstein = "wasserstein"
     relativistic = "relativistic"
+
+
+LOG_RATIO_LOSSES = (
+    AdversarialLoss.minimax,
+    AdversarialLoss.non_saturating,
+    AdversarialLoss.relativistic,
+)
+"""Losses whose best discriminator scores a point by the log ratio of the two densities, up to a constant."""
 
 
 class LatentLaw(StrEnum):
@@ -52,11 +62,17 @@ class GANConfig(TaskConfig):
     """
 
     monitor: ClassVar[str] = "distance/sliced_w2_{split}"
+    # True points are as far from val as the samples of a trained generator, so the smallest distance is chance.
+    keeps_best: ClassVar[bool] = False
     stacks: ClassVar[bool] = True
     # The second derivatives of its penalties cost more as a pure function.
     why_alone: ClassVar[str | None] = "a single GAN is faster by itself"
     # Most of a step is matrix products, which compiling has made slower in some sweeps and faster in others.
-    compiling_pays: ClassVar[bool] = False
+    stacks_any_sizes: ClassVar[bool] = True
+    free_in_stacks: ClassVar[tuple[str, ...]] = (
+        *("r1", "r2", "gradient_penalty", "penalty_final_factor", "penalty_knots", "clip_weights", "ema"),
+        *("fourier_frequencies", "fourier_amplitude", "rejection_quantile", "num_samples", "defaults"),
+    )
     seconds_per_step: ClassVar[float | None] = 4e-3
 
     defaults: list[Any] = field(
@@ -76,6 +92,8 @@ class GANConfig(TaskConfig):
     """The section ``optimizer`` is the generator's; null to use it for both."""
     latent_size: int = 2
     latent: LatentLaw = LatentLaw.normal
+    latent_coins: int = 0
+    """Latent variables beside them that are -1 or 1: a generator need not tear one cloud into modes."""
     loss: AdversarialLoss = AdversarialLoss.relativistic
     r1: float = 0.1
     """Weight of the squared gradient at real points, 1/2 E|grad D|^2."""
@@ -85,12 +103,23 @@ class GANConfig(TaskConfig):
     """Weight of E(|grad D| - 1)^2 between real and generated points."""
     penalty_final_factor: float = 1.0
     """What the three weights are multiplied by at the end, reached along a cosine of their logarithm."""
+    penalty_knots: list[Any] = field(default_factory=list)
+    """Pairs [share of the steps, factor] that the three weights follow instead, straight in the logarithm."""
     clip_weights: float | None = None
     """Largest absolute weight of the discriminator; null for no limit."""
     pack: int = 1
     """Points that the discriminator sees at once."""
     discriminator_steps: int = 1
     """Steps of the discriminator, each on a batch of its own, for one of the generator."""
+    fourier_features: int = 0
+    """Waves of a point that the discriminator sees beside it (Tancik et al. 2020); 0 for none."""
+    fourier_frequencies: list[float] = field(default_factory=lambda: [1.0, 60.0])
+    """Slowest and fastest of them, log-spaced, in radians per standard deviation of the data."""
+    fourier_amplitude: list[Any] = field(default_factory=lambda: [[0.0, 1.0]])
+    """Pairs [share of the steps, amplitude]; [[0.4, 0], [0.6, 1]] shows the waves late, when the modes stand."""
+    rejection_quantile: float | None = None
+    """Samples are kept with probability exp(score - cap), at most 1, where the cap is this quantile of the scores
+    (discriminator rejection sampling, Azadi et al. 2019); null to keep all."""
     label_embedding: int = 0
     """Size of the label embedding of a class-conditional GAN; 0 for an unconditional one."""
     ema: float = 0.999
@@ -104,7 +133,18 @@ class GANConfig(TaskConfig):
         )
         for key in ("r1", "r2", "gradient_penalty"):
             check_not_negative(f"task.{key}", getattr(self, key))
+        check_not_negative("task.latent_coins", self.latent_coins)
         check_positive("task.penalty_final_factor", self.penalty_final_factor)
+        check_knots("task.penalty_knots", self.penalty_knots)
+        check(
+            not self.penalty_knots or self.penalty_final_factor == 1,
+            "task.penalty_final_factor",
+            "1 beside task.penalty_knots, which say the same",
+            self.penalty_final_factor,
+        )
+        self._check_fourier()
+        if self.rejection_quantile is not None:
+            self._check_rejection(self.rejection_quantile)
         if self.clip_weights is not None:
             check_positive("task.clip_weights", self.clip_weights, "Use null for no limit.")
         check_at_least("task.pack", self.pack, 1)
@@ -116,6 +156,31 @@ class GANConfig(TaskConfig):
             dropout = getattr(getattr(self, key), "dropout", 0.0)
             check(dropout == 0, f"task.{key}.dropout", "0: a GAN's noise is its latent variables", dropout)
 
+    def _check_fourier(self) -> None:
+        check_not_negative("task.fourier_features", self.fourier_features)
+        slow_and_fast = self.fourier_frequencies
+        check(
+            len(slow_and_fast) == 2 and 0 < slow_and_fast[0] <= slow_and_fast[1] < math.inf,
+            "task.fourier_frequencies",
+            "the slowest and the fastest, both larger than 0",
+            slow_and_fast,
+        )
+        check(bool(self.fourier_amplitude), "task.fourier_amplitude", "at least one knot", [])
+        check_knots("task.fourier_amplitude", self.fourier_amplitude)
+
+    def _check_rejection(self, quantile: float) -> None:
+        key = "task.rejection_quantile"
+        check(0 < quantile < 1, key, "a share between 0 and 1, or null to keep all samples", quantile)
+        check(
+            self.pack == 1, key, "null with task.pack: the score of a pack is not that of a point", quantile
+        )
+        check(
+            self.loss in LOG_RATIO_LOSSES,
+            key,
+            f"null unless task.loss is {', '.join(LOG_RATIO_LOSSES)}, whose scores are log ratios of densities",
+            quantile,
+        )
+
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         """Build both networks and the task; ``init_stream`` draws the generator's weights first.
 
@@ -124,6 +189,7 @@ class GANConfig(TaskConfig):
         """
         import torch
 
+        from gaplab.networks.fourier_features import FourierFeatures
         from gaplab.tasks.gan import GAN
         from gaplab.tasks.gan_losses import Discriminator, Generator
 
@@ -141,7 +207,8 @@ class GANConfig(TaskConfig):
             raise ConfigError(
                 "data: expected points with some spread, but all training coordinates are equal."
             )
-        size, inputs = self.label_embedding, self.pack * (data.in_features + self.label_embedding)
+        size, waves = self.label_embedding, self.fourier_features
+        inputs = self.pack * (data.in_features + waves + size)
 
         def embedding() -> torch.Tensor | None:
             return torch.randn(data.num_classes, size, generator=init_stream) if size else None
@@ -155,10 +222,14 @@ class GANConfig(TaskConfig):
                 generator=init_stream,
             )
 
-        generator = network(self.generator, self.latent_size + size, data.in_features)
+        latents = self.latent_size + self.latent_coins
+        generator = network(self.generator, latents + size, data.in_features)
         generator = Generator(generator, embedding())
         discriminator = network(self.discriminator, inputs, 1)
         discriminator = Discriminator(discriminator, self.pack, embedding())
+        if waves:
+            slow, fast = self.fourier_frequencies
+            discriminator.fourier = FourierFeatures(data.in_features, waves, (slow, fast), init_stream)
         return GAN(
             generator,
             discriminator,

@@ -54,7 +54,7 @@ def overview() -> str:
         ]
     lines += [
         "",
-        "All keys with their meaning stand in src/gaplab/config/; --cfg job prints what is set now.",
+        "All keys with their meaning stand in docs/keys.md; --cfg job prints what is set now.",
         'Completion: eval "$(python train.py --shell-completion install=bash)"',
     ]
     return "\n".join(lines)

@@ -59,7 +59,7 @@ class MixtureConfig(GenerativeDataConfig):
     def build_law_scores(self) -> Any:
         import torch
 
-        from gaplab.tasks.gan_scores import mixture_scores
+        from gaplab.tasks.law_scores import mixture_scores
 
         centers, std = self.build_law()
         nearest = float(torch.pdist(centers).min())

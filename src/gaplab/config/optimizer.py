@@ -1,11 +1,12 @@
 """Settings of the optimisers, the learning-rate schedule and gradient clipping."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_share
+from gaplab.config.knots import check_knots
 from gaplab.config.registry import choice, without_builder
 
 
@@ -17,6 +18,8 @@ class Schedule(StrEnum):
     """A straight line from lr to lr * min_lr_ratio over all steps."""
     exponential = "exponential"
     """lr times ``lr_gamma`` to the power of the step."""
+    knots = "knots"
+    """lr times what ``lr_knots`` say."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -38,6 +41,8 @@ class OptimizerConfig:
     """Factor a step of the exponential schedule."""
     min_lr_ratio: float = 0.0
     """What the cosine and linear schedules end at, as a share of lr."""
+    lr_knots: list[Any] = field(default_factory=list)
+    """Pairs [share of the steps, factor] of ``schedule=knots``, straight in the logarithm between them."""
     max_grad_norm: float | None = None
     """Largest norm of the whole gradient; null for no clipping."""
 
@@ -47,6 +52,16 @@ class OptimizerConfig:
         check_not_negative("optimizer.warmup_steps", self.warmup_steps)
         check(0 < self.lr_gamma <= 1, "optimizer.lr_gamma", "a factor in (0, 1]", self.lr_gamma)
         check_share("optimizer.min_lr_ratio", self.min_lr_ratio)
+        check_knots("optimizer.lr_knots", self.lr_knots)
+        uses_knots = self.schedule is Schedule.knots
+        check(
+            bool(self.lr_knots) == uses_knots,
+            "optimizer.lr_knots",
+            "knots, and only beside optimizer.schedule=knots"
+            if uses_knots
+            else "[] unless optimizer.schedule=knots",
+            self.lr_knots,
+        )
         if self.max_grad_norm is not None:
             check_positive("optimizer.max_grad_norm", self.max_grad_norm, "Use null for no clipping.")
 

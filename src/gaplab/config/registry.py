@@ -119,6 +119,15 @@ def builder_of(section: Any) -> Callable[..., Any]:
     return partial(build, section)
 
 
+def class_that_builds(section: object) -> type | None:
+    """Return the class whose classmethod is the builder registered for a section; None where it is something else."""
+    if type(section) not in _builders:
+        return None
+    build = builder_of(section)
+    maker = getattr(build.func, "__self__", None) if isinstance(build, partial) else None
+    return maker if isinstance(maker, type) else None
+
+
 def without_builder(section: object) -> ConfigError:
     """Return what a base class raises in place of building something."""
     name = type(section).__name__

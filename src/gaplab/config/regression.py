@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from gaplab.config.checks import check_at_least, check_positive
 from gaplab.config.network import build_network
@@ -24,6 +24,8 @@ class RegressionLoss(StrEnum):
 @dataclass(kw_only=True, slots=True)
 class RegressionConfig(TaskConfig):
     """Learn real targets of a point; R² and, where the noise is known, the Bayes error stand beside the loss."""
+
+    stacks: ClassVar[bool] = True
 
     loss: RegressionLoss = RegressionLoss.squared
     huber_delta: float = 1.0

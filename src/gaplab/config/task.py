@@ -25,6 +25,8 @@ class TaskConfig:
 
     monitor: ClassVar[str] = "loss/{split}"
     """Tag of the quantity that selects the best weights on val, and that a sweep minimises."""
+    keeps_best: ClassVar[bool] = True
+    """Whether the monitored quantity can tell which weights of a run are the best; if not, the last ones count."""
 
     unused: ClassVar[tuple[str, ...]] = ()
     """Sections and keys that have no effect on tasks of this kind."""
@@ -32,12 +34,17 @@ class TaskConfig:
     """Whether tasks of this kind bring their data, with batches and epochs of their own."""
 
     stacks: ClassVar[bool] = False
-    """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models."""
+    """Whether ``hydra/launcher=vectorized`` trains tasks of this kind as stacked models. A ``LossesTask`` whose
+    ``from_config`` is the registered builder says it itself."""
+    free_in_stacks: ClassVar[tuple[str, ...]] = ()
+    """Settings that may differ between stacked runs, because they change no shape and no operation."""
+    stacks_any_sizes: ClassVar[bool] = False
+    """Whether stacked runs may differ in their number of points: no loss compares the examples of a batch."""
     shards: ClassVar[bool] = False
     """Whether nothing but the forward pass looks at the weights, so that FSDP may shard them over GPUs."""
-    why_alone: ClassVar[str | None] = None
+    why_alone: ClassVar[str | None] = "a single run of its task is faster by itself"
     """Why a single run of this kind is not worth a stack of one; None where it is."""
-    compiling_pays: ClassVar[bool] = True
+    compiling_pays: ClassVar[bool] = False
     """Whether compiling a stacked step of this kind can save time."""
     seconds_per_step: ClassVar[float | None] = None
     """A stacked step of one model on one core; None where it follows from the size of the network."""
@@ -68,8 +75,10 @@ class TaskConfig:
         return None
 
     def build_stack_class(self) -> Any:
-        """Return the ``Ensemble`` that trains tasks of this kind as stacked models; None if they are not stacked."""
-        return None
+        """Return the ``Ensemble`` that trains tasks of this kind as stacked models."""
+        from gaplab.stacked.losses_tasks import StackedLosses
+
+        return StackedLosses
 
     def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
         """Return the loop that takes a run's steps in compiled code (a ``BlockOptimization``), or None.
@@ -123,6 +132,10 @@ class ClassificationConfig(TaskConfig):
     """Learn the label of a point."""
 
     stacks: ClassVar[bool] = True
+    free_in_stacks: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    stacks_any_sizes: ClassVar[bool] = True
+    compiling_pays: ClassVar[bool] = True
+    why_alone: ClassVar[str | None] = None
 
     loss: ClassificationLoss = ClassificationLoss.cross_entropy
     label_smoothing: float = 0.0

@@ -1,7 +1,6 @@
 """Tables of a user's: read from a file, split, turned into numbers; every mistake is one sentence."""
 
 import csv
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ def load_table(config: FileConfig, generator: torch.Generator) -> Examples:
         raise ConfigError(f"data.path: expected rows for train and test, but {path} gives {counts}.")
     facts: dict[str, Any] = {
         "path": str(path),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": config.content_hash(),
         "features": names,
     }
     if classes is not None:

@@ -34,11 +34,11 @@ def readable_exits() -> Iterator[None]:
     except KeyboardInterrupt:
         print("Interrupted. The last checkpoint is kept; resume=RUN continues.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
-    except RuntimeError as error:
+    except Exception as error:
         if (text := readable(error)) is None:
             raise
         print(text, file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+        sys.exit(EXIT_MISTAKE if is_lightnings_refusal(error) else EXIT_FAILED)
 
 
 def readable(error: BaseException) -> str | None:
@@ -46,7 +46,9 @@ def readable(error: BaseException) -> str | None:
     notes = getattr(error, "__notes__", [])
     if isinstance(error, DivergedError):
         return " ".join([f"Diverged: {error}. {error.advice}", *notes])
-    if isinstance(error, ConfigError | OtherProcessFailedError | CannotWriteError):
+    if isinstance(error, ConfigError | OtherProcessFailedError | CannotWriteError) or is_lightnings_refusal(
+        error
+    ):
         return "\n".join([f"error: {error}", *notes])
     if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(
         error
@@ -55,6 +57,11 @@ def readable(error: BaseException) -> str | None:
         advice = "Lower data.num_points, data.batch_size or network.widths."
         return "\n".join([f"error: not enough memory: {text} {advice}", *notes])
     return None
+
+
+def is_lightnings_refusal(error: BaseException) -> bool:
+    """Whether Lightning has found a mistake of the user's; known by name, as importing it takes seconds."""
+    return type(error).__name__ == "MisconfigurationException"
 
 
 def tell_failure(name: str, error: BaseException) -> None:

@@ -17,8 +17,11 @@ from gaplab.storage.atomic import replacing
 from gaplab.storage.reading import read_yaml
 
 SEEDS = ("seed", "data_seed", "init_seed", "train_seed", "order_seed")
+FOLD = "data.fold"
+"""Which part of the training points validates: what a seed is to other sweeps, a fold is to cross-validation."""
 UNREADABLE = "unreadable"
 """The status of a run whose files are damaged or missing."""
+PRUNED = "pruned"
 
 
 @dataclass(slots=True)
@@ -28,13 +31,16 @@ class Row:
     name: str
     status: str
     settings: dict[str, str]
-    """What the user set for this run, by key; seeds excluded."""
+    """What the user set for this run, by key; seeds and the fold excluded."""
     seeds: dict[str, int]
     seconds: float | None
     final: dict[str, float] = field(default_factory=dict)
     """Scorecard, bounds and capacity of the last weights; empty for a run without a result."""
     reason: str = ""
     """Why the run is unreadable."""
+    fold: str | None = None
+    pruned_at: int | None = None
+    """The step at which a search stopped it."""
 
     def flat(self) -> dict[str, Any]:
         """Return the row as it stands in ``ledger.csv``."""
@@ -42,8 +48,10 @@ class Row:
         return {
             "run": self.name,
             **self.settings,
+            **({} if self.fold is None else {FOLD: self.fold}),
             **seeds,
             "status": self.status,
+            **({} if self.pruned_at is None else {"pruned_at_step": self.pruned_at}),
             "seconds": self.seconds,
         } | (self.final)
 
@@ -119,6 +127,7 @@ def _read_row(path: Path) -> Row:
         record = read_json(path / "run.json")
         words = read_yaml(path / "overrides.yaml") or []
         settings = dict(str(word).lstrip("+~").partition("=")[::2] for word in words)
+        fold = settings.pop(FOLD, None)
         settings = {key: value for key, value in settings.items() if key not in SEEDS and key != "run.root"}
         final: dict[str, float] = {}
         if (path / "result.json").is_file():
@@ -127,7 +136,9 @@ def _read_row(path: Path) -> Row:
                 final |= {key: float(value) for key, value in table.items() if value is not None}
         seeds, seconds = dict(record.get("seeds", {})), record.get("seconds")
         seconds = None if seconds is None else float(seconds)
-        return Row(path.name, str(record["status"]), settings, seeds, seconds, final)
+        row = Row(path.name, str(record["status"]), settings, seeds, seconds, final, fold=fold)
+        row.pruned_at = int(record["pruned_at_step"]) if row.status == PRUNED else None
+        return row
     except ConfigError as error:
         return Row(path.name, UNREADABLE, {}, {}, None, reason=str(error))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -146,7 +157,7 @@ def write_ledger(rows: Sequence[Row], file: Path) -> None:
 
 
 def varied_keys(rows: Sequence[Row]) -> list[str]:
-    """Return the settings, seeds excluded, that are not the same in all runs."""
+    """Return the settings, seeds and folds excluded, that are not the same in all runs."""
     rows = [row for row in rows if row.status != UNREADABLE]
     keys = dict.fromkeys(key for row in rows for key in row.settings)
     return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
@@ -163,7 +174,7 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
 
 
 def group_by_setting(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the runs that differ in nothing but seeds, by a text that names their setting."""
+    """Return the runs that differ in nothing but seeds and folds, by a text that names their setting."""
     names = short_keys(varied_keys(rows))
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:

@@ -9,14 +9,15 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from gaplab.reports.gan_table import gan_tables, print_gan_tables
 from gaplab.reports.intervals import interval_text
-from gaplab.reports.ledger import Row, group_by_setting, read_ledger, summarize, write_ledger
+from gaplab.reports.ledger import PRUNED, Row, group_by_setting, read_ledger, summarize, write_ledger
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Report, to_html, to_markdown
+from gaplab.reports.sample_tables import print_sample_tables, sample_tables
 from gaplab.reports.sweep_figures import draw_sweep
 from gaplab.reports.sweep_tables import (
     best_value,
+    finished_of,
     monitor,
     most_possible,
     ranked,
@@ -46,7 +47,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     rows = read_ledger(sweep)
     write_ledger(rows, sweep / "ledger.csv")
     groups = group_by_setting(rows)
-    gans = gan_tables(sweep, rows)
+    gans = sample_tables(sweep, rows)
     report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
     report.verdict = verdict_of_sweep(rows, groups)
     report.pictures = draw_sweep(sweep, rows)
@@ -56,7 +57,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     write_text(sweep / "report.md", to_markdown(report, sweep / "figures"))
     write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
     if gans:
-        print_gan_tables(gans, console)
+        print_sample_tables(gans, console)
         print_lost(rows, console)
     else:
         print_summary(rows, groups, console)
@@ -67,8 +68,7 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
 
 def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], console: Console) -> None:
     """Show the best, the mean and the interval of each setting, and the best run."""
-    finished = [row for row in rows if row.status == "finished"]
-    table = Table(title=f"{len(finished)} of {len(rows)} runs finished")
+    table = Table(title=finished_of(rows))
     table.box, table.show_edge, table.padding = SIMPLE, False, (0, 0, 0, 1)
     table.add_column("setting", overflow="fold")
     table.add_column("quantity", no_wrap=True)
@@ -96,9 +96,10 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
 
 def print_lost(rows: Sequence[Row], console: Console) -> None:
     """Name the runs that did not finish."""
-    lost = ", ".join(f"{row.name}: {row.status}" for row in rows if row.status != "finished")
+    gone = [row for row in rows if row.status not in ("finished", PRUNED)]
+    lost = ", ".join(f"{row.name}: {row.status}" for row in gone)
     if len(lost) > LONGEST_LIST:
-        counts = Counter(row.status for row in rows if row.status != "finished")
+        counts = Counter(row.status for row in gone)
         lost = ", ".join(f"{number} {status}" for status, number in counts.items())
     if lost:
         console.print(f"Not finished: {lost}", highlight=False, soft_wrap=True, markup=False)

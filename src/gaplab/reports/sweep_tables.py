@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaplab.reports.intervals import interval_text
-from gaplab.reports.ledger import UNREADABLE, Row, Summary, summarize, varied_keys
+from gaplab.reports.ledger import PRUNED, UNREADABLE, Row, Summary, summarize, varied_keys
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.runs.directory import read_json
@@ -33,6 +33,10 @@ MONITORS = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_
 """What makes a run the best: the first of these that the sweep has. Smaller is better."""
 HIGHER_IS_BETTER = ("accuracy/", "modes/captured", "modes/balanced", "modes/high_quality", "coverage/")
 MOST_BEST, MOST_LOST = 10, 50
+FOLDS = (
+    "{}: runs that differ in their fold are averaged. Their training points overlap, so that the interval of such a "
+    "mean is too narrow, by an amount that no estimator knows (Bengio and Grandvalet 2004)"
+)
 INTERVAL = "95 % interval, or few values"
 
 
@@ -79,23 +83,41 @@ def best_value(summary: Summary, quantity: str, rows: Sequence[Row] = ()) -> flo
 def sweep_tables(sweep: Path, rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> list[Table]:
     """Return all tables of a sweep, from its directories alone."""
     facts = Table("What ran", ("fact", "value"), list(_facts(sweep, rows).items()), folded=True)
-    tables = [facts, _best_runs(rows)]
+    tables = [facts, _rungs(rows), _best_runs(rows)]
     tables += [_by_setting(quantity, groups) for quantity in shown_quantities(rows)]
-    lost = [row for row in rows if row.status != "finished"]
+    lost = [row for row in rows if row.status not in ("finished", PRUNED)]
     if lost:
         cells = [(row.name, row.status, _reason(sweep, row)) for row in lost[:MOST_LOST]]
         more = f" (the first {MOST_LOST} of {len(lost)})" if len(lost) > MOST_LOST else ""
-        tables.insert(1, Table(f"Not finished{more}", ("run", "status", "reason"), cells))
+        tables.insert(2, Table(f"Not finished{more}", ("run", "status", "reason"), cells))
     return [table for table in tables if table.rows]
+
+
+def _rungs(rows: Sequence[Row]) -> Table:
+    """Return how far the runs of a search came."""
+    finished = sum(row.status == "finished" for row in rows)
+    steps = Counter(row.pruned_at for row in rows if row.pruned_at is not None)
+    cells = []
+    for step in sorted(steps):
+        reached = finished + sum(count for other, count in steps.items() if other >= step)
+        cells.append((str(step), str(reached), str(steps[step]), str(reached - steps[step])))
+    columns = ("rung (step)", "runs that reached it", "pruned there", "went on")
+    return Table("Successive halving: pruned runs are not in the means below", columns, cells)
 
 
 def _reason(sweep: Path, row: Row) -> str:
     return row.reason or str(read_json(sweep / row.name / "run.json").get("error") or "")
 
 
+def finished_of(rows: Sequence[Row]) -> str:
+    """Say how many runs finished, and how many a search has pruned."""
+    finished, pruned = (sum(row.status == status for row in rows) for status in ("finished", PRUNED))
+    return f"{finished} of {len(rows)} runs finished" + (f", {pruned} were pruned" if pruned else "")
+
+
 def verdict_of_sweep(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> str:
     """Say how many runs finished, which setting is best by the monitor, and by how much."""
-    text = f"{sum(row.status == 'finished' for row in rows)} of {len(rows)} runs finished."
+    text = finished_of(rows) + "."
     tag = monitor(rows)
     if tag is None:
         return text
@@ -121,6 +143,9 @@ def _facts(sweep: Path, rows: Sequence[Row]) -> dict[str, str]:
     facts = {
         "runs": f"{len(rows)}: " + ", ".join(f"{number} {status}" for status, number in counts.items()),
         "varied": ", ".join(varied_keys(rows)) or "seeds only",
+        "folds": FOLDS.format(len(folds))
+        if len(folds := {row.fold for row in rows if row.fold}) > 1
+        else None,
         "command": record.get("command"),
         "git commit": git and git["commit"] + (" with changes" if git["dirty"] else ""),
         "started": record.get("started"),

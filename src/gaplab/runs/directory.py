@@ -17,7 +17,7 @@ from typing import Any
 from gaplab.config.compose import Composed
 from gaplab.config.renamed import with_new_names
 from gaplab.config.resumption import differences
-from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted
+from gaplab.errors import CannotWriteError, ConfigError, DivergedError, Preempted, Pruned
 from gaplab.process.children import typed_command
 from gaplab.runs.provenance import provenance
 from gaplab.runs.source_copies import write_sources
@@ -38,6 +38,8 @@ class Status(StrEnum):
     failed = "failed"
     diverged = "diverged"
     preempted = "preempted"
+    pruned = "pruned"
+    """Stopped by a search, as others were better; it can go on."""
 
 
 class RunDirectory:
@@ -102,7 +104,7 @@ class RunDirectory:
         """
         if not self.writes:
             return
-        self._refuse_other_content(data_facts or {})
+        refuse_changed_data(self.path, (data_facts or {}).get("sha256"))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock(self.path)  # first, as a sign that the directory is a run's
@@ -142,17 +144,6 @@ class RunDirectory:
                 f"run.root: expected a folder that can be written, but {self.path} gave: "
                 f"{error.strerror or error}. Choose another with run.root=FOLDER."
             ) from error
-
-    def _refuse_other_content(self, data_facts: Mapping[str, Any]) -> None:
-        """Refuse to continue a run whose data file has changed."""
-        if not (self.path / "run.json").is_file() or "sha256" not in data_facts:
-            return
-        known = (read_json(self.path / "run.json").get("data") or {}).get("sha256")
-        if known not in (None, data_facts["sha256"]):
-            raise ConfigError(
-                f"data.path: expected the content that {self.path} was trained on, but {data_facts['path']} has "
-                "changed since (its hash is another). Put the file back, or start a new run."
-            )
 
     def prepare_mark(self, status: Status, **facts: Any) -> None:
         """Take a status and further facts into ``record``; ``mark`` without arguments writes them."""
@@ -216,6 +207,9 @@ class RunDirectory:
             raise
         except Preempted as error:
             self.mark(Status.preempted, error=str(error), preempted_at_step=error.step)
+            raise
+        except Pruned as error:
+            self.mark(Status.pruned, error=str(error), pruned_at_step=error.step)
             raise
         except (KeyboardInterrupt, SystemExit) as error:
             self.mark(Status.preempted, error="interrupted")
@@ -297,3 +291,19 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def refuse_changed_data(path: Path, digest: str | None) -> None:
+    """Refuse a run, if there is one in ``path``, whose data file had another hash than ``digest``.
+
+    Raises:
+        ConfigError: If it had.
+    """
+    if digest is None or not (path / "run.json").is_file():
+        return
+    facts = read_json(path / "run.json").get("data") or {}
+    if facts.get("sha256") not in (None, digest):
+        raise ConfigError(
+            f"data.path: expected the content that {path} was trained on, but {facts.get('path')} has changed since "
+            "(its hash is another). Put the file back, or run anew and keep both with run.again=true."
+        )

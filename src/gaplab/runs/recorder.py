@@ -60,8 +60,8 @@ class Recorder:
 
     @property
     def has_best(self) -> bool:
-        """Whether some weights are the best so far."""
-        return self.best_value < math.inf
+        """Whether some weights are the best so far; of a task whose quantity cannot tell, the last ones count."""
+        return self.best_value < math.inf and getattr(self.config.task, "keeps_best", True)
 
     @property
     def active(self) -> bool:
@@ -104,7 +104,7 @@ class Recorder:
             value = -value
         if value < self.best_value:
             self.best_value, self.best_step, self.stale = value, step, 0
-            return True
+            return self.has_best
         self.stale += 1
         if trainer.early_stopping_patience is not None:
             self.stopped |= self.stale >= trainer.early_stopping_patience or not math.isfinite(value)

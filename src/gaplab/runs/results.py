@@ -60,13 +60,12 @@ class Result:
 
     @property
     def objective(self) -> float:
-        """What a sweep minimises: the monitor on val at the best weights, or on test without validation.
+        """What a sweep minimises: the monitor on val at the best weights (or the last), on test without validation.
 
         Of an accuracy it is the negative; where there is neither val nor test, the value on train.
         """
         table = self.last if self.best is None else self.best
-        splits = ("test", "val", "train") if self.best is None else ("val",)
-        tags = [self.monitor.format(split=split) for split in splits]
+        tags = [self.monitor.format(split=split) for split in ("val", "test", "train")]
         value = next(table[tag] for tag in tags if tag in table)
         return -value if self.wants_more else value
 

@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError
 from gaplab.runs.anew import is_restarted
 from gaplab.runs.checkpoints import read_checkpoint
-from gaplab.runs.directory import RunDirectory, Status, read_config, read_json
+from gaplab.runs.directory import RunDirectory, Status, read_config, read_json, refuse_changed_data
 from gaplab.storage.locking import LOCK, lock, unlock
 from gaplab.storage.reading import read_yaml, refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
@@ -32,6 +32,13 @@ class Plan:
     """Nothing is left to do."""
     anew: bool = False
     """What was measured so far cannot be compared with what will be: see ``Recorder.anew``."""
+    until: int | None = None
+    """The step at which it is saved and left, though it has more to do; None for its end."""
+
+    @property
+    def last_step(self) -> int:
+        """Where the run will stand."""
+        return self.composed.config.num_steps if self.until is None else self.until
 
 
 def plan_new(composed: Composed, path: Path) -> Plan:
@@ -51,7 +58,7 @@ def plan_again(plan: Plan) -> Plan:
         ConfigError: As ``plan_new``.
     """
     if plan.checkpoint is None or not differences(read_config(plan.path), plan.composed.resolved):
-        return plan_new(plan.composed, plan.path)
+        return replace(plan_new(plan.composed, plan.path), until=plan.until)
     lock(plan.path, lock_timeout_seconds())  # its settings change from here on, as was planned
     return plan
 
@@ -134,6 +141,8 @@ def _plan_continuation(composed: Composed, path: Path, changed: bool = False) ->
     lock(path, lock_timeout_seconds())
     refuse_links(path)
     finished = read_json(path / "run.json").get("status") == Status.finished
+    if finished and not changed:
+        refuse_changed_data(path, composed.config.data.content_hash())
     run = RunDirectory(path)
     if finished and composed.config.phenomenon.name is not None:  # it trains many networks and keeps none
         return Plan(composed, path, finished=True)

@@ -36,6 +36,7 @@ def as_plain(plan: Plan) -> dict[str, Any]:
         "checkpoint": None if plan.checkpoint is None else str(plan.checkpoint),
         "finished": plan.finished,
         "anew": plan.anew,
+        "until": plan.until,
     }
 
 
@@ -53,4 +54,5 @@ def from_plain(plain: dict[str, Any]) -> Plan:
         None if checkpoint is None else Path(checkpoint),
         finished=plain["finished"],
         anew=plain["anew"],
+        until=plain["until"],
     )

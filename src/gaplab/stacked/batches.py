@@ -72,7 +72,8 @@ class StackedBatches:
         longest = max(self.counts)
         some = splits[0].points
         self.points = some.new_zeros(len(splits), longest, *some.shape[1:])
-        self.labels = splits[0].labels.new_zeros(len(splits), longest)
+        targets = splits[0].labels
+        self.labels = targets.new_zeros(len(splits), longest, *targets.shape[1:])
         for index, split in enumerate(splits):
             self.points[index, : len(split)] = split.points
             self.labels[index, : len(split)] = split.labels
@@ -84,7 +85,7 @@ class StackedBatches:
     def gather(
         self, steps: Sequence[int], active: Sequence[bool]
     ) -> tuple[list[tuple[Tensor, Tensor, Tensor, Tensor]], list[Params]]:
-        """Return points [K, B, ...], labels [K, B], mask [K, B] and size [K], and the buffers, of each step.
+        """Return points [K, B, ...], labels [K, B, ...], mask [K, B] and size [K], and the buffers, of each step.
 
         Models that are not active get points that nobody looks at.
         """
@@ -95,7 +96,6 @@ class StackedBatches:
             batches = [
                 (x[:, :n], y[:, :n], m[:, :n], size) for n, (x, y, m, size) in zip(most, batches, strict=True)
             ]
-            buffers = [{k: b[:, :n] for k, b in one.items()} for n, one in zip(most, buffers, strict=True)]
         return batches, buffers
 
     def gather_steps(
@@ -112,7 +112,8 @@ class StackedBatches:
         device = self.points.device
         flat = chosen.view(-1).to(device)
         points = self.points.view(-1, *shape)[flat].view(*chosen.shape, *shape)
-        labels = self.labels.view(-1)[flat].view(chosen.shape)
+        targets = self.labels.shape[2:]
+        labels = self.labels.view(-1, *targets)[flat].view(*chosen.shape, *targets)
         mask = (torch.arange(self.batch_size) < sizes[..., None]).to(device, self.dtype)
         tensors = points, labels, mask, sizes.to(device, self.dtype)
         if self.draw is None:
@@ -182,6 +183,9 @@ class StackedBatches:
                 tables.append(drawn)
         stacked: Params = {}
         for name, some in tables[0].items():
+            if self.exact:  # all draw for equally many points
+                stacked[name] = torch.stack([table[name] for table in tables])[rows].to(self.points.device)
+                continue
             whole = some.new_zeros(len(tables), self.batch_size, *some.shape[1:])
             for row, table in enumerate(tables):
                 whole[row, : len(table[name])] = table[name]

@@ -28,8 +28,8 @@ class StackedCheckpoints(Checkpoints):
     What Ctrl-C and SIGTERM do is inherited.
     """
 
-    def __init__(self, chunk: KeptRuns, last: Path, every_n_seconds: float) -> None:
-        super().__init__(last, last, every_n_seconds)
+    def __init__(self, chunk: KeptRuns, last: Path, every_n_seconds: float, until: int | None) -> None:
+        super().__init__(last, last, every_n_seconds, until=until)
         self.chunk = chunk
         self.known_diverged = 0
 

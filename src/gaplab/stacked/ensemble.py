@@ -118,7 +118,8 @@ class Ensemble(LightningModule):
             for split in splits.values():
                 floats = split.points.is_floating_point()
                 split.points = split.points.to(self.device, dtype if floats else None)
-                split.labels = split.labels.to(self.device)
+                real = split.labels.is_floating_point()
+                split.labels = split.labels.to(self.device, dtype if real else None)
         for opt in self.stacked_optimizers:
             opt.to(self.device)
         self.kept, self.best = moved(self.kept, self.device), moved(self.best, self.device)

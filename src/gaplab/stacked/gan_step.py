@@ -49,8 +49,9 @@ def make_game_step(
     generator, each before its update.
 
     ``batch`` holds points [K, B, D] over the scale, labels [K, B], latents [K, B, L], the weights [K, Q] of the
-    packs, and ``mixing`` [K, Q, 1] where there is a gradient penalty. ``loss_coefficients`` hold the weights of the
-    penalties, their factor, the weight of the present in the moving average, and the limit of the weights, [K] each.
+    packs, ``mixing`` [K, Q, 1] where there is a gradient penalty, and the buffers of the discriminator.
+    ``loss_coefficients`` hold the weights of the penalties, their factor, the weight of the present in the moving
+    average, and the limit of the weights, [K] each.
 
     The generator runs forward once: its samples serve both phases, because the discriminator's update does
     not change them.
@@ -62,10 +63,14 @@ def make_game_step(
         points: Tensor = functional_call(generator, params, (latents, labels))
         return points
 
-    def discriminating(params: Params, labels: Tensor) -> Discriminate:
+    buffers = [name for name, _ in discriminator.named_buffers()]
+
+    def discriminating(params: Params, batch: Params) -> Discriminate:
+        labels, state = batch["labels"], params | {name: batch[name] for name in buffers}
+
         def scores(packs: Tensor) -> Tensor:
             repeats = len(packs) * config.pack // len(labels)
-            result: Tensor = functional_call(discriminator, params, (packs, labels.repeat(repeats)))
+            result: Tensor = functional_call(discriminator, state, (packs, labels.repeat(repeats)))
             return result
 
         return scores
@@ -75,7 +80,7 @@ def make_game_step(
     ) -> Tensor:
         return discriminator_loss(
             config,
-            discriminating(params, batch["labels"]),
+            discriminating(params, batch),
             pack_samples(batch["points"], config.pack),
             pack_samples(fake, config.pack),
             mixing=batch.get("mixing"),
@@ -86,7 +91,7 @@ def make_game_step(
     def loss_of_generator(fake: Tensor, params: Params, batch: Params) -> Tensor:
         return generator_loss(
             config,
-            discriminating(params, batch["labels"]),
+            discriminating(params, batch),
             pack_samples(batch["points"], config.pack),
             pack_samples(fake, config.pack),
             weights=batch["weights"],

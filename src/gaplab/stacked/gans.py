@@ -19,9 +19,11 @@ from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.stacked.update_rules import Params
 from gaplab.tasks.gan import GAN
-from gaplab.tasks.gan_losses import draw_latents, penalty_factor, weight_of_past
+from gaplab.tasks.gan_losses import draw_latents, fourier_amplitude, penalty_factor, weight_of_past
 
 AVERAGE = "average."
+DISCRIMINATOR = "discriminator."
+AMPLITUDE = "fourier.amplitude"
 
 
 class StackedGANs(Ensemble):
@@ -74,7 +76,10 @@ class StackedGANs(Ensemble):
             for number, name in enumerate(("discriminator", "generator"))
         ]
         kept = [{f"{AVERAGE}{k}": p for k, p in _parameters(task.average).items()} for task in tasks]
-        kept = [one | {"scale": task.scale} for one, task in zip(kept, tasks, strict=True)]
+        kept = [
+            one | {"scale": task.scale} | {DISCRIMINATOR + k: b for k, b in _waves(task).items()}
+            for one, task in zip(kept, tasks, strict=True)
+        ]
         if compiled is None:
             networks = copy.deepcopy((first.discriminator, first.generator))
             steps = [
@@ -90,6 +95,8 @@ class StackedGANs(Ensemble):
         )
         self.tasks, self.data, self.dtype_of_points = tasks, data, dtype
         self.config: GANConfig = first.config
+        self.waves = list(_waves(first))
+        """What the discriminator keeps besides its parameters."""
         self.loss_coefficients = {
             name: fill(values, width) for name, values in _loss_coefficients(tasks, dtype).items()
         }
@@ -111,7 +118,7 @@ class StackedGANs(Ensemble):
         for row, step in enumerate(steps):
             hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.stacked_optimizers, rates, strict=True)]
             both = (step + 1) % self.config.discriminator_steps == 0
-            batch = self._batch(batches[row], drawn[row])
+            batch = self._batch(batches[row], drawn[row]) | self._waves_at(step, active)
             players, losses = self.compiled["both" if both else "discriminator"](
                 self._players(),
                 active,
@@ -137,14 +144,23 @@ class StackedGANs(Ensemble):
     def _loss_coefficients_at(self, step: int) -> Params:
         """The numbers of every model that change from step to step."""
         number = step // self.config.discriminator_steps
-        values = {
-            "factor": [penalty_factor(task.config, step, task.num_steps) for task in self.tasks],
-            "present": [1 - weight_of_past(task.config.ema, number) for task in self.tasks],
-        }
         return {
-            name: fill(torch.tensor(column, dtype=self.dtype_of_points), self.width).to(self.device)
-            for name, column in values.items()
+            "factor": self._column(penalty_factor(task.config, step, task.num_steps) for task in self.tasks),
+            "present": self._column(1 - weight_of_past(task.config.ema, number) for task in self.tasks),
         }
+
+    def _waves_at(self, step: int, active: Tensor) -> Params:
+        """The waves that discriminators see at a step; models that have stopped keep their amplitude."""
+        if not self.waves:
+            return {}
+        amplitudes = (fourier_amplitude(task.config, step, task.num_steps) for task in self.tasks)
+        key = DISCRIMINATOR + AMPLITUDE
+        self.kept[key] = torch.where(active, self._column(amplitudes), self.kept[key])
+        return {name: self.kept[DISCRIMINATOR + name] for name in self.waves}
+
+    def _column(self, values: Iterable[float]) -> Tensor:
+        """One number of every model, [K]."""
+        return fill(torch.tensor(list(values), dtype=self.dtype_of_points), self.width).to(self.device)
 
     def _players(self) -> Players:
         d, g = self.stacked_optimizers
@@ -154,7 +170,7 @@ class StackedGANs(Ensemble):
     def _put(self, players: Players) -> None:
         d, g = self.stacked_optimizers
         d.params, d.state, g.params, g.state, average = players
-        self.kept = {f"{AVERAGE}{name}": p for name, p in average.items()} | {"scale": self.kept["scale"]}
+        self.kept = self.kept | {f"{AVERAGE}{name}": p for name, p in average.items()}
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         self.tasks = [self.tasks[index] for index in kept]
@@ -189,6 +205,12 @@ def _refuse_padded(members: Sequence[Recorder], data: Sequence[PointDataModule])
             raise ValueError("a network that may compare the points of a batch needs epochs of whole batches")
 
 
+def _waves(task: GAN) -> Params:
+    """The buffers of the discriminator's Fourier features by their names in it; none where there are none."""
+    fourier = task.discriminator.fourier
+    return {} if fourier is None else {f"fourier.{name}": b for name, b in fourier.named_buffers()}
+
+
 def _parameters(network: nn.Module) -> Params:
     """The parameters of a network.
 
@@ -196,7 +218,7 @@ def _parameters(network: nn.Module) -> Params:
         ValueError: If it has a state besides its parameters, which a pure function cannot update.
     """
     params = {name: p.detach() for name, p in network.named_parameters()}
-    extra = set(network.state_dict()) - set(params)
+    extra = {name for name in network.state_dict() if not name.startswith("fourier.")} - set(params)
     if extra:
         raise ValueError(f"the network keeps {', '.join(sorted(extra))} besides its parameters")
     return params

@@ -1,5 +1,6 @@
 """Whether a network is a pure function of its parameters and buffers, which stacked training takes it for."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -25,8 +26,14 @@ def refuse_impure(network: nn.Module) -> None:
     """Refuse what stacked models cannot compute as the network alone would.
 
     Raises:
-        ValueError: For a layer that draws from the global generators, or normalises by the batch in eval mode.
+        ValueError: For a layer that draws from the global generators, or normalises by the batch in eval mode, and
+            for parameters that are not trained.
     """
+    frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
+    if frozen:
+        raise ValueError(
+            f"the network's {frozen[0]} is a parameter that is not trained; a buffer can be stacked"
+        )
     for name, module in network.named_modules():
         layer = f"{name} ({type(module).__name__})"
         if isinstance(module, _DropoutNd) and module.p > 0:
@@ -39,6 +46,20 @@ def refuse_impure(network: nn.Module) -> None:
             raise ValueError(f"the network's {layer} has no momentum: how it averages depends on a count")
 
 
+def refuse_unmoved(module: nn.Module, outputs: Tensor) -> None:
+    """Refuse parameters that ``outputs`` do not depend on: torch's optimisers leave them alone, weight decay included.
+
+    Raises:
+        ValueError: With the name of the first one.
+    """
+    names, params = zip(*module.named_parameters(), strict=True)
+    for name, gradient in zip(
+        names, torch.autograd.grad(outputs.sum(), params, allow_unused=True), strict=True
+    ):
+        if gradient is None:
+            raise ValueError(f"the parameter {name} is part of nothing that is computed")
+
+
 def refuse_hidden_differences(
     networks: Sequence[nn.Module], tensors: Sequence[Params], points: Sequence[Tensor]
 ) -> None:
@@ -48,6 +69,9 @@ def refuse_hidden_differences(
         ValueError: If they differ: the networks keep something elsewhere, such as a tensor that is no buffer.
     """
     first = networks[0]
+    with torch.enable_grad():
+        probe = copy.deepcopy(first).eval()  # no statistics move
+        refuse_unmoved(probe, probe(points[0][:PROBED]))
     with torch.no_grad():
         for network, own, some in zip(networks, tensors, points, strict=True):
             modes = first.training, network.training

@@ -77,18 +77,21 @@ def write_metrics(path: Path, tables: Mapping[int, Mapping[str, float]]) -> None
 
 
 def write_hparams_row(
-    folder: Path, composed: Composed, member: Recorder, final: Mapping[str, float] | None = None
+    folder: Path,
+    composed: Composed,
+    member: Recorder,
+    final: Mapping[str, float] | None = None,
+    pruned_at: int | None = None,
 ) -> None:
-    """Write the run's row on the HPARAMS page; without ``final`` the run has failed."""
+    """Write the run's row on the HPARAMS page; without ``final`` the run was pruned at a step, or has failed."""
     if not composed.config.logging.tensorboard:
         return
     config = composed.config
     shown = shown_settings(config, composed.overrides, composed.varied)
     row = HParamsRow(folder, flat_settings(config), shown)
     row.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
-    weights = "best" if member.has_best else "last"
     if final is not None:
+        weights = "best" if member.has_best else "last"
         row.end(final, max(member.history), api_pb2.STATUS_SUCCESS, weights)
     else:
-        step, table = member.best_measurement()
-        row.end(table, step, api_pb2.STATUS_FAILURE, weights)
+        row.end_early(member, pruned_at)

@@ -13,7 +13,7 @@ from gaplab.builders import SharedDraws, build_data_and_task, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
-from gaplab.errors import DivergedError, Preempted
+from gaplab.errors import DivergedError, Preempted, Pruned
 from gaplab.process.exits import tell_failure
 from gaplab.process.malloc import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
@@ -121,16 +121,15 @@ class StackedRuns:
         self.ensemble.restore(weights, best, [one["optimizer_states"] for one in saved])
 
     def train(self) -> list[Result | None]:
-        """Train all runs and write them; None stands for a run that diverged."""
+        """Train all runs and write them; None stands for a run that diverged, or that was left at a rung."""
         opened = list(self.directories)
         with without_waiting():
             for plan, run, (built, _) in zip(self.plans, opened, self.built, strict=True):
                 run.open(plan.composed, self.members[0].step, built.facts)
         data = EnsembleData(self.members, self.ensemble.splits)
         quiet = replace(self.config.trainer, progress_bar=False, devices=1)
-        keeper = StackedCheckpoints(
-            self, self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
-        )
+        last, seconds = self.directories[0].last, self.config.trainer.checkpoint_every_n_seconds
+        keeper = StackedCheckpoints(self, last, seconds, self.plans[0].until)
         trainer = build_trainer(replace(self.config, trainer=quiet), [keeper], [])
         if self.members[0].step:
             count_steps(trainer, self.members[0].step)
@@ -139,6 +138,10 @@ class StackedRuns:
                 warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .None.*")
                 with stop_signals_caught():
                     trainer.fit(self.ensemble, datamodule=data)
+        except Pruned as stop:
+            for index, run in enumerate(self.directories):
+                if "ended" not in run.record:
+                    self._leave_pruned(index, stop)
         except Preempted as error:
             self._mark_rest(Status.preempted, str(error))
             raise
@@ -221,8 +224,8 @@ class StackedRuns:
         result = conclude(member, task, data, lambda: best, num_train_points=len(data.splits["train"]))
         known = member.history[member.step] | self._lines(index)
         news = {tag: value for tag, value in (result.last | result.measures).items() if tag not in known}
-        if news and member.config.logging.tensorboard:
-            write_events(run.path, {member.step: news})
+        if member.config.logging.tensorboard:
+            write_events(run.path, {member.step: news | {"final/seconds": self._seconds()}})
         write_hparams_row(run.path, self.plans[index].composed, member, result.best or result.last)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
@@ -234,6 +237,11 @@ class StackedRuns:
         self._write_curves(index)
         write_hparams_row(run.path, self.plans[index].composed, self.members[index])
         run.mark(Status.diverged, error=str(error), diverged_at_step=error.step, **self._facts())
+
+    def _leave_pruned(self, index: int, stop: Pruned) -> None:
+        run = self.directories[index]
+        write_hparams_row(run.path, self.plans[index].composed, self.members[index], pruned_at=stop.step)
+        run.mark(Status.pruned, error=str(stop), pruned_at_step=stop.step, **self._facts())
 
     def _leave_failed(self, index: int, error: Exception) -> None:
         run = self.directories[index]
@@ -300,12 +308,6 @@ def _build(members: Sequence[Recorder]) -> list[tuple[PointDataModule, Any]]:
 
 
 def stack_class(configs: Sequence[Config]) -> Callable[..., Ensemble]:
-    """Return the class that trains tasks of one kind as stacked models.
-
-    Raises:
-        ValueError: If the kind has no stacked form.
-    """
-    found: Callable[..., Ensemble] | None = configs[0].task.build_stack_class()
-    if found is None:
-        raise ValueError(f"the task {type(configs[0].task).__name__} has no stacked form")
+    """Return the class that trains tasks of one kind as stacked models."""
+    found: Callable[..., Ensemble] = configs[0].task.build_stack_class()
     return found

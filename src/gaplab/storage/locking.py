@@ -1,26 +1,38 @@
 """One live run a directory: a lock that ends with the process that holds it, however that ends."""
 
 import atexit
-import fcntl
+import errno
 import os
 import socket
-import stat
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from gaplab.errors import ConfigError
+from gaplab.storage.atomic import write_bytes
+from gaplab.storage.reading import read_regular
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LOCK = ".lock"
+OWNER = ".lock.owner"
+"""Who holds the lock: on Windows nobody else can read a file that is locked."""
+MARKER = ".lock.marker"
+"""What stands for the lock where the file system has none."""
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+POLL_SECONDS = 0.2
 
-_held: dict[Path, TextIO] = {}
+_held: dict[Path, "BaseFileLock"] = {}
 
 
 def lock(path: Path, timeout_seconds: float = 0.0) -> None:
     """Claim a run directory for this process; does nothing if it holds it already.
 
-    The lock is the file system's (``flock``), so that ``kill -9`` or the loss of a node cannot leave it
-    behind. On a file system without such locks a run is protected by nothing.
+    The lock is the file system's, so that ``kill -9`` or the loss of a node cannot leave it behind. Where there are
+    no such locks, a marker with process and host stands for it: left behind by a process of this host that is gone, it
+    is taken over; left by another host, it must be removed by hand.
 
     Args:
         path: An existing directory.
@@ -30,57 +42,73 @@ def lock(path: Path, timeout_seconds: float = 0.0) -> None:
     Raises:
         ConfigError: If another process holds it, or the lock is a link or a pipe that somebody put there.
     """
+    from filelock import Timeout  # takes a twentieth of a second
+
     path = path.resolve()
     if path in _held:
         return
-    file = _open(path / LOCK)
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                file.seek(0)
-                owner = file.read().strip() or "an unknown process"
-                file.close()
-                raise ConfigError(
-                    f"{path}: a run is at work in this directory ({owner}). Wait for it, stop it, or choose "
-                    "another run.id."
-                ) from None
-            time.sleep(0.2)
-        except OSError:  # a file system without locks
-            break
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    _held[path] = file
-
-
-def _open(file: Path) -> TextIO:
-    """Open or make a lock file, and nothing else that bears its name."""
+    file = path / LOCK
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        what = "it is a link" if file.is_symlink() else "it is none"
+        raise ConfigError(f"{file}: expected a file that a run made, but {what}. Remove it.")
     try:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if file.is_symlink():
-            raise ConfigError(
-                f"{file}: expected a file that a run made, but it is a link. Remove it."
-            ) from error
+        held = _acquire(file, timeout_seconds)
+    except Timeout as refused:
+        owner = (read_regular(path / OWNER) or b"").decode(errors="replace").strip() or "an unknown process"
+        by_hand = f", remove {refused.lock_file} if it is gone" if refused.lock_file.endswith(MARKER) else ""
         raise ConfigError(
-            f"run.root: expected a folder that can be written, but {file.parent} gave: {error.strerror}. Choose "
+            f"{path}: a run is at work in this directory ({owner}). Wait for it, stop it{by_hand}, or choose "
+            "another run.id."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"run.root: expected a folder that can be written, but {path} gave: {error.strerror}. Choose "
             "another with run.root=FOLDER, or copy the run to where you may write."
         ) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ConfigError(f"{file}: expected a file that a run made, but it is none. Remove it.")
-    return os.fdopen(handle, "r+")
+    _held[path] = held
+    with suppress(OSError):  # a full disk; what must be written will say so
+        write_bytes(
+            path / OWNER, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), durable=False
+        )
+
+
+def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
+    """Lock a file, or make the marker beside it where the file system has no locks."""
+    from filelock import FileLock, SoftFileLock
+
+    # Threads of a sweep lock what the main thread unlocks.
+    held: BaseFileLock = FileLock(file, thread_local=False)
+    try:
+        held.acquire(timeout_seconds, poll_interval=POLL_SECONDS)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        held = SoftFileLock(file.with_name(MARKER), thread_local=False)
+        wait = (
+            timeout_seconds or 2 * POLL_SECONDS
+        )  # a first attempt removes what a dead process left, a second takes it
+        held.acquire(wait, poll_interval=POLL_SECONDS)
+    return held
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Let no other process into the block that names the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = _acquire(file, timeout_seconds=-1)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def unlock(path: Path) -> None:
     """Let go of a run directory."""
-    file = _held.pop(path.resolve(), None)
-    if file is not None:
-        file.close()
+    path = path.resolve()
+    if path in _held:
+        with suppress(OSError):
+            (path / OWNER).unlink(missing_ok=True)
+        _held.pop(path).release()
 
 
 def unlock_all() -> None:

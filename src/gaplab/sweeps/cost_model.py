@@ -18,13 +18,13 @@ SMALL_NETWORK = 600
 """Parameters of the network that these were measured with."""
 
 
-def worthwhile_processes(configs: Sequence[Config], cpus: int) -> int:
-    """Return by how many processes the runs of a sweep are done soonest on some processors.
+def worthwhile_processes(configs: Sequence[Config], cpus: int, part: float = 1.0) -> int:
+    """Return by how many processes a part of the runs of a sweep is done soonest on some processors.
 
     Only runs that are stacked count: others may start processes of their own.
     """
     stacked = [config for config in configs if obstacle(config) is None]
-    work = sum(map(estimated_seconds, stacked)) if len(stacked) == len(configs) else 0.0
+    work = part * sum(map(estimated_seconds, stacked)) if len(stacked) == len(configs) else 0.0
     threads = max((config.trainer.num_threads or cpus) for config in configs)
     return max(1, min(cpus // threads, 1 + int(work / START_SECONDS)))
 

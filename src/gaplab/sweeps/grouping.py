@@ -6,8 +6,9 @@ from typing import Any
 
 from gaplab.config.network import NetworkConfig, is_pointwise
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
-from gaplab.config.registry import built_otherwise
+from gaplab.config.registry import built_otherwise, class_that_builds
 from gaplab.config.schema import Config
+from gaplab.config.task import TaskConfig
 
 FREE = {
     "data": {
@@ -15,10 +16,6 @@ FREE = {
         *("noise_scale", "noise", "turns", "sampling", "min_radius", "scaling", "std"),
     },
     "network": {"initialization", "gain", "rng_skip_widths"},
-    "task": {
-        *("label_smoothing", "r1", "r2", "gradient_penalty", "penalty_final_factor", "clip_weights", "ema"),
-        *("num_samples", "defaults"),
-    },
     "optimizer": {
         *(
             "lr",
@@ -27,6 +24,7 @@ FREE = {
             "schedule",
             "warmup_steps",
             "lr_gamma",
+            "lr_knots",
             "max_grad_norm",
         ),
         *("momentum", "beta1", "beta2", "eps"),
@@ -44,7 +42,7 @@ def obstacle(config: Config) -> str | None:
         return "init_from starts from the weights of another run"
     if config.logging.checkpoint_steps or config.logging.keep_best > 1:
         return "logging.checkpoint_steps and logging.keep_best are kept by a run by itself"
-    if not config.task.stacks or built_otherwise(config.task, "stacks"):
+    if not _has_stacked_form(config.task):
         return f"the task {type(config.task).__name__} has no stacked form"
     for optimizer in filter(None, (config.optimizer, _second_optimizer(config))):
         if isinstance(optimizer, LBFGSConfig):
@@ -74,8 +72,10 @@ def group_key(config: Config) -> Hashable:
         data.points_per_step,
         config.has_validation,
         _fixed("network", config.network),
-        # A network of a user's own may compare the points of a batch, of which all runs need equally many then.
-        None if is_pointwise(config.network) else (data.num_points, data.num_folds, data.fold),
+        # A loss or a network of a user's own may compare the points of a batch, of which all runs need equally many.
+        None
+        if task.stacks_any_sizes and is_pointwise(config.network)
+        else (data.num_points, data.num_folds, data.fold),
         _fixed("task", task),
         # Whether these are zero or absent decides which operations a step has.
         tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),
@@ -88,6 +88,12 @@ def group_key(config: Config) -> Hashable:
     )
 
 
+def _has_stacked_form(task: TaskConfig) -> bool:
+    if task.stacks and not built_otherwise(task, "stacks"):
+        return True
+    return bool(getattr(class_that_builds(task), "stacks", False))
+
+
 def _second_optimizer(config: Config) -> OptimizerConfig | None:
     return getattr(config.task, "discriminator_optimizer", None)
 
@@ -96,7 +102,7 @@ def _fixed(section: str, config: Any) -> Hashable:
     """The class of a section and the settings that must be equal, as text."""
     if config is None:
         return None
-    free = FREE[section]
+    free = config.free_in_stacks if section == "task" else FREE[section]
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in free}
     for name, value in values.items():
         if isinstance(value, NetworkConfig):

@@ -20,6 +20,8 @@ class SweepJob:
     composed: Composed
     path: Path
     """The run directory."""
+    until: int | None = None
+    """The step at which it is left for now; None for its end."""
 
     @property
     def num_nodes(self) -> int:
@@ -76,8 +78,9 @@ def jobs_of_launcher(
 
 
 def is_grid(config: DictConfig) -> bool:
-    """Whether a sweep is a grid, whose jobs are known from its command; other sweepers choose them as they go."""
-    return str(config.hydra.sweeper._target_).endswith(("BasicSweeper", "GridSweeper"))
+    """Whether the jobs of a sweep are known from its command; sweepers of others choose them as they go."""
+    target = str(config.hydra.sweeper._target_)
+    return target.endswith("BasicSweeper") or target.startswith("hydra_plugins.gaplab_sweeps.")
 
 
 def _key(word: str) -> str:

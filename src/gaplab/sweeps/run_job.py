@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from gaplab.sweeps.job import SweepJob
 
 if TYPE_CHECKING:
     from gaplab.runs.resume import Plan
+ENDED_WELL = ("diverged", "pruned")
+"""What may become of a run, beside that it finishes, though nothing failed."""
 
 
 def run_in_turn(jobs: Sequence[SweepJob]) -> list[float]:
@@ -31,7 +34,7 @@ def run_in_turn(jobs: Sequence[SweepJob]) -> list[float]:
     def decide(job: SweepJob) -> "Plan":
         from gaplab.runs.resume import plan_new
 
-        return plan_new(job.composed, job.path)
+        return replace(plan_new(job.composed, job.path), until=job.until)
 
     objectives = []
     for job in jobs:
@@ -79,9 +82,9 @@ def record_failure(composed: Composed, path: Path, reason: str) -> None:
 
 
 def exit_code(runs: Sequence[Path]) -> int:
-    """Return the exit code of a sweep: 0 if some of its runs finished and the others at most diverged."""
+    """Return the exit code of a sweep: 0 if some runs finished and the others at most diverged or were pruned."""
     found = {status(run) for run in runs}
-    return 0 if not found or ("finished" in found and found <= {"finished", "diverged"}) else EXIT_FAILED
+    return 0 if not found or ("finished" in found and found <= {"finished", *ENDED_WELL}) else EXIT_FAILED
 
 
 def status(run: Path) -> str | None:

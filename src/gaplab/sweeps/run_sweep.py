@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaplab.config.schema import Config
 from gaplab.config.trainer import Accelerator
 from gaplab.process.children import started_children
 from gaplab.process.devices import Share, cpu_shares, gpu_shares, has_mps, own_cpus
@@ -43,7 +43,7 @@ def train_stacked(
         ConfigError: If a directory holds another run, or the memory does not hold one model.
         Preempted: After a stop signal.
     """
-    left = [job.composed.config for job in _left(jobs)]
+    left = _left(jobs)
     shares, takes_part = _shares(left, processes) if left else ([], True)
     with started_children(WORKER, shares, own_session=True) as workers:
         with quick_imports():  # while the workers do the same
@@ -53,7 +53,7 @@ def train_stacked(
         waiting = [plan for plan in plans.values() if not plan.finished]
         trainer = jobs[0].composed.config.trainer
         shown = trainer.progress_bar and sys.stderr.isatty()
-        work = sum(plan.composed.config.num_steps for plan in waiting)
+        work = sum(plan.last_step for plan in waiting)
         with SweepProgress(len(waiting), work, shown) as progress:
             objectives = run_many(
                 list(plans.values()),
@@ -103,7 +103,7 @@ def _plan(jobs: Sequence[SweepJob]) -> dict[Path, "Plan"]:
 
     plans: dict[Path, Plan] = {}
     for job in jobs:
-        plans[job.path] = plan_new(job.composed, job.path)
+        plans[job.path] = replace(plan_new(job.composed, job.path), until=job.until)
         unlock(job.path)  # a lock is an open file, of which a process may hold a thousand or so
     finished = sum(plan.finished for plan in plans.values())
     if finished:
@@ -117,11 +117,12 @@ def pool_shares(job: SweepJob, number: int | None) -> list[Share]:
     return gpus or cpu_shares(number or max(1, len(own_cpus()) // job.processes_per_node))
 
 
-def _shares(configs: Sequence[Config], processes: int | None) -> tuple[list[Share], bool]:
+def _shares(jobs: Sequence[SweepJob], processes: int | None) -> tuple[list[Share], bool]:
     """Return the shares of the processes to start, and whether this one does a part of the work as well.
 
     It does on CPUs. A process that uses GPUs sees only its own, which has to be settled when it starts.
     """
+    configs = [job.composed.config for job in jobs]
     accelerator = configs[0].trainer.accelerator
     if accelerator is not Accelerator.cpu:
         with quick_imports():  # only Torch knows the GPUs
@@ -130,5 +131,6 @@ def _shares(configs: Sequence[Config], processes: int | None) -> tuple[list[Shar
             return shares, False
         if shares or others or accelerator is not Accelerator.auto:
             return [], True
-    count = processes or worthwhile_processes(configs, len(own_cpus()))
+    part = (jobs[0].until or configs[0].num_steps) / configs[0].num_steps
+    count = processes or worthwhile_processes(configs, len(own_cpus()), part)
     return cpu_shares(count)[1:], True

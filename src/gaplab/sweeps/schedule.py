@@ -36,7 +36,7 @@ class PlannedRun:
     @property
     def work(self) -> int:
         """Steps that are left."""
-        return self.plan.composed.config.num_steps - self.step
+        return self.plan.last_step - self.step
 
 
 @dataclass(slots=True, kw_only=True)

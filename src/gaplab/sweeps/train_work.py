@@ -97,7 +97,7 @@ def run_each(plans: Sequence[Plan], workers: Sequence[Child], logs: Path, log: L
             assert not isinstance(answer, str), "a single run is not stacked"
             (job,), (objectives[item.jobs[0].number],) = item.jobs, answer
             ending = status(job.plan.path)
-            place = "" if ending == "finished" else f"; see {item.output}"
+            place = "" if ending in ("finished", "pruned") else f"; see {item.output}"
             log(f"#{job.number} {job.plan.path.name}: {ending}{place}")
     return objectives
 

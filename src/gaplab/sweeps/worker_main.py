@@ -14,7 +14,7 @@ from gaplab.process.exits import EXIT_PREEMPTED
 from gaplab.process.fast_imports import quick_imports
 from gaplab.process.output import steady_output
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
-from gaplab.sweeps.run_job import status
+from gaplab.sweeps.run_job import ENDED_WELL, status
 from gaplab.sweeps.schedule import WorkItem
 
 
@@ -51,7 +51,7 @@ def main() -> None:
                 return
             except Preempted:
                 sys.exit(EXIT_PREEMPTED)
-            if item.output is not None and status(item.jobs[0].plan.path) not in ("finished", "diverged"):
+            if item.output is not None and status(item.jobs[0].plan.path) not in ("finished", *ENDED_WELL):
                 tell("last answer", answer)
                 break
             tell("answer", answer)

@@ -19,7 +19,7 @@ from gaplab.process.signals import STOP_SIGNAL
 from gaplab.runs.directory import RunDirectory, Status, read_json
 from gaplab.runs.results import read_objective
 from gaplab.storage.locking import unlock
-from gaplab.sweeps.run_job import record_failure
+from gaplab.sweeps.run_job import ENDED_WELL, record_failure
 from gaplab.sweeps.schedule import Log, PlannedRun, WorkItem
 
 Answer = list[float] | str
@@ -227,7 +227,7 @@ def _mark_failed(job: PlannedRun, reason: str) -> bool:
     run.record = read_json(run.path / "run.json")
     if run.record.get("status") == Status.running:
         run.mark(Status.failed, error=reason)
-    return run.record["status"] not in (Status.finished, Status.diverged)
+    return run.record["status"] not in (Status.finished, *ENDED_WELL)
 
 
 def _objective(run: RunDirectory) -> float:

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ProgressBar
 from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
@@ -52,9 +53,11 @@ class BlockOptimization(_AutomaticOptimization):
             module, LightningModule, "configure_gradient_clipping"
         )
         output: Any = None
+        calls = 0
 
         def closure() -> Any:
-            nonlocal output
+            nonlocal output, calls
+            calls += 1
             output = strategy.training_step(*kwargs.values())
             loss = output["loss"] if isinstance(output, Mapping) else output
             optimizer.zero_grad()
@@ -75,7 +78,13 @@ class BlockOptimization(_AutomaticOptimization):
             if number:
                 self.step_schedules()
             _show(trainer, batch, kwargs)
+            before = calls
             optimizer.step(closure)
+            if calls == before:
+                raise MisconfigurationException(
+                    f"optimizer: expected {type(optimizer).__name__}.step(closure) to call closure(), which computes "
+                    "the gradients, but it did not. Call it first, under torch.enable_grad(), and return its loss."
+                )
         module._current_fx_name = None
         return {"loss": output.detach()} if isinstance(output, Tensor) else dict(output or {})
 
@@ -132,7 +141,7 @@ def obstacle(trainer: Trainer, module: LightningModule) -> str | None:
         return f"{type(trainer.strategy).__name__} may want to see every step"
     if getattr(trainer.precision_plugin, "scaler", None) is not None:
         return f"trainer.precision={trainer.precision} scales every loss"
-    if any(
+    if module.automatic_optimization and any(  # a module that steps by hand moves its schedules by hand
         c.interval != "step" or c.frequency != 1 or c.reduce_on_plateau for c in trainer.lr_scheduler_configs
     ):
         return "a learning-rate schedule does not move once a step"

@@ -24,12 +24,15 @@ from gaplab.tasks.gan_losses import (
     clip_weights,
     discriminator_loss,
     draw_latents,
+    fourier_amplitude,
     generator_loss,
     move_average,
     penalties_of,
     penalty_factor,
 )
-from gaplab.tasks.gan_scores import LawScores, SampleScorer, discriminator_scores, warn_of_collapse
+from gaplab.tasks.gan_rejection import acceptance_of, reject_samples, score_caps
+from gaplab.tasks.gan_scores import SampleScorer, discriminator_scores, warn_of_collapse
+from gaplab.tasks.law_scores import LawScores
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
@@ -39,6 +42,10 @@ from gaplab.tasks.task import Task
 
 OPPONENTS = 10_000
 """Generated points that the discriminator is measured against, and most points of a split while training."""
+
+
+SHAPE_POINTS = 20_000
+"""Generated points of which the shape of every mode is measured, at the end of a run."""
 
 
 class GAN(Task):
@@ -89,6 +96,8 @@ class GAN(Task):
         self.train_seed = train_seed
         self.scorer = SampleScorer(law_scores, conditional=config.label_embedding > 0, seed=train_seed)
         self.schedules: list[LambdaLR | None] = []
+        self.accepted = 1.0
+        """Share of the samples drawn last that were kept."""
         self._table: dict[str, float] = {}
         self._collapsed = False
 
@@ -143,6 +152,9 @@ class GAN(Task):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Take a step of the discriminator, and the generator's when it is due."""
+        if self.discriminator.fourier is not None:
+            amplitude = fourier_amplitude(self.config, batch.step, self.num_steps)
+            self.discriminator.fourier.amplitude.fill_(amplitude)
         of_discriminator, of_generator = self.optimizers()  # type: ignore[attr-defined]
         of_discriminator.step(closure=self.closure(0, batch, self.discriminator_phase))
         self.move_schedule(0)
@@ -218,12 +230,39 @@ class GAN(Task):
 
     @torch.no_grad()
     def draw_samples(self, num_points: int, train: Split, stream: str) -> tuple[Tensor, Tensor]:
-        """Return fresh samples [P, D] and labels [P], which follow the shares of the training labels."""
+        """Return fresh samples [P, D] and labels [P], which follow the shares of the training labels.
+
+        With ``rejection_quantile`` the discriminator chooses among them, and ``accepted`` is the share that it kept.
+        """
         draws = make_generator(self.train_seed, "samples", stream)
+        points, labels = self._draw(num_points, train, draws)
+        self.accepted = 1.0
+        if self.config.rejection_quantile is None:
+            return points, labels
+        pool, classes = self._draw(OPPONENTS, train, make_generator(self.train_seed, "cap"))
+        quantile, num_classes = self.config.rejection_quantile, int(self._classes(train.labels).max()) + 1
+        caps = score_caps(self.field(pool, classes), self._classes(classes), quantile, num_classes)
+
+        def redraw(rows: Tensor) -> Tensor:
+            latents = draw_latents(self.config, len(rows), draws).to(points)
+            return self(latents, labels[rows])
+
+        def acceptance(points: Tensor, rows: Tensor) -> Tensor:
+            return acceptance_of(self.field(points, labels[rows]), caps[self._classes(labels[rows])])
+
+        points, self.accepted = reject_samples(points, acceptance, redraw, draws)
+        return points, labels
+
+    def _draw(self, num_points: int, train: Split, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return samples as the generator draws them, and their labels."""
         latents = draw_latents(self.config, num_points, draws).to(train.points)
         chosen = torch.randint(len(train), (num_points,), generator=draws)
         labels = train.labels[chosen.to(train.labels.device)]
         return self(latents, labels), labels
+
+    def _classes(self, labels: Tensor) -> Tensor:
+        """Return the labels that a discriminator knows: all are 0 for an unconditional one."""
+        return labels if self.config.label_embedding else torch.zeros_like(labels)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Nothing: a measurement compares whole point sets, and every process makes the same one."""
@@ -251,7 +290,9 @@ class GAN(Task):
         if not self._collapsed:
             self._collapsed = warn_of_collapse(points, self.scale, self.run_name)
         assert data.draw is not None, "GANConfig.build asks for a law"
-        table = self.scorer.scores(points, labels, data.splits, data.draw, full=full)
+        accepted = {} if self.config.rejection_quantile is None else {"rejection/accepted": self.accepted}
+        many = self.draw_samples(SHAPE_POINTS, data.splits["train"], "shapes")[0] if full else None
+        table = self.scorer.scores(points, labels, data.splits, data.draw, full=full, many=many) | accepted
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.train_seed, "opponents"))
         most, config = None if full else OPPONENTS, self.config
         return table | discriminator_scores(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gaplab.config.gan import GANConfig, LatentLaw
+from gaplab.config.knots import value_at
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES, ScoreLoss
 from gaplab.losses.penalties import (
     clipped_weights,
@@ -17,6 +18,7 @@ from gaplab.losses.penalties import (
     zero_centred_penalty,
 )
 from gaplab.networks.conditioning import pack_samples, with_label_embedding
+from gaplab.networks.fourier_features import FourierFeatures
 
 Discriminate = Callable[[Tensor], Tensor]
 """Packs [Q, pack * D] to scores [Q]."""
@@ -39,13 +41,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Any network from packs of points, each beside the embedding of its label if there is one, to scores."""
+    """Any network from packs of points, each beside its waves and label embedding if there are, to scores."""
 
     def __init__(self, network: nn.Module, pack: int = 1, embedding: Tensor | None = None) -> None:
         super().__init__()
         self.network = network
         self.pack = pack
         self.embedding = None if embedding is None else nn.Parameter(embedding)
+        self.fourier: FourierFeatures | None = None
 
     def forward(self, packs: Tensor, labels: Tensor) -> Tensor:
         """Return scores [Q] of packs [Q, pack * D] and labels [Q * pack].
@@ -53,8 +56,12 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: If the network does not give one score a pack.
         """
-        if self.embedding is not None:
-            points = with_label_embedding(packs.reshape(len(labels), -1), labels, self.embedding)
+        if self.embedding is not None or self.fourier is not None:
+            points = packs.reshape(len(labels), -1)
+            if self.fourier is not None:
+                points = self.fourier(points)
+            if self.embedding is not None:
+                points = with_label_embedding(points, labels, self.embedding)
             packs = pack_samples(points, self.pack)
         return flat_scores(self.network(packs), len(packs))
 
@@ -63,10 +70,14 @@ def draw_latents(config: GANConfig, num_points: int, generator: torch.Generator)
     """Return latent variables [P, L] in single precision: other precisions see the same numbers."""
     match config.latent:
         case LatentLaw.normal:
-            return torch.randn(num_points, config.latent_size, generator=generator, dtype=torch.float32)
+            latents = torch.randn(num_points, config.latent_size, generator=generator, dtype=torch.float32)
         case LatentLaw.uniform:
             uniform = torch.rand(num_points, config.latent_size, generator=generator, dtype=torch.float32)
-            return uniform * 2 - 1
+            latents = uniform * 2 - 1
+    if not config.latent_coins:
+        return latents
+    coins = torch.randint(2, (num_points, config.latent_coins), generator=generator)
+    return torch.cat([latents, coins * 2.0 - 1.0], dim=1)
 
 
 class Penalties(NamedTuple):
@@ -86,8 +97,15 @@ def penalties_of(config: GANConfig, factor: float = 1.0) -> Penalties:
 
 def penalty_factor(config: GANConfig, step: int, num_steps: int) -> float:
     """Return what the penalties' weights are multiplied by at a step counted from 0."""
+    if config.penalty_knots:
+        return value_at(config.penalty_knots, min(step / num_steps, 1.0))
     progress = 0.5 * (1.0 - math.cos(math.pi * min(step / num_steps, 1.0)))
     return config.penalty_final_factor**progress
+
+
+def fourier_amplitude(config: GANConfig, step: int, num_steps: int) -> float:
+    """Return the amplitude of the waves that the discriminator sees at a step counted from 0."""
+    return value_at(config.fourier_amplitude, min(step / num_steps, 1.0))
 
 
 def discriminator_loss(

@@ -14,57 +14,16 @@ from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
 from gaplab.metrics.generative.memorisation import copying_ratio, nearest_split_gap
 from gaplab.metrics.generative.mmd import mmd_test
-from gaplab.metrics.generative.modes import mode_scores, nearest_centers
 from gaplab.metrics.generative.neighbours import neighbour_scores
-from gaplab.metrics.generative.spirals import arm_kl, arm_residuals, radius_distance
 from gaplab.metrics.generative.transport import exact_wasserstein2, sliced_wasserstein2
 from gaplab.metrics.generative.two_sample import two_sample_test
 from gaplab.networks.conditioning import pack_samples
 from gaplab.randomness import make_generator
 from gaplab.tasks.gan_losses import Discriminate
-
-LawScores = Callable[[Tensor, Tensor | None], dict[str, float]]
-"""Points [P, 2], and labels [P] of a conditional GAN, to scores that need the formula of the law."""
+from gaplab.tasks.law_scores import LawScores
 
 QUICK_POINTS = 1_000
 """Points that pairwise scores compare during training, and in the two slowest tests at the end."""
-
-
-def mixture_scores(centers: Tensor, std: float) -> LawScores:
-    """Scores of a mixture of equal normal modes; labels are modes."""
-
-    def scores(points: Tensor, labels: Tensor | None) -> dict[str, float]:
-        result = mode_scores(points, centers.to(points), std)
-        table = {
-            "modes/captured": float(result.captured_modes),
-            "modes/balanced": float(result.balanced_modes),
-            "modes/high_quality": result.high_quality_share,
-            "modes/reverse_kl": result.reverse_kl,
-            "modes/std_ratio": result.within_mode_std_ratio,
-        }
-        if labels is not None:
-            nearest = nearest_centers(points, centers.to(points))[1]
-            table["modes/label_agreement"] = (nearest == labels).double().mean().item()
-        return table
-
-    return scores
-
-
-def spiral_scores(num_arms: int) -> LawScores:
-    """Scores of the course spirals; labels are arms."""
-
-    def scores(points: Tensor, labels: Tensor | None) -> dict[str, float]:
-        residuals, arms = arm_residuals(points, num_arms)
-        table = {
-            "spiral/angle_std": residuals.double().std().item(),
-            "spiral/radius_distance": radius_distance(points),
-            "spiral/arm_kl": arm_kl(points, num_arms),
-        }
-        if labels is not None:
-            table["spiral/label_agreement"] = (arms == labels).double().mean().item()
-        return table
-
-    return scores
 
 
 def gap_tag(name: str) -> str:
@@ -95,7 +54,8 @@ def sample_scores(
         full: Whether to run the slow tests too, and to compare all n points instead of 1,000.
         generator: Source of directions, shuffles and permutations.
     """
-    table = law_scores(points, labels) if law_scores is not None else {}
+    law, scale = law_scores, None if law_scores is None else law_scores.scale
+    table = law.scores(points, labels) if law is not None else {}
     number = len(points) if full else min(len(points), QUICK_POINTS)
     fake = points[:number]
     real = {split: reference[:number] for split, reference in references.items()}
@@ -111,11 +71,13 @@ def sample_scores(
             left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
             table["distance/exact_w2"] = exact_wasserstein2(left, right)
         for split in ("train", "test"):
-            judge = two_sample_test(real[split], fake, generator=generator)
+            features = None if law is None else law.features
+            judge = two_sample_test(real[split], fake, generator=generator, features=features)
+            table |= {f"judge/{name}_{split}": value for name, value in judge.accuracies.items()}
             table[f"judge/accuracy_{split}"] = judge.accuracy
             table[f"judge/p_value_{split}"] = judge.p_value
             left, right = real[split][:QUICK_POINTS], fake[:QUICK_POINTS]
-            mmd, p_value = mmd_test(left, right, generator=generator)
+            mmd, p_value = mmd_test(left, right, generator=generator, scale=scale)
             table[f"mmd/squared_{split}"], table[f"mmd/p_value_{split}"] = mmd, p_value
     for name in ("distance/sliced_w2", "judge/accuracy", "mmd/squared"):
         if f"{name}_test" in table:
@@ -192,7 +154,14 @@ class SampleScorer:
         self.ceilings: dict[bool, dict[str, float]] = {}
 
     def scores(
-        self, points: Tensor, labels: Tensor, splits: Mapping[str, Split], draw: SampleFn, *, full: bool
+        self,
+        points: Tensor,
+        labels: Tensor,
+        splits: Mapping[str, Split],
+        draw: SampleFn,
+        *,
+        full: bool,
+        many: Tensor | None = None,
     ) -> dict[str, float]:
         """Return the scores of samples [n, D] with labels [n], and each one's ``ceiling/<name>``.
 
@@ -202,14 +171,16 @@ class SampleScorer:
             splits: True points.
             draw: Draws fresh points of the same law; its first argument names the random stream.
             full: See ``sample_scores``.
+            many: More samples, [m, D], for the shapes of modes; None to leave these out.
         """
         references = {}
         for name, split in splits.items():
             order = torch.randperm(len(split), generator=make_generator(self.seed, "reference", name))
             references[name] = split.points[order[: len(points)].to(split.points.device)]
 
-        def score(points: Tensor, labels: Tensor, stream: str) -> dict[str, float]:
-            return sample_scores(
+        def score(points: Tensor, labels: Tensor, many: Tensor | None, stream: str) -> dict[str, float]:
+            shapes = {} if many is None or self.law_scores is None else self.law_scores.shapes(many)
+            return shapes | sample_scores(
                 points,
                 labels if self.conditional else None,
                 references,
@@ -226,13 +197,14 @@ class SampleScorer:
                 # Point sets come in the order of their arms, but some scores look at the first points only.
                 order = torch.randperm(len(points), generator=make_generator(self.seed, "order", stream))
                 true_points, true_labels = true_points[order].to(points), true_labels[order].to(labels.device)
-                tables.append(score(true_points, true_labels, stream))
+                more = None if many is None else draw(f"{stream}/many", len(many))[0].to(points)
+                tables.append(score(true_points, true_labels, more, stream))
             self.ceilings[full] = {
                 f"ceiling/{name}": sum(table[name] for table in tables) / len(tables)
                 for name in tables[0]
                 if all(name in table for table in tables)
             }
-        return score(points, labels, "generated") | self.ceilings[full]
+        return score(points, labels, many, "generated") | self.ceilings[full]
 
 
 def warn_of_collapse(points: Tensor, scale: Tensor, run_name: str = "") -> bool:

@@ -47,6 +47,8 @@ class LossesTask(Task):
     """
 
     quantities: ClassVar = {"loss/train_batch": "the loss"}
+    stacks: ClassVar[bool] = True
+    """Whether ``hydra/launcher=vectorized`` may train tasks of this kind as stacked models."""
     metrics: Mapping[str, Metric] = {}
     """torchmetrics by name, which see ``predictions`` of every batch of a split. Their gaps have no error bars."""
     higher_is_better: Collection[str] = ()
@@ -144,12 +146,21 @@ class LossesTask(Task):
         batch = self._training_batch(batch)
         if self.uses_dropout:
             self.draw_dropout(batch)
-        losses = self.losses(batch, make_generator(self.train_seed, "losses", batch.step))
-        self._check_shape("losses", losses, batch)
+        losses = self.checked_losses(batch, make_generator(self.train_seed, "losses", batch.step))
         # A part may be empty, where there are more processes than points left in an epoch.
         loss = losses.sum() / max(len(batch.labels), 1)
         self.note("loss/train_batch", batch, loss)
         return loss
+
+    def checked_losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return ``losses``, of which there must be one an example.
+
+        Raises:
+            ConfigError: If there are more or fewer.
+        """
+        losses = self.losses(batch, generator)
+        self._check_shape("losses", losses, batch)
+        return losses
 
     def draw_dropout(self, batch: Batch) -> None:
         """Draw the masks of the whole batch and keep those of this process's part."""
@@ -198,28 +209,13 @@ class LossesTask(Task):
         loaders = self._validation_loaders()
         named = getattr(getattr(self.trainer, "datamodule", None), "splits", None)
         if isinstance(named, Mapping) and len(named) == len(loaders):
-            self._split_names = list(named)
+            self._begin_measuring(list(named))
         else:
-            self._split_names = list(SPLITS.get(len(loaders), map(str, range(len(loaders)))))
-        self._means = [{} for _ in loaders]
-        self._metrics = [
-            {name: metric.clone().to(self.device) for name, metric in self.metrics.items()} for _ in loaders
-        ]
+            self._begin_measuring(list(SPLITS.get(len(loaders), map(str, range(len(loaders))))))
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        means = self._means[dataloader_idx]
-        batch = self._measured_batch(batch, batch_idx, dataloader_idx)
-        values = self.score(batch)
-        if "loss" not in values:
-            generator = self._measuring_generator(batch_idx, dataloader_idx)
-            values = {"loss": self.losses(batch, generator)} | values
-        for name, value in values.items():
-            self._check_shape("losses" if name == "loss" else f"score, {name}", value, batch)
-            means.setdefault(name, ExampleMean().to(self.device)).update(value)
-        if self.metrics:
-            predicted, true = self.predictions(batch)
-            for metric in self._metrics[dataloader_idx].values():
-                metric.update(predicted, true)
+        generator = self._measuring_generator(batch_idx, dataloader_idx)
+        self._measure_batch(self._measured_batch(batch, batch_idx, dataloader_idx), dataloader_idx, generator)
 
     def on_validation_epoch_end(self) -> None:
         """Keep the scores of all splits and hand them to Lightning's callbacks.
@@ -227,18 +223,55 @@ class LossesTask(Task):
         Raises:
             DivergedError: If the latest step of training spoilt the weights, which no batch has seen yet.
         """
-        self.scores = {}
-        for split, means, metrics in zip(self._split_names, self._means, self._metrics, strict=True):
-            found = {name: meter.compute() for name, meter in means.items()}
-            num_points = next(iter(found.values())).num_points
-            values = {name: Mean(_number(name, metric), None, num_points) for name, metric in metrics.items()}
-            self.scores[split] = found | values
+        self._end_measuring()
         loss = self.scores[next(iter(self.scores))]["loss"].mean
         if self.trainer.state.fn == "fit" and not math.isfinite(loss):
             raise DivergedError("the loss on the training set", self.trainer.global_step)
         for split, quantities in self.scores.items():
             for name, value in quantities.items():
                 self.log(f"{name}/{split}", value.mean, logger=False)
+
+    def measure(self, data: Any) -> dict[str, float]:
+        """Return the table of all splits of a ``PointDataModule``, each measured whole, without a Trainer."""
+        names = list(data.splits)
+        self._begin_measuring(names)
+        for place, loader in enumerate(data.split_loaders()):
+            for number, (points, labels) in enumerate(loader):
+                first = loader.first + number * loader.chunk_size
+                batch = Batch(points, labels, first, loader.num_points, number)
+                generator = make_generator(EVALUATION_SEED, "evaluation", names[place])
+                self._measure_batch(batch, place, generator)
+        self._end_measuring()
+        return self.scorecard()
+
+    def _begin_measuring(self, names: list[str]) -> None:
+        self._split_names = names
+        self._means = [{} for _ in names]
+        self._metrics = [
+            {name: metric.clone().to(self.device) for name, metric in self.metrics.items()} for _ in names
+        ]
+
+    def _measure_batch(self, batch: Batch, place: int, generator: torch.Generator) -> None:
+        """Add the values of a batch of the split at a place to its means and metrics."""
+        values = self.score(batch)
+        if "loss" not in values:
+            values = {"loss": self.losses(batch, generator)} | values
+        for name, value in values.items():
+            self._check_shape("losses" if name == "loss" else f"score, {name}", value, batch)
+            self._means[place].setdefault(name, ExampleMean().to(self.device)).update(value)
+        if self.metrics:
+            predicted, true = self.predictions(batch)
+            for metric in self._metrics[place].values():
+                metric.update(predicted, true)
+
+    def _end_measuring(self) -> None:
+        """Fill ``scores``."""
+        self.scores = {}
+        for split, means, metrics in zip(self._split_names, self._means, self._metrics, strict=True):
+            found = {name: meter.compute() for name, meter in means.items()}
+            num_points = next(iter(found.values())).num_points
+            values = {name: Mean(_number(name, metric), None, num_points) for name, metric in metrics.items()}
+            self.scores[split] = found | values
 
     def _training_batch(self, batch: Any) -> Batch:
         """Return our own batch as it is, and that of another loader with its place among all processes."""

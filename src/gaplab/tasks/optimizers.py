@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from gaplab.config.knots import value_at
 from gaplab.config.optimizer import OptimizerConfig, Schedule
 from gaplab.config.registry import build_choice
 
@@ -40,6 +41,8 @@ def schedule_factor(config: OptimizerConfig, step: int, num_steps: int) -> float
             return 1.0 - (1.0 - end) * progress
         case Schedule.exponential:
             return config.lr_gamma ** (step - config.warmup_steps)
+        case Schedule.knots:
+            return value_at(config.lr_knots, progress)
 
 
 def build_schedule(config: OptimizerConfig, optimizer: Optimizer, num_steps: int) -> LambdaLR | None:

@@ -12,8 +12,8 @@ from gaplab.tensorboard.links import HEADLINE
 History = dict[int, dict[str, float]]
 """Step to tag to value."""
 
-OF_THE_END = ("best/", "last/", "final/", "run/", "bound/", "capacity/", f"{HEADLINE}/")
-"""Beginnings of tags that say what the end has found, or say once more what another tag says."""
+OF_THE_END = ("best/", "last/", "final/", "run/", "bound/", "capacity/", "cost/", f"{HEADLINE}/")
+"""Beginnings of tags that say what the end has found or what a run cost, or say once more what another tag says."""
 BAND = ("_lower", "_upper")
 """Ends of tags that only draw the band of one run."""
 

@@ -43,17 +43,37 @@ class SweepLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Do all jobs; return their objectives, the worst one for those that failed or diverged."""
+        jobs = self.checked_jobs(job_overrides, initial_job_idx)
+        self.prepare(jobs, more=initial_job_idx > 0 or not is_grid(self.config))
+        return self.answers(job_overrides, self.train(jobs))
+
+    def checked_jobs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[SweepJob]:
+        """Return the jobs of some overrides.
+
+        Raises:
+            ConfigError: For the first one that is not sound.
+        """
         setup_globals()
         jobs = jobs_of_launcher(self.config, self.context.config_loader, job_overrides, initial_job_idx)
         for job in jobs:
             refuse_ignored(job.composed.config, job.composed.overrides, stacked=self.stacks)
+        return jobs
+
+    def prepare(self, jobs: list[SweepJob], *, more: bool) -> None:
+        """Look at the folder of the sweep, and record the jobs; see ``prepare_folder``."""
         if self.writes:
-            prepare_folder(jobs, more=initial_job_idx > 0 or not is_grid(self.config))
+            prepare_folder(jobs, more=more)
+
+    def answers(self, job_overrides: Sequence[Sequence[str]], objectives: list[float]) -> list[JobReturn]:
+        """Return objectives as Hydra wants them."""
         worst = worst_objective(self.config.hydra.sweeper)
         return [
             _job_return(words, worst if math.isnan(value) else value)
-            for words, value in zip(job_overrides, self.train(jobs), strict=True)
+            for words, value in zip(job_overrides, objectives, strict=True)
         ]
+
+    waits = True
+    """Whether the runs are done when ``train`` returns."""
 
     @property
     def writes(self) -> bool:
@@ -115,6 +135,8 @@ class VectorizedLauncher(SweepLauncher):
 
 class SlurmLauncher(SweepLauncher):
     """Submits jobs and returns at once; the same command later submits what is not finished."""
+
+    waits = False
 
     @property
     def writes(self) -> bool:

@@ -77,3 +77,16 @@ def test_wrong_arguments_are_named():
         mmd_test(normal(5), normal(5), num_permutations=0, generator=generator())
     with pytest.raises(ValueError, match="median distance of the pooled points is 0"):
         mmd_test(torch.zeros(5, 2), torch.zeros(5, 2), generator=generator())
+
+
+def test_at_the_scale_of_the_law_the_width_of_modes_is_seen():
+    """Modes of half the width on a ring: the median distance is a hundred times too wide a kernel for them."""
+    source = torch.Generator().manual_seed(0)
+    angles = 2 * torch.pi * torch.randint(8, (2, 500), generator=source) / 8
+    centers = torch.stack([angles.cos(), angles.sin()], dim=2)
+    noise = 0.01 * torch.randn(2, 500, 2, generator=source)
+    real, fake = centers[0] + noise[0], centers[1] + 0.5 * noise[1]
+    _, wide = mmd_test(real, fake, generator=source)
+    _, fine = mmd_test(real, fake, generator=source, scale=0.01)
+    assert wide > 0.05
+    assert fine < 0.01

@@ -9,6 +9,7 @@ from gaplab.metrics.generative.modes import (
     balanced_modes,
     mode_histogram,
     mode_scores,
+    mode_shapes,
     nearest_centers,
     reverse_kl,
     within_mode_std_ratio,
@@ -146,3 +147,35 @@ def test_monte_carlo_ceiling_equals_the_known_mean_and_spread():
         monte_carlo_ceiling(
             lambda p: 0.0, lambda g: torch.zeros(1), num_repeats=1, generator=torch.Generator()
         )
+
+
+def test_shapes_of_a_perfect_sampler_and_of_known_flaws():
+    """One mode of eight 10 % wider, one 0.4 standard deviations off, one with 30 % fewer points."""
+    generator = torch.Generator().manual_seed(0)
+    perfect_points = perfect(RING, 0.01, 80_000)
+    shapes = mode_shapes(perfect_points, RING, 0.01)
+    assert shapes.center_offset < 0.04
+    assert 0.98 < shapes.smallest_std_ratio <= 1 <= shapes.largest_std_ratio < 1.02
+    assert shapes.mass_tv < 0.01
+    masses = torch.ones(8)
+    masses[2] = 0.7
+    labels = torch.multinomial(masses, 80_000, True, generator=generator)
+    widths, shifts = torch.full((8,), 0.01), torch.zeros(8, 2)
+    widths[0], shifts[1, 0] = 0.011, 0.004
+    flawed = (
+        RING[labels] + shifts[labels] + widths[labels, None] * torch.randn(80_000, 2, generator=generator)
+    )
+    shapes = mode_shapes(flawed, RING, 0.01)
+    assert shapes.center_offset == pytest.approx(0.4, abs=0.03)
+    assert shapes.largest_std_ratio == pytest.approx(1.08, abs=0.02)  # cut off at three true deviations
+    assert shapes.mass_tv == pytest.approx(1 / 8 - 0.7 / 7.7, abs=0.01)
+
+
+def test_mass_tv_counts_invalid_samples_and_a_lost_mode_has_no_width():
+    points = torch.cat([RING[:7].repeat_interleave(100, dim=0), torch.full((300, 2), 9.0)])
+    shapes = mode_shapes(points, RING, 0.01)
+    good = 1 - math.exp(-4.5)
+    expected = 0.5 * (7 * abs(0.1 - good / 8) + good / 8 + abs(0.3 - (1 - good)))
+    assert shapes.mass_tv == pytest.approx(expected, rel=1e-9)
+    assert shapes.smallest_std_ratio == shapes.largest_std_ratio == 0
+    assert math.isnan(mode_shapes(points[-5:], RING, 0.01).center_offset)

@@ -35,11 +35,17 @@ def unbiased_mmd2(kernel: Tensor, num_left: int) -> float:
 
 
 def mmd_test(
-    left: Tensor, right: Tensor, *, num_permutations: int = 200, generator: torch.Generator
+    left: Tensor,
+    right: Tensor,
+    *,
+    num_permutations: int = 200,
+    generator: torch.Generator,
+    scale: float | None = None,
 ) -> tuple[float, float]:
     """Unbiased MMD² of [n, D] against [m, D], and the p-value of its permutation test.
 
-    Bandwidths are the median heuristic of the pooled points × {¼, ½, 1, 2, 4}. The p-value is
+    Bandwidths are ``scale`` × {¼, ½, 1, 2, 4}: the finest length of the law, where it is known, as the median
+    distance of the pooled points, which stands in for None, is blind to the width of modes. The p-value is
     (1 + permutations at least as large) / (1 + permutations): never 0, and valid at every sample size.
     Raises ValueError for fewer than two points in a sample.
     """
@@ -48,7 +54,8 @@ def mmd_test(
     if num_permutations < 1:
         raise ValueError(f"num_permutations must be at least 1, got {num_permutations}")
     pooled = torch.cat([left, right])
-    kernel = kernel_matrix(pooled, median_distance(pooled) * torch.tensor(BANDWIDTH_FACTORS))
+    scale = median_distance(pooled) if scale is None else scale
+    kernel = kernel_matrix(pooled, scale * torch.tensor(BANDWIDTH_FACTORS))
     observed = unbiased_mmd2(kernel, len(left))
     memberships = torch.zeros(len(pooled), num_permutations, dtype=kernel.dtype)
     for column in range(num_permutations):

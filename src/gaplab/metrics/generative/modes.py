@@ -73,20 +73,61 @@ def within_mode_std_ratio(points: Tensor, centers: Tensor, std: float, *, num_st
     """
     if points.shape[1] != 2:
         raise ValueError(f"the within-mode ratio is defined for points [P, 2], got {list(points.shape)}")
-    distances, indices = nearest_centers(points, centers)
-    kept = distances < num_stds * std
-    offsets = (points - centers[indices])[kept].double()
-    labels = indices[kept]
-    counts = torch.bincount(labels, minlength=len(centers)).double()
-    sums = offsets.new_zeros(len(centers), 2).index_add(0, labels, offsets)
-    means = sums / counts.clamp(min=1)[:, None]
+    offsets, labels, counts, means = _around_centers(points, centers, num_stds * std)
     freedom = 2 * (counts - 1).clamp(min=0).sum().item()
     if freedom == 0:
         return math.nan
     variance = (offsets - means[labels]).square().sum().item() / freedom
+    return math.sqrt(variance / _kept_variance(std, num_stds))
+
+
+class ModeShapes(NamedTuple):
+    """Where each mode stands, how wide it is and how heavy; needs some hundred samples a mode."""
+
+    center_offset: float
+    """Largest distance from a mode's mean to its centre, in standard deviations; NaN without a sample anywhere."""
+    smallest_std_ratio: float
+    """Smallest ``within_mode_std_ratio`` of a single mode; 0 where one has no two samples."""
+    largest_std_ratio: float
+    mass_tv: float
+    """Total variation between the masses of modes and of samples of no mode, and those of the law, in [0, 1]."""
+
+
+def mode_shapes(points: Tensor, centers: Tensor, std: float, *, num_stds: float = 3.0) -> ModeShapes:
+    """Offset, width and mass of every mode of points [P, 2], as the extremes over modes.
+
+    Means and widths are those of the high-quality points. A sample that is farther than ``num_stds`` standard
+    deviations from every centre belongs to no mode; the law has e^{−c²/2} of these, 1.1 % at c = 3.
+    """
+    offsets, labels, counts, means = _around_centers(points, centers, num_stds * std)
+    squares = (offsets - means[labels]).square().sum(dim=1)
+    variances = squares.new_zeros(len(centers)).index_add(0, labels, squares) / (2 * (counts - 1)).clamp(
+        min=1
+    )
+    ratios = (variances / _kept_variance(std, num_stds)).sqrt()
+    distances = means[counts > 0].norm(dim=1) / std
+    good = -math.expm1(-(num_stds**2) / 2)
+    masses = counts / len(points)
+    mass_tv = 0.5 * ((masses - good / len(centers)).abs().sum() + (good - masses.sum()).abs()).item()
+    offset = distances.max().item() if len(distances) else math.nan
+    return ModeShapes(offset, ratios.min().item(), ratios.max().item(), mass_tv)
+
+
+def _around_centers(points: Tensor, centers: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Offsets [Q, 2] of the points within a radius and their modes [Q]; counts [K] and mean offsets [K, 2] of these."""
+    distances, indices = nearest_centers(points, centers)
+    kept = distances < radius
+    offsets = (points - centers[indices])[kept].double()
+    labels = indices[kept]
+    counts = torch.bincount(labels, minlength=len(centers)).double()
+    sums = offsets.new_zeros(len(centers), 2).index_add(0, labels, offsets)
+    return offsets, labels, counts, sums / counts.clamp(min=1)[:, None]
+
+
+def _kept_variance(std: float, num_stds: float) -> float:
+    """Variance of a coordinate of a normal in two dimensions that is kept to r < c·σ."""
     half_square = num_stds**2 / 2
-    expected = std**2 * (1 - half_square * math.exp(-half_square) / -math.expm1(-half_square))
-    return math.sqrt(variance / expected)
+    return std**2 * (1 - half_square * math.exp(-half_square) / -math.expm1(-half_square))
 
 
 def mode_scores(points: Tensor, centers: Tensor, std: float) -> ModeScores:

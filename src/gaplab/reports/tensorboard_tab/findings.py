@@ -10,7 +10,7 @@ from gaplab.figures.palette import TEST, TRAIN, VAL
 from gaplab.reports.bound_marks import bound_marks, guessing_error
 from gaplab.reports.gap_curves import gap_curves
 from gaplab.reports.intervals import interval, interval_text
-from gaplab.reports.ledger import group_by_setting, read_ledger, summarize
+from gaplab.reports.ledger import PRUNED, group_by_setting, read_ledger, summarize
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.reports.run_verdict import verdict_of_run
@@ -28,11 +28,14 @@ def findings_of_run(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If its files are damaged.
     """
-    status = str(read_json(path / "run.json").get("status"))
+    record = read_json(path / "run.json")
+    status = str(record.get("status"))
     try:
         history = read_history(path)
         result = read_json(path / "result.json") if (path / "result.json").is_file() else None
         verdict = f"No result yet: the run is {status}."
+        if status == PRUNED:
+            verdict = f"Pruned by a search: {record.get('error')}."
         marks: list[dict[str, Any]] = []
         tables: list[Table] = []
         guessing = None

@@ -14,7 +14,7 @@ from rich.console import Console
 from gaplab.config.renamed import with_new_names
 from gaplab.errors import ConfigError
 from gaplab.reports.intervals import FEWEST_FOR_INTERVAL
-from gaplab.reports.ledger import Row, Summary, varied_keys
+from gaplab.reports.ledger import PRUNED, Row, Summary, varied_keys
 from gaplab.reports.numbers import short
 from gaplab.reports.render import Table
 from gaplab.storage.reading import read_regular, read_yaml
@@ -57,12 +57,12 @@ Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
 
 
-def gan_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
+def sample_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
     """Return a table for each point set that GANs of a sweep learn; none where its runs are no GANs."""
-    return [gan_table(data, methods) for data, methods in methods_by_data(sweep, rows).items()]
+    return [sample_table(data, methods) for data, methods in methods_by_data(sweep, rows).items()]
 
 
-def print_gan_tables(tables: Sequence[Table], console: Console) -> None:
+def print_sample_tables(tables: Sequence[Table], console: Console) -> None:
     """Print the tables, without some columns on a narrow terminal; rows that are not ours are dim."""
     for table in tables:
         kept = [
@@ -89,7 +89,7 @@ def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
     """Return the final scores of the GANs of a sweep by point set and by what the sweep varies, seeds aside."""
     varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
+    for row in (row for row in rows if row.status != PRUNED):
         config = _config_of_gan(sweep / row.name / "config.yaml")
         if config is None:
             continue
@@ -112,7 +112,7 @@ def _config_of_gan(file: Path) -> Any:
         return None
 
 
-def gan_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
+def sample_table(data: str, methods: Mapping[str, Sequence[Mapping[str, float]]]) -> Table:
     """Return the table of one point set: our methods, a perfect sampler, and published rows."""
     ended = [scores for runs in methods.values() for scores in runs if scores]
     columns = {name: tag for name, tag in COLUMNS.items() if any(tag in scores for scores in ended)}

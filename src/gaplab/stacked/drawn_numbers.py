@@ -1,0 +1,88 @@
+"""Random numbers that a loss draws from its generator, drawn beforehand: a mapped function cannot draw them itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from gaplab.stacked.update_rules import Params
+
+
+class Call(NamedTuple):
+    """A function of torch that draws, such as ``torch.randn``, with all arguments but the generator."""
+
+    function: Callable[..., Tensor]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class DrawingRecorded(TorchFunctionMode):
+    """Keeps in ``calls`` what is drawn from a generator while this context is entered.
+
+    Raises:
+        ValueError: If a draw looks at a tensor, whose values nobody knows beforehand.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+        self.calls: list[Call] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if kwargs.get("generator") is self.generator:
+            others = {name: value for name, value in kwargs.items() if name != "generator"}
+            if any(isinstance(leaf, Tensor) for leaf in tree_leaves((args, others))):
+                raise ValueError(
+                    f"losses draws by {func.__name__} from tensors; torch.rand and torch.randn need none"
+                )
+            self.calls.append(Call(func, args, others))
+        return func(*args, **kwargs)
+
+
+class DrawingReplaced(TorchFunctionMode):
+    """Hands out numbers that were drawn beforehand in place of those that a generator would give.
+
+    Args:
+        generator: Whose draws are replaced.
+        calls: The draws that are expected, in order.
+        drawn: Their results, as ``draw_all`` names them.
+
+    Raises:
+        ValueError: If something else is drawn: what is drawn depends on more than the size of the batch.
+    """
+
+    def __init__(self, generator: torch.Generator, calls: list[Call], drawn: Params) -> None:
+        super().__init__()
+        self.generator, self.calls, self.drawn = generator, calls, drawn
+        self.number = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if kwargs.get("generator") is not self.generator:
+            return func(*args, **kwargs)
+        others = {name: value for name, value in kwargs.items() if name != "generator"}
+        if self.calls[self.number : self.number + 1] != [Call(func, args, others)]:
+            raise ValueError("what losses draws depends on more than the size of the batch")
+        self.number += 1
+        return self.drawn[name_of(self.number - 1)]
+
+
+def draw_all(calls: list[Call], generator: torch.Generator) -> Params:
+    """Draw in order what ``calls`` say; return it by name."""
+    return {
+        name_of(number): call.function(*call.args, generator=generator, **call.kwargs)
+        for number, call in enumerate(calls)
+    }
+
+
+def name_of(number: int) -> str:
+    """Return the name of a draw among the buffers of a step; no tensor of a module has a space in it."""
+    return f"draw {number}"

@@ -1,0 +1,113 @@
+"""The page of every key and the editor's schema say what the program takes."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from gaplab.config.compose import compose_config
+from gaplab.config.data import DataConfig
+from gaplab.config.editor_schema import editor_schema
+from gaplab.config.registry import CHOICES
+from gaplab.reference import PAGE, SCHEMA
+from running import PROJECT
+
+SHIPPED = sorted(
+    file for name in ("experiment", "debug") for file in (PROJECT / "configs" / name).rglob("*.yaml")
+)
+WRITE = """
+import sys
+from pathlib import Path
+import gaplab.reference as reference
+reference.PAGE, reference.SCHEMA = Path(sys.argv[1]), Path(sys.argv[2])
+reference.main([])
+"""
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the full keys of what is no section."""
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return json.loads(SCHEMA.read_text())
+
+
+def test_page_and_schema_are_those_of_this_source(tmp_path: Path) -> None:
+    subprocess.run(  # a process without the choices that other tests have registered
+        [sys.executable, "-c", WRITE, str(tmp_path / "keys.md"), str(tmp_path / "schema.json")], check=True
+    )
+    for written, kept in ((tmp_path / "keys.md", PAGE), (tmp_path / "schema.json", SCHEMA)):
+        assert written.read_text() == kept.read_text(), "make it anew: python -m gaplab.reference"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["task=gan", "data=ring"], ["network=cnn", "data=digits", "optimizer=lbfgs"]]
+)
+def test_the_page_has_every_key_of_a_run(words: list[str]) -> None:
+    rows = {line.split("`")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")}
+    keys = set(flat(compose_config(words).resolved))
+    assert len(keys) > 60
+    of_groups = {re.sub(r"^task.(generator|discriminator)\.", "network.", key) for key in keys - {"schedule"}}
+    assert {key for key in of_groups if not key.startswith("choices.")} <= rows
+
+
+def test_the_page_has_meaning_default_and_values_of_a_key() -> None:
+    rows = PAGE.read_text().splitlines()
+    (row,) = [line for line in rows if line.startswith("| `data.label_noise_in`")]
+    assert "| `train` | `train`, `all_splits` |" in row
+    assert "as every bound on the gap assumes" in row
+    assert row.endswith("| all |")
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_the_editor_finds_no_mistake_in_what_is_shipped(schema: Any, file: Path) -> None:
+    jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trianer": {}},
+        {"optimizer": {"lrr": 0.1}},
+        {"optimizer": {"lr": "fast"}},
+        {"network": {"activation": "rleu"}},
+        {"data": {"num_points": 1.5}},
+        {"network": {"widths": 50}},
+        {"task": {"generator": {"wdiths": [8]}}},
+    ],
+    ids=str,
+)
+def test_the_editor_marks_what_the_program_refuses(schema: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema)
+
+
+def test_the_editor_takes_what_only_the_program_can_judge(schema: Any) -> None:
+    jsonschema.validate({"data": {"num_points": "1_000", "noise": "${data.std}"}, "network": None}, schema)
+
+
+def test_a_choice_of_ones_own_is_known_to_the_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(kw_only=True, slots=True)
+    class MineConfig(DataConfig):
+        wobble: float = 0.1
+        """How much it wobbles."""
+
+    mine = {"data": {"wobble": 0.2}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(mine, editor_schema())
+    monkeypatch.setitem(CHOICES["data"], "mine", MineConfig)
+    jsonschema.validate(mine, editor_schema())
