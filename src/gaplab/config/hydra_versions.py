@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 
 DEFAULTS: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 """Arguments that ask for the defaults of 1.3: they are those of 1.4, which deprecates the argument."""
-_REPLACE = {"replace": True} if "replace" in signature(ConfigStore.store).parameters else {}
+_REPLACE: dict[str, Any] = {"replace": True} if "replace" in signature(ConfigStore.store).parameters else {}
 
 
 def offer(name: str, node: Any, group: str | None = None) -> None:
