@@ -1,4 +1,4 @@
-"""The samplers of a sweep, GANs and flows, as one table a point set: scores over seeds beside published rows and the ceiling."""
+"""The samplers of a sweep, GANs and flows, as a table a point set: scores over seeds, published rows, the ceiling."""
 
 import statistics
 from collections import defaultdict
