@@ -73,7 +73,7 @@ def run(words: list[str], folder: Path, fresh: bool = False) -> None:
         return
     assert words[0] == "python", f"the README names another program: {words}"
     words = [*TRAIN, *words[2:]] if words[1] == "train.py" else [sys.executable, *words[1:]]
-    done = finished(words, folder / f"{next(LOGS)}.txt", fresh=fresh)
+    done = finished(words, folder / f"{next(LOGS)}.txt", seconds=900, fresh=fresh)
     assert done.process.returncode == 0, done.output
 
 
