@@ -23,8 +23,10 @@ $(EXTRAS)/.installed: pyproject.toml constraints.txt
 train: $(INSTALLED)
 	$(BIN)/python train.py $(ARGS)
 
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not thorough" $(ARGS)
+	$(PYTEST) -m "not thorough" $(ARGS)
 
 # The tests that skip where Optuna, MLflow, W&B, PyArrow, POT or prdc are missing, in an environment that has them.
 extras: $(EXTRAS)/.installed
@@ -33,7 +35,7 @@ extras: $(EXTRAS)/.installed
 
 # What the suite also tests in small, at full size.
 thorough: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m thorough $(ARGS)
+	$(PYTEST) -m thorough $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from importlib import import_module
 
 NAMES = (
     *("training_loop", "start_up", "generation", "logging_cost", "tensorboard_sweep", "checkpointing"),
-    *("freezing", "gan_loop"),
+    *("freezing", "gan_loop", "reports"),
 )
 
 

@@ -51,7 +51,7 @@ def _table(keys: dict[str, list[Key]]) -> Iterable[str]:
     rows: dict[tuple[str, ...], list[str]] = {}
     for choice, own in keys.items():
         for key in own:
-            row = (
+            row: tuple[str, ...] = (
                 f"`{key.name}`",
                 _shown(key.default),
                 values_of(key.kind),

@@ -19,7 +19,7 @@ from gaplab.config.hydra_versions import DEFAULTS
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 
-WORDS = [*QUICK, "logging.pictures=false", "logging.subruns=never", "run.name=here"]
+WORDS = [*QUICK, "logging.subruns=never", "run.name=here"]
 
 
 def settings() -> list[Any]:

@@ -13,7 +13,7 @@ TRUSTED = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*")
 OF_MAIN = DEFAULTS | (
     {"execution_whitelist": TRUSTED} if "execution_whitelist" in signature(hydra.main).parameters else {}
 )
-_REPLACE = {"replace": True} if "replace" in signature(ConfigStore.store).parameters else {}
+_REPLACE: dict[str, Any] = {"replace": True} if "replace" in signature(ConfigStore.store).parameters else {}
 
 
 def offer(name: str, node: Any, group: str | None = None) -> None:

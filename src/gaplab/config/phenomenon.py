@@ -25,6 +25,10 @@ class PhenomenonName(StrEnum):
     ladder = "ladder"
     generative_discriminative = "generative_discriminative"
     forgetting = "forgetting"
+    machine_bias = "machine_bias"
+    planted_errors = "planted_errors"
+    reinforcement = "reinforcement"
+    grokking = "grokking"
 
 
 @dataclass(kw_only=True, slots=True)

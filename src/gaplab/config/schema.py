@@ -30,6 +30,7 @@ CHOICES_IN = (
     *(
         "autoencoder",
         "data_files",
+        "flow_matching",
         "gan",
         "lightning_project",
         "mixtures",

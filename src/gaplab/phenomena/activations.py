@@ -51,22 +51,25 @@ def judge(results: dict[str, dict[str, list[float]]]) -> Verdict:
     x = torch.linspace(-4, 4, 801, dtype=torch.float64)
     sigmoid = x.sigmoid()
     identity_error = float((slopes("sigmoid", x) - sigmoid * (1 - sigmoid)).abs().max())
-    checks = [
-        at_most("step and sign: hidden weights do not move at all", frozen, 0.0),
-        at_least("every other activation: hidden weights move", others, 1e-3),
-        at_least("test accuracy: straight-through step beats step", lead("step_ste", "step"), 1e-9),
-        at_least("test accuracy: straight-through sign beats sign", lead("sign_ste", "sign"), 1e-9),
-        at_least("test accuracy: ReLU beats identity by 0.2", lead("relu", "identity"), 0.2),
+    witnesses = [
+        at_most("step and sign, whose slope is 0: hidden weights do not move at all", frozen, 0.0),
         Check(
             expectation="sigmoid' = sigmoid (1 - sigmoid), at most 1/4",
             measured=f"largest error {identity_error:.1e}, largest slope {slopes('sigmoid', x).max():.4g}",
             holds=identity_error < 1e-15 and float(slopes("sigmoid", x).max()) <= 0.25,
         ),
     ]
+    checks = [
+        at_least("every other activation: hidden weights move", others, 1e-3),
+        at_least("test accuracy: straight-through step beats step", lead("step_ste", "step"), 1e-9),
+        at_least("test accuracy: straight-through sign beats sign", lead("sign_ste", "sign"), 1e-9),
+        at_least("test accuracy: ReLU beats identity by 0.2", lead("relu", "identity"), 0.2),
+    ]
     names = sorted(results, key=lambda name: -sum(results[name]["test"]))
     mean = {name: {key: sum(values) / len(values) for key, values in results[name].items()} for name in names}
     return Verdict(
         checks=checks,
+        witnesses=witnesses,
         columns=("activation", "distance of the hidden weights", "train accuracy", "test accuracy"),
         rows=[(name, mean[name]["moved"], mean[name]["train"], mean[name]["test"]) for name in names],
         figures={

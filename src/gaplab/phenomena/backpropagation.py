@@ -110,13 +110,15 @@ def judge(results: list[tuple[dict[str, float], list[float]]]) -> Verdict:
     return Verdict(
         checks=[
             at_most("relative error of every gradient below 1e-6", worst, 1e-6),
+            at_most("the best step width reaches 1e-9", gain, 1e-9),
+            at_least("both a wide and a tiny step are 1000 times worse than the best", ends, 1e3),
+        ],
+        witnesses=[
             at_most(
                 "textbook formulas equal autograd to rounding",
                 [errors["by hand, against autograd"] for errors in tables],
                 1e-14,
-            ),
-            at_most("the best step width reaches 1e-9", gain, 1e-9),
-            at_least("both a wide and a tiny step are 1000 times worse than the best", ends, 1e3),
+            )
         ],
         columns=("gradient", "smallest relative error", "largest relative error"),
         rows=rows,

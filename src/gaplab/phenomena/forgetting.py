@@ -18,7 +18,6 @@ from gaplab.phenomena.verdict import (
     at_most,
     mean_at_least,
     mean_at_most,
-    mean_text,
 )
 
 NUM_ARMS, NUM_TASKS, NUM_POINTS = 6, 3, 600
@@ -159,9 +158,9 @@ def judge(results: dict[str, Result], seed: int) -> Verdict:
         figures={"regions": draw_region_panels(panels, points[0], labels[0])},
         remark=(
             "Each task is two arms of six, and the network is trained on one task at a time. What is lost first is "
-            "not the shape of the arms but the readiness to answer with them: with the task told, "
-            f"a share of {sum(plain.told) / len(plain.told):.2f} is right even without help. A penalty on important weights keeps the shapes; "
-            "only points of earlier arms, however few, keep them apart from later ones."
+            "not the shape of the arms but the readiness to answer with them: with the task told, a share of "
+            f"{sum(plain.told) / len(plain.told):.2f} is right even without help. A penalty on important weights "
+            "keeps the shapes; only points of earlier arms, however few, keep them apart from later ones."
         ),
     )
 

@@ -52,8 +52,8 @@ def write_page(
     )
     lines += [
         "",
-        "A line that speaks of a mean holds if the mean's 95 % interval over seeds does; every other holds if each seed "
-        "does. Ranges run over seeds, and over settings where a line speaks of several; n counts values.",
+        "A line that speaks of a mean holds if the mean's 95 % interval over seeds does; every other holds if each "
+        "seed does. Ranges run over seeds, and over settings where a line speaks of several; n counts values.",
     ]
     if verdict.witnesses:
         lines += [
@@ -85,11 +85,29 @@ def write_index(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, 
     lines = [
         "# Phenomena",
         "",
-        f"Written by `make phenomena` from {num_seeds} seeds; an expectation is met if every seed meets it or, where it "
-        "speaks of a mean, if the mean's 95 % interval does. Witnesses (theorems, arithmetic) do not count. "
+        f"Written by `make phenomena` from {num_seeds} seeds; an expectation is met if every seed meets it or, where "
+        "it speaks of a mean, if the mean's 95 % interval does. Witnesses (theorems, arithmetic) do not count. "
         "One of them alone: `python train.py experiment=phenomena/NAME`.",
         "",
         *markdown_table(("phenomenon", "claim", "expectations met", "verdict"), rows),
+        "",
+    ]
+    _write(page, lines)
+
+
+def write_checks(verdicts: Mapping[str, tuple[Phenomenon, Verdict]], page: Path, *, command: str) -> None:
+    """Write every expectation with what was measured: what other seeds say than those of the pages."""
+    rows = [
+        (f"[{name}]({name}.md)", c.expectation, c.measured, "holds" if c.holds else "**does not hold**")
+        for name, (_, verdict) in verdicts.items()
+        for c in verdict.checks
+    ]
+    lines = [
+        "# Do the verdicts hold for other seeds?",
+        "",
+        f"`{command}`",
+        "",
+        *markdown_table(("phenomenon", "expected", "measured", "outcome"), rows),
         "",
     ]
     _write(page, lines)

@@ -64,13 +64,18 @@ def judge(margins: Sequence[float], results: list[list[tuple[int, float]]]) -> V
         rows.append((margin, sum(mistakes) / len(group), max(mistakes), min(pair[1] for pair in group)))
     return Verdict(
         checks=[
-            at_most("mistakes / (R/γ)² is at most 1", ratios, 1.0),
+            at_most(
+                f"random points cost at most a tenth of the bound at margins of {margins[-1]}",
+                [mistakes / bound for mistakes, bound in results[-1]],
+                0.1,
+            ),
             Check(
                 expectation="a smaller margin costs more mistakes",
                 measured=f"at most {most[0]} at margin {margins[0]}, {most[-1]} at {margins[-1]}",
                 holds=most[-1] > most[0],
             ),
         ],
+        witnesses=[at_most("Novikoff's theorem: mistakes / (R/γ)² is at most 1", ratios, 1.0)],
         columns=("margin", "mistakes (mean)", "mistakes (most)", "smallest (R/γ)²"),
         rows=rows,
         figures={

@@ -62,6 +62,7 @@ class Networks:
         num_steps: int,
         lr: float = 1e-2,
         weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
         penalty: Callable[[Parameters], Tensor] | None = None,
         observe: Observe | None = None,
         observe_every: int = 50,
@@ -71,7 +72,9 @@ class Networks:
         ``penalty`` of the weights [K, ...], summed over the networks, is added to the loss.
         """
         leaves = {name: value.clone().requires_grad_() for name, value in self.parameters.items()}
-        optimizer = torch.optim.AdamW(list(leaves.values()), lr=lr, weight_decay=weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(
+            list(leaves.values()), lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+        )
         for step in range(num_steps):
             if observe is not None and step % observe_every == 0 and observe(step, leaves):
                 break

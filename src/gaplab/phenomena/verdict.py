@@ -84,21 +84,21 @@ def mean_at_least(expectation: str, values: Sequence[float], threshold: float) -
 
     One seed has no interval; then its value is compared, and the check says so.
     """
-    summary = Summary(values)
+    summary = Summary(list(values))
     low = summary.mean - summary.half_width if len(values) > 1 else summary.mean
     return Check(expectation=expectation, measured=mean_text(values), holds=low >= threshold)
 
 
 def mean_at_most(expectation: str, values: Sequence[float], threshold: float) -> Check:
     """Check that the 95 % interval of the mean over seeds (Student's t) lies at or below the threshold."""
-    summary = Summary(values)
+    summary = Summary(list(values))
     high = summary.mean + summary.half_width if len(values) > 1 else summary.mean
     return Check(expectation=expectation, measured=mean_text(values), holds=high <= threshold)
 
 
 def mean_text(values: Sequence[float]) -> str:
     """The mean with its 95 % interval and the range, as text."""
-    summary = Summary(values)
+    summary = Summary(list(values))
     if len(values) == 1:
         return f"{summary.mean:.4g} (one seed, no interval)"
     return f"mean {summary.mean:.4g} ± {summary.half_width:.2g}; {spread(values)}"

@@ -16,7 +16,7 @@ from gaplab.train import run_one
 from quick_runs import set_once
 from running import PROJECT, TRAIN, finished, points
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.thorough]
 
 SMALL = (
     "data.num_points=103",
