@@ -1,10 +1,10 @@
-# make train | test | thorough | lint | bench | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | thorough | lint | bench | gpu | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test thorough lint format bench phenomena tensorboard clean
+.PHONY: train test thorough lint format bench gpu phenomena tensorboard clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml
@@ -33,6 +33,10 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Tests and benchmarks on a GPU, as tables for docs/sweeps.md; ARGS="--device cpu --small" shows the steps without one.
+gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks gpu $(ARGS)
 
 # Every classical phenomenon over 5 seeds, and its page in docs/phenomena.
 phenomena: $(INSTALLED)
