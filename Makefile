@@ -1,10 +1,10 @@
-# make train | test | thorough | lint | bench | phenomena | tensorboard; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | thorough | lint | bench | phenomena | docs | tensorboard; ARGS="..." is passed on. Installs once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test thorough lint format bench phenomena tensorboard clean
+.PHONY: train test thorough lint format bench phenomena docs tensorboard clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml
@@ -37,6 +37,10 @@ bench: $(INSTALLED)
 # Every classical phenomenon over 5 seeds, and its page in docs/phenomena.
 phenomena: $(INSTALLED)
 	$(BIN)/python -m gaplab.phenomena $(ARGS)
+
+# What the commands on the pages print now; make docs ARGS=--check only says which lines are stale.
+docs: $(INSTALLED)
+	$(BIN)/python docs/rerun.py $(ARGS)
 
 tensorboard: $(INSTALLED)
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=100000 $(ARGS)
