@@ -17,9 +17,21 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
 from gaplab.train import run_one
-from quick_runs import QUICK, Compose
+from quick_runs import DRAWN, QUICK, Compose
 
-LONGEST = ("test_readme.py", "test_slurm.py", "test_ddp.py", "test_phenomena.py", "test_worker_pool.py")
+LONGEST = (
+    "test_worker_pool.py",
+    "test_torchrun.py",
+    "test_lightning_projects.py",
+    "test_readme.py",
+    "test_project.py",
+    "test_phenomena.py",
+    "test_shipped_configs.py",
+    "test_gans.py",
+    "test_ddp.py",
+    "test_gan.py",
+    "test_resume.py",
+)
 """Files that begin first: a file's tests run in one process, and none should end long after the others."""
 
 
@@ -71,7 +83,7 @@ def quick(tmp_path: Path) -> Compose:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quick run; tests read it and never write to it."""
     path = tmp_path_factory.mktemp("runs") / "finished"
-    run_one(compose_config([*QUICK, "data.label_noise=0.2"]), path)
+    run_one(compose_config([*QUICK, *DRAWN, "data.label_noise=0.2"]), path)
     return path
 
 

@@ -14,9 +14,12 @@ QUICK = (
     "trainer.eval_every_n_steps=8",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
-    "logging.pictures_every_n_evaluations=2",
+    "logging.pictures=false",
 )
 """Overrides that make a run of the default experiment take a fraction of a second."""
+
+DRAWN = ("logging.pictures=true", "logging.pictures_every_n_evaluations=2")
+"""Further ones where the pictures matter; they take most of the time."""
 
 
 def set_once(*words: str) -> list[str]:
@@ -44,3 +47,14 @@ QUICK_GAN = (
     "trainer.progress_bar=false",
     "logging.pictures=false",
 )
+
+GAN_INGREDIENTS = (
+    "task.fourier_features=5",
+    "task.fourier_amplitude=[[0,0.1],[1,1]]",
+    "task.latent_coins=4",
+    "task.penalty_knots=[[0,0.3],[1,0.001]]",
+    "task.rejection_quantile=0.9",
+    "optimizer.schedule=knots",
+    "optimizer.lr_knots=[[0,1],[1,0.1]]",
+)
+"""What a GAN may have beside the plain game."""

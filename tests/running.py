@@ -6,29 +6,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
+from forked import Forked
+
 PROJECT = Path(__file__).parents[1]
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
-DEADLINE = 120.0
+DEADLINE = 300.0
+"""Seconds after which nothing is waited for any more; much more than a busy machine takes."""
 
 
 class Command:
     """A running command; ``finish`` waits for it, and its whole session is ended with the block."""
 
-    def __init__(self, words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], log: Path, environment: dict[str, str] | None = None, fresh: bool = False
+    ) -> None:
         self.log = log
+        self.process: Forked | subprocess.Popen[bytes]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
         settings = {
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(PROJECT / "src"),
             "PYTHONUNBUFFERED": "1",
         }
+        everything = inherited | settings | (environment or {})
+        if words[0] == sys.executable and words[1] != "-c" and not fresh:
+            self.process = Forked(words, log, everything)
+            return
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 [*words],
@@ -37,7 +47,7 @@ class Command:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=log.parent,
-                env=inherited | settings | (environment or {}),
+                env=everything,
             )
 
     @property
@@ -64,15 +74,19 @@ class Command:
 
     def end(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has no session yet
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
 
 
 @contextmanager
-def running(words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> Iterator[Command]:
-    """Run a command for the length of a block."""
+def running(
+    words: Sequence[str], log: Path, environment: dict[str, str] | None = None, fresh: bool = False
+) -> Iterator[Command]:
+    """Run a command for the length of a block; ``fresh``: by an interpreter of its own."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = Command(words, log, environment)
+    command = Command(words, log, environment, fresh)
     try:
         yield command
     finally:
@@ -80,10 +94,14 @@ def running(words: Sequence[str], log: Path, environment: dict[str, str] | None 
 
 
 def finished(
-    words: Sequence[str], log: Path, environment: dict[str, str] | None = None, seconds: float = DEADLINE
+    words: Sequence[str],
+    log: Path,
+    environment: dict[str, str] | None = None,
+    seconds: float = DEADLINE,
+    fresh: bool = False,
 ) -> Command:
     """Run a command to its end."""
-    with running(words, log, environment) as command:
+    with running(words, log, environment, fresh) as command:
         command.finish(seconds)
     return command
 
@@ -120,3 +138,38 @@ def points(run: Path) -> dict[tuple[str, int], bytes]:
     return {
         key: value for key, value in found.items() if not key[0].startswith(("./cost/", "./final/seconds"))
     }
+
+
+GATE = """
+import pathlib
+import time
+
+from gaplab.callbacks.checkpoints import Checkpoints
+from gaplab.process.signals import STOP_SIGNAL
+
+begin = Checkpoints.on_train_batch_start
+gate = pathlib.Path(__file__).with_name("gate")
+
+
+def wait_at_gate(self, trainer, *rest):
+    begin(self, trainer, *rest)
+    if gate.exists() and trainer.global_step >= int(gate.read_text()):
+        while trainer.is_global_zero and gate.exists() and not STOP_SIGNAL.number:
+            time.sleep(0.01)
+        begin(self, trainer, *rest)
+
+
+Checkpoints.on_train_batch_start = wait_at_gate
+"""
+
+
+def closed_gate(folder: Path, step: int) -> tuple[Path, str]:
+    """Return a file, and the override of an extension that holds runs from a step on while the file is there.
+
+    What happens to a run that waits there does not depend on how fast the machine is. A stop signal is
+    obeyed at the gate.
+    """
+    (folder / "gate.py").write_text(GATE)
+    gate = folder / "gate"
+    gate.write_text(str(step))
+    return gate, f"extensions=[{folder / 'gate.py'}]"

@@ -43,7 +43,12 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     gap = [] if measures_itself(loaded.task) else [build_gap(loaded.config)]
     trainer = build_trainer(loaded.config, callbacks=[*gap], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
-    return scorecard(loaded.task)
+    score = getattr(loaded.task, "final_scores", None)  # where a task judges more than it logs
+    if score is None:
+        return scorecard(loaded.task)
+    loaded.task.to(loaded.data.splits["train"].points.device).eval()
+    table: dict[str, float] = score(loaded.data, 0)
+    return table
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from gaplab.train import run_one, run_planned
 from quick_runs import Compose
 from running import points
 
-WORDS = ("trainer.checkpoint_every_n_seconds=1e-9", "trainer.block_steps=4", "logging.pictures=false")
+WORDS = ("trainer.checkpoint_every_n_seconds=1e-9", "trainer.block_steps=4")
 
 
 def killed_at(number: int, before: bool, train: Callable[[], object]) -> bool:

@@ -77,7 +77,8 @@ GAN = (
         "clip_weights=0.1",
         "gradient_penalty=1",
     ),
-    *("penalty_final_factor=0.1", "r1=0", "r2=0"),
+    *("penalty_final_factor=0.1", "r1=0", "r2=0", "penalty_knots=[[0,1],[1,0.1]]", "latent_coins=2"),
+    *("fourier_features=9", "fourier_amplitude=[[0.5,0],[1,1]]", "rejection_quantile=0.9"),
 )
 MLP = (
     *(f"activation={name}" for name in Activation),

@@ -16,7 +16,7 @@ from gaplab.runs.resume import plan_new
 from gaplab.train import run_one, run_planned
 from quick_runs import QUICK, Compose
 
-STILL = ("optimizer=sgd", "optimizer.lr=1e-12", "logging.pictures=false")
+STILL = ("optimizer=sgd", "optimizer.lr=1e-12")
 
 
 @pytest.mark.parametrize("which", ["best", "last", "file"])

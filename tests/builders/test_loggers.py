@@ -9,7 +9,7 @@ from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
 from quick_runs import Compose
 
-EXTRA = ("logging.pictures=false", "logging.tensorboard=false", "logging.diagnostics=none")
+EXTRA = ("logging.tensorboard=false", "logging.diagnostics=none")
 
 
 # The packages' own warnings are not ours.

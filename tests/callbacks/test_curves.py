@@ -119,7 +119,7 @@ def test_sub_runs_tables_and_events_can_be_switched_off(quick: Compose, tmp_path
     assert list((tmp_path / "plain").glob("events.out.tfevents.*"))
     assert not (tmp_path / "plain" / "train").exists()
     assert not (tmp_path / "plain" / "metrics.csv").exists()
-    run_one(quick("logging.tensorboard=false", "logging.pictures=false"), tmp_path / "quiet")
+    run_one(quick("logging.tensorboard=false"), tmp_path / "quiet")
     assert not list((tmp_path / "quiet").rglob("events.out.tfevents.*"))
     assert len(table(tmp_path / "quiet" / "metrics.csv")) == 3
 

@@ -8,11 +8,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from conftest import Compose
 from gaplab.callbacks.diagnostics import gradient_norms
 from gaplab.networks import MLP
 from gaplab.networks.hidden_outputs import dead_share, hidden_outputs
 from gaplab.train import run_one
+from quick_runs import DRAWN, Compose
 
 
 def make_network(widths: list[int]) -> MLP:
@@ -58,7 +58,7 @@ def test_light_diagnostics_are_logged_at_every_measurement(finished_run: Path) -
 
 
 def test_full_diagnostics_add_histograms_and_every_picture(quick: Compose, tmp_path: Path) -> None:
-    run_one(quick("logging.diagnostics=full"), tmp_path / "run")
+    run_one(quick("logging.diagnostics=full", *DRAWN), tmp_path / "run")
     events = EventAccumulator(str(tmp_path / "run"), {"images": 0, "histograms": 0}).Reload()
     weights = events.Histograms("weights/hidden.0.linear.weight")
     assert [point.step for point in weights] == [8, 16, 24]
@@ -68,7 +68,7 @@ def test_full_diagnostics_add_histograms_and_every_picture(quick: Compose, tmp_p
 
 
 def test_without_diagnostics_neither_norms_nor_dead_units_are_written(quick: Compose, tmp_path: Path) -> None:
-    run_one(quick("logging.diagnostics=none", "logging.pictures=false"), tmp_path / "run")
+    run_one(quick("logging.diagnostics=none"), tmp_path / "run")
     tags = EventAccumulator(str(tmp_path / "run")).Reload().Tags()
     assert not [tag for tag in tags["scalars"] if tag.startswith(("gradient_norm", "dead_units"))]
     assert not tags["images"]
@@ -77,9 +77,7 @@ def test_without_diagnostics_neither_norms_nor_dead_units_are_written(quick: Com
 @pytest.mark.filterwarnings("ignore:.*[Pp]rofiler.*")
 def test_profiler_preset_leaves_a_trace_and_a_table(quick: Compose, tmp_path: Path) -> None:
     # As the experiment and the presets do not compose with each other's step counts, only the key is set.
-    run_one(
-        quick("trainer.profiler=true", "trainer.max_steps=80", "logging.pictures=false"), tmp_path / "run"
-    )
+    run_one(quick("trainer.profiler=true", "trainer.max_steps=80"), tmp_path / "run")
     trace = json.loads((tmp_path / "run" / "trace.json").read_text())
     assert any(event.get("name") == "aten::addmm" for event in trace["traceEvents"])
     assert "aten::addmm" in (tmp_path / "run" / "profile.txt").read_text()

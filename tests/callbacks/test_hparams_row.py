@@ -9,13 +9,13 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from conftest import Compose
 from gaplab.config.compose import compose_config
 from gaplab.config.hparams import changed_settings, flat_settings, shown_settings
 from gaplab.errors import DivergedError
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
+from quick_runs import Compose
 
 
 def row(path: Path) -> tuple[EventAccumulator, dict[str, HParamsPluginData]]:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import Compose
 from gaplab.config import registry
 from gaplab.config.compose import compose_config
 from gaplab.config.data import LabelNoise
@@ -21,7 +20,7 @@ from gaplab.config.spiral_data import NotebookSpiralsConfig, Sampling, SpiralsCo
 from gaplab.metrics.capacity.catalogue import MEASURES
 from gaplab.report import main as report
 from gaplab.train import run_one
-from quick_runs import QUICK
+from quick_runs import QUICK, Compose
 from running import points
 
 
@@ -109,7 +108,7 @@ def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
     register("network", "keeping", KeepingConfig, build_keeping)
     try:
         words = [word for word in QUICK if not word.startswith("network.")]
-        words += ["network=keeping", f"network.kind={kind}", "measures=full", "logging.pictures=false"]
+        words += ["network=keeping", f"network.kind={kind}", "measures=full"]
         run_one(compose_config([*words, f"run.root={tmp_path}", "trainer.max_steps=8"]), tmp_path / "run")
         printed = " ".join(capsys.readouterr().out.split())
         report([str(tmp_path / "run")])

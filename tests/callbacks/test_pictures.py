@@ -11,7 +11,6 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
-from conftest import Compose
 from gaplab.builders.load_run import load_run
 from gaplab.figures.axes import Axes
 from gaplab.figures.canvas import Canvas, encode_png, nice_ticks
@@ -23,6 +22,7 @@ from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.classifier_figures import classifier_figures
 from gaplab.train import run_one
+from quick_runs import DRAWN, Compose
 
 NAMES = (
     "decision_regions_train",
@@ -65,7 +65,7 @@ def test_finished_run_has_the_same_pictures_in_tensorboard_and_in_its_folder(fin
     ids=lambda overrides: overrides[0],
 )
 def test_every_kind_of_run_can_be_drawn(quick: Compose, tmp_path: Path, overrides: list[str]) -> None:
-    run_one(quick("trainer.max_steps=8", *overrides), tmp_path / "run")
+    run_one(quick(*DRAWN, "trainer.max_steps=8", *overrides), tmp_path / "run")
     assert len(list((tmp_path / "run" / "figures").glob("*.png"))) == len(NAMES)
 
 
@@ -77,7 +77,7 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_the_run_finishes(
 
     monkeypatch.setattr("gaplab.tasks.classifier_figures.draw_layers", fail)
     with caplog.at_level(logging.WARNING, logger="gaplab"):
-        run_one(quick("trainer.max_steps=8"), tmp_path / "run")
+        run_one(quick(*DRAWN, "trainer.max_steps=8"), tmp_path / "run")
     assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {*NAMES} - {
         "hidden_layers"
     }
@@ -86,7 +86,7 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_the_run_finishes(
 
     monkeypatch.setattr("gaplab.tasks.classifier_figures.predictor", fail)
     with caplog.at_level(logging.WARNING, logger="gaplab"):
-        run_one(quick("trainer.max_steps=8"), tmp_path / "none")
+        run_one(quick(*DRAWN, "trainer.max_steps=8"), tmp_path / "none")
     assert read_json(tmp_path / "none" / "run.json")["status"] == "finished"
     assert "The pictures could not be drawn" in caplog.text
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from conftest import Compose
 from gaplab.distributed.ranks import Ranks, check_ranks, find_ranks, first_host
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import num_local_processes
+from quick_runs import Compose
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "x",

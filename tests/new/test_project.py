@@ -22,7 +22,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_its_own_tests_pass_and_make_train_trains(project: Path) -> None:
     python = f"PYTHON={sys.executable}"
     with running(["make", "test", python, "ARGS=-q -p no:cacheprovider"], project / "test.log") as tests:

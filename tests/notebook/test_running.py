@@ -15,10 +15,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from gaplab import load_run, run, runs
+from gaplab.config.hydra_versions import DEFAULTS
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
 
-WORDS = [*QUICK, "logging.pictures=false", "logging.subruns=never", "run.name=here"]
+WORDS = [*QUICK, "logging.subruns=never", "run.name=here"]
 
 
 def settings() -> list[Any]:
@@ -68,7 +69,7 @@ def test_rows_hold_what_varies_and_the_scores(folder: Path) -> None:
 
 def test_a_hydra_session_of_the_users_own_goes_on(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("answer: 42\n")
-    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+    with initialize_config_dir(str(tmp_path), **DEFAULTS):
         load_run(folder / "here" / "low")
         assert compose("config").answer == 42
     assert not GlobalHydra.instance().is_initialized()

@@ -23,8 +23,8 @@ def test_the_package_trains_without_phenomena_gans_and_study(tmp_path: Path) -> 
     shutil.copy(PROJECT / "train.py", tmp_path)
     assert not (source / "gaplab" / "phenomena").exists()
     assert not list(source.rglob("gan*.py"))
-    words = [sys.executable, "train.py", *QUICK, "run.id=one", "logging.pictures=false"]
-    command = finished(words, tmp_path / "log", {"PYTHONPATH": str(source)})
+    words = [sys.executable, "train.py", *QUICK, "run.id=one"]
+    command = finished(words, tmp_path / "log", {"PYTHONPATH": str(source)}, fresh=True)
     assert command.process.returncode == 0, command.output
     record = json.loads((tmp_path / "logs" / "default" / "one" / "run.json").read_text())
     assert record["status"] == "finished"

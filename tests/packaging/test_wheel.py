@@ -75,7 +75,6 @@ def test_the_wheel_holds_every_source_and_every_configuration(wheel: Path) -> No
     assert ours <= held
 
 
-@pytest.mark.slow
 def test_it_trains_in_an_environment_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False)
@@ -102,7 +101,7 @@ def test_it_trains_in_an_environment_without_the_checkout(wheel: Path, tmp_path:
     shown = finished([str(bin / "gaplab"), "--help"], project / "help.txt", plain)
     assert "What do my own points say?" in shown.output
     assert "notebook_relu" in shown.output
-    words = [str(bin / "gaplab"), "-m", "seed=0,1", "experiment=mine", *QUICK, "logging.pictures=false"]
+    words = [str(bin / "gaplab"), "-m", "seed=0,1", "experiment=mine", *QUICK]
     sweep = finished(words, project / "log.txt", plain)
     assert sweep.process.returncode == 0, sweep.output
     runs = sorted((project / "logs").glob("*/*/config.yaml"))

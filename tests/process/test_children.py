@@ -17,7 +17,7 @@ from gaplab.process.children import (
     start_child,
     started_children,
 )
-from running import PROJECT, alive
+from running import DEADLINE, PROJECT, alive
 
 ECHO = """
 import os, sys, time
@@ -48,7 +48,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hear(child: Child) -> object:
-    assert child.pipe.poll(60)
+    assert child.pipe.poll(DEADLINE)
     return child.pipe.recv()
 
 
@@ -82,7 +82,8 @@ def test_reaping_waits_for_those_that_end_and_kills_the_others() -> None:
     for child, word in ((ends, "end"), (stays, "wait")):
         hear(child)
         child.pipe.send(word)
-    reap([ends, stays], 1.0)
+    ends.process.wait(DEADLINE)
+    reap([ends, stays], 0.1)
     assert (ends.process.returncode, stays.process.returncode) == (3, -signal.SIGKILL)
 
 
@@ -94,7 +95,7 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
         assert word == "waits"
         assert alive(int(pid))
         parent.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while alive(int(pid)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(int(pid))

@@ -22,7 +22,7 @@ open(sys.argv[1], "w").write("to the end")
 def say(tmp_path: Path, **settings: object) -> "subprocess.CompletedProcess[bytes]":
     words = [sys.executable, "-S", "-c", SPEAKER, str(tmp_path / "end")]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "PYTHONIOENCODING": "ascii"}
-    return subprocess.run(words, env=environment, timeout=60, **settings)  # type: ignore[call-overload]
+    return subprocess.run(words, env=environment, timeout=300, **settings)  # type: ignore[call-overload]
 
 
 def test_a_reader_that_has_enough_ends_nothing(tmp_path: Path) -> None:

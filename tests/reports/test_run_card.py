@@ -5,11 +5,11 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from conftest import Compose
 from gaplab.reports.render import to_markdown
 from gaplab.reports.run_card import run_card
 from gaplab.runs.directory import read_json
 from gaplab.train import run_one
+from quick_runs import Compose
 
 
 def test_card_says_what_ran_what_differs_and_what_came_out(finished_run: Path) -> None:

@@ -116,8 +116,8 @@ def test_a_figure_has_the_means_in_order() -> None:
     assert list(axes.lines[0].get_xdata()) == [10, 1_000]
     assert list(axes.lines[0].get_ydata()) == [0.9, 0.1]
     assert axes.get_xscale() == "log"
-    seeds = [tuple(dots.get_offsets()[:, 1]) for dots in axes.collections if len(dots.get_paths()) == 1]
-    assert (0.09, 0.1, 0.11) in seeds, "every run is seen"
+    seen = [list(map(tuple, dots.get_offsets())) for dots in axes.collections if len(dots.get_paths()) == 1]
+    assert [(point.x, value) for point in points[::-1] for value in point.values] in seen, "every run is seen"
     assert "(far above)" in axes.get_legend().get_texts()[0].get_text()
 
 

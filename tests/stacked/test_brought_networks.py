@@ -108,7 +108,7 @@ def compose(*words: str) -> Composed:
 
 @pytest.mark.parametrize(
     ("kind", "compiled"),
-    [("batch_norm", False), pytest.param("batch_norm", True, marks=pytest.mark.slow), ("counter", False)],
+    [("batch_norm", False), ("batch_norm", True), ("counter", False)],
 )
 def test_running_statistics_are_those_of_the_run_alone(tmp_path: Path, kind: str, compiled: bool) -> None:
     """60 points in batches of 16: the last batch of an epoch has 12, of which alone the statistics are taken."""

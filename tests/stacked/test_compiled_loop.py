@@ -57,7 +57,7 @@ def assert_close(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_several_steps_in_a_call_are_those_of_torch(case: str, quick: Compose, tmp_path: Path) -> None:
     for compile in (False, True):
-        words = ("trainer.precision=64-true", f"trainer.compile={compile}", "logging.pictures=false")
+        words = ("trainer.precision=64-true", f"trainer.compile={compile}")
         run_one(quick(*words, *CASES[case]), tmp_path / str(compile))
     assert_close(tmp_path / "False", tmp_path / "True")
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_compiled_says_so_and_runs(
     words: tuple[str, ...], reason: str, quick: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="gaplab"):
-        run_one(quick(*words, "trainer.compile=true", "logging.pictures=false"), tmp_path / "run")
+        run_one(quick(*words, "trainer.compile=true"), tmp_path / "run")
     (record,) = (record for record in caplog.records if record.name == "gaplab.stacked.compiled_loop")
     assert record.getMessage().startswith("trainer.compile=true: the steps are taken without the compiler")
     assert reason in record.getMessage()

@@ -21,7 +21,7 @@ from gaplab.sweeps.run_sweep import train_stacked
 from gaplab.sweeps.train_work import run_many
 from quick_runs import QUICK, set_once
 
-WORDS = (*QUICK, "logging.pictures=false", "logging.subruns=never")
+WORDS = (*QUICK, "logging.subruns=never")
 
 
 def train(folder: Path, *jobs: str, log: Callable[[str], None] = print) -> list[float]:

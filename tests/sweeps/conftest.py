@@ -19,7 +19,7 @@ def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
 
     def run(*words: str) -> int:
         LAUNCHED.clear()
-        own = set_once(*QUICK, "logging.pictures=false", f"run.root={tmp_path / 'logs'}", *words)
+        own = set_once(*QUICK, f"run.root={tmp_path / 'logs'}", *words)
         monkeypatch.setattr(sys, "argv", ["train.py", *own])
         try:
             cli.main()

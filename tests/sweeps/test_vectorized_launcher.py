@@ -1,8 +1,6 @@
 """The launcher: fast composition equals Hydra's, and mistakes stop a sweep before it starts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,8 @@ from omegaconf import DictConfig
 from gaplab.config.compose import compose_config, compose_tree
 from gaplab.errors import ConfigError
 from gaplab.sweeps.compose_jobs import compose_jobs
+from running import TRAIN, finished
 
-PROJECT = Path(__file__).parents[2]
 calls: list[list[str]] = []
 
 
@@ -74,15 +72,14 @@ def test_mistakes_are_named_before_anything_runs(jobs: list[list[str]], message:
         compose_jobs(load, jobs)
 
 
-@pytest.mark.slow
 def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", "-m", f"run.root={tmp_path}", "seed=0,1", "optimizer.lr=0.1,0.01"]
-    command += ["hydra/launcher=vectorized", "trainer.max_steps=10", "data.num_test_points=100"]
+    command = [*TRAIN, "-m", "seed=0,1", "optimizer.lr=0.1,0.01", "hydra/launcher=vectorized"]
+    command += ["trainer.max_steps=10", "data.num_test_points=100"]
     for shown in ("4 of 4 runs finished", "4 of 4 runs are finished already"):
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        assert shown in done.stdout
-    (sweep,) = tmp_path.iterdir()
+        done = finished(command, tmp_path / "log.txt")
+        assert done.process.returncode == 0, done.output
+        assert shown in done.output
+    (sweep,) = (tmp_path / "logs").iterdir()
     assert (sweep / "ledger.csv").is_file()
     assert (sweep / "seed=1,lr=0.01" / "checkpoints" / "last.ckpt").is_file()
     assert {path.name for path in (sweep / "summary").iterdir() if path.is_dir()} == {"lr=0.1", "lr=0.01"}

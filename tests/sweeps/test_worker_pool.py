@@ -5,6 +5,8 @@ import json
 import math
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.process.children import Child, started_children
@@ -23,9 +26,9 @@ from gaplab.sweeps.schedule import cut_groups, sort_plans
 from gaplab.sweeps.train_work import run_many
 from gaplab.sweeps.worker_pool import WorkerPool
 from quick_runs import QUICK
-from running import TRAIN, children, finished, points, running
+from running import DEADLINE, TRAIN, children, closed_gate, finished, points, running
 
-WORDS = (*QUICK, "logging.pictures=false", "logging.subruns=never")
+WORDS = (*QUICK, "logging.subruns=never")
 JOBS = (
     ("seed=0",),
     ("seed=1", "optimizer.lr=0.1"),
@@ -54,7 +57,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert points(one) == points(other)
 
 
-@pytest.mark.parametrize("takes_part", [False, True])
+@pytest.mark.parametrize("takes_part", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -> None:
     before = set(children(os.getpid()))
     said: list[str] = []
@@ -64,7 +67,7 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     expected, said[:] = said[:], []
     with started_workers(cpu_shares(2)[int(takes_part) :]) as workers:
         # On a busy machine one could do all of it before the other has loaded.
-        assert all(child.pipe.poll(120) for child in workers)
+        assert all(child.pipe.poll(DEADLINE) for child in workers)
         two = run_many(
             plans(tmp_path / "two", *JOBS),
             workers=workers,
@@ -87,26 +90,31 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     assert set(children(os.getpid())) <= before, "a worker is left"
 
 
-def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) -> None:
-    more = (
-        "trainer.max_steps=1500",
-        "trainer.checkpoint_every_n_seconds=0.01",
-        "trainer.eval_every_n_steps=500",
-    )
-    jobs = [(f"seed={seed}", *more) for seed in range(4)]
-    last = tmp_path / "two" / "0" / "checkpoints" / "last.ckpt"
+def test_killed_worker_is_reported_and_its_runs_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoints, "on_train_batch_start", Checkpoints.on_train_batch_start)
+    gate, gated = closed_gate(tmp_path, 8)
+    jobs = [(f"seed={seed}", "trainer.checkpoint_every_n_seconds=1e-9", gated) for seed in range(4)]
+    run = tmp_path / "two" / "0"
     killed: list[int] = []
     said: list[str] = []
 
-    def kill(steps: int, diverged: int) -> None:
-        if not killed and last.is_file():
-            killed.append(int(json.loads((tmp_path / "two" / "0" / "run.json").read_text())["pid"]))
-            os.kill(killed[0], signal.SIGKILL)
+    def kill_at_gate() -> None:
+        deadline = time.monotonic() + DEADLINE
+        while not (run / "checkpoints" / "last.ckpt").is_file() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        killed.append(int(json.loads((run / "run.json").read_text())["pid"]))
+        os.kill(killed[0], signal.SIGKILL)
+        gate.unlink()
 
     options = {"compile": False, "max_models": 2, "log": said.append}
+    planned = plans(tmp_path / "two", *jobs)
     with started_workers(cpu_shares(2)) as workers:
-        both = {"workers": workers, "takes_part": False, "report": kill}
-        first = run_many(plans(tmp_path / "two", *jobs), **both, **options)
+        killer = threading.Thread(target=kill_at_gate)
+        killer.start()
+        first = run_many(planned, workers=workers, takes_part=False, **options)
+        killer.join()
     assert killed
     assert [math.isnan(value) for value in first] == [True, True, False, False]
     assert said[-1] == (
@@ -122,13 +130,11 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path) 
         assert_same(tmp_path / "two" / str(number), tmp_path / "undisturbed" / str(number))
 
 
-@pytest.mark.slow
 def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path: Path) -> None:
-    own = ("trainer.max_steps=2000", "trainer.eval_every_n_steps=500")
-    settings = [word for word in WORDS if not word.startswith(("trainer.max_steps", "trainer.eval_every"))]
-    words = [*TRAIN, "-m", *settings, *own, "seed=0,1,2,3"]
+    gate, gated = closed_gate(tmp_path, 8)
+    words = [*TRAIN, "-m", *WORDS, gated, "seed=0,1,2,3"]
     words += ["hydra/launcher=vectorized", "hydra.launcher.processes=2", "hydra.launcher.compile=false"]
-    words += ["trainer.checkpoint_every_n_seconds=0.1", f"run.root={tmp_path / 'logs'}"]
+    words += ["trainer.checkpoint_every_n_seconds=1e-9", f"run.root={tmp_path / 'logs'}"]
 
     def runs() -> list[Path]:
         return sorted(tmp_path.glob("logs/sweep-*/seed=*/"))
@@ -141,10 +147,11 @@ def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path
     assert "Saved after SIGINT" in command.output
     assert "Traceback" not in command.output
     assert [status(run) for run in runs()] == ["preempted"] * 4
+    gate.unlink()
     command = finished(words, tmp_path / "continued.txt")
     assert command.process.returncode == 0, command.output
     assert "4 of 4 runs finished" in command.output
-    run_many(plans(tmp_path / "own", *[(*own, f"seed={seed}") for seed in (0, 1)]), compile=False)
+    run_many(plans(tmp_path / "own", *[(f"seed={seed}",) for seed in (0, 1)]), compile=False)
     for seed in (0, 1):
         assert_same(runs()[seed], tmp_path / "own" / str(seed))
 

@@ -9,7 +9,7 @@ import pytest
 from gaplab.archive import main, unpacked
 from gaplab.config.compose import compose_config
 from gaplab.train import run_one
-from quick_runs import QUICK
+from quick_runs import DRAWN, QUICK
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,15 @@ def test_the_run_and_its_repetition_are_what_the_archive_holds(
     archive: Path, finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["--check", str(archive), str(finished_run)])
-    run_one(compose_config([*QUICK, "data.label_noise=0.2", f"run.root={tmp_path}"]), tmp_path / "again")
+    run_one(
+        compose_config([*QUICK, *DRAWN, "data.label_noise=0.2", f"run.root={tmp_path}"]), tmp_path / "again"
+    )
     main(["--check", str(archive), str(tmp_path / "again")])
     assert capsys.readouterr().out.count("is what") == 2
 
 
 def test_what_differs_is_said(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_one(compose_config([*QUICK, "data.label_noise=0.2", "data.noise=0.3"]), tmp_path / "noisy")
+    run_one(compose_config([*QUICK, *DRAWN, "data.label_noise=0.2", "data.noise=0.3"]), tmp_path / "noisy")
     lines = differing(archive, tmp_path / "noisy", capsys)
     assert any(line.startswith("config.yaml, data.noise: ") and "0.3 in the run" in line for line in lines)
     assert any(line.startswith("result.json, last.loss/test: ") for line in lines)

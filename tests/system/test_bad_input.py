@@ -3,9 +3,7 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from gaplab.runs.directory import RunDirectory, read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
 from quick_runs import QUICK, Compose, set_once
+from running import TRAIN, running
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -63,15 +62,11 @@ def test_weights_that_the_last_step_spoils(quick: Compose, tmp_path: Path) -> No
 def test_control_c_keeps_what_was_reached(tmp_path: Path) -> None:
     words = set_once(*QUICK, f"run.root={tmp_path}", "run.id=mine", "trainer.max_steps=10_000_000")
     path = tmp_path / "default" / "mine"
-    command = [sys.executable, "-c", "from gaplab.cli import main; main()", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(600):
-            if (path / "checkpoints" / "best.ckpt").is_file() or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    with running([*TRAIN, *words], tmp_path / "log.txt") as command:
+        command.wait_for((path / "checkpoints" / "best.ckpt").is_file)
+        command.process.send_signal(signal.SIGINT)
+        assert command.finish() == 130, command.output
+    said = command.output
     assert "Traceback" not in said
     assert "resume=" in said
     assert read_json(path / "run.json")["status"] == "preempted"

@@ -12,8 +12,8 @@ import torch
 
 from gaplab.config.compose import compose_config
 from gaplab.train import run_one
-from quick_runs import set_once
-from running import PROJECT, TRAIN, alive, finished, running
+from quick_runs import GAN_INGREDIENTS, set_once
+from running import DEADLINE, TRAIN, alive, finished, running
 
 pytestmark = pytest.mark.ddp
 
@@ -29,7 +29,8 @@ ODD = (
     "optimizer.momentum=0.9",
     "optimizer.weight_decay=1e-3",
     "optimizer.max_grad_norm=1",
-    "trainer.max_steps=200",
+    "trainer.max_steps=60",
+    "trainer.eval_every_n_steps=30",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
 )
@@ -43,34 +44,35 @@ def weights(run: Path) -> torch.Tensor:
 
 def numbers(run: Path) -> dict[str, float]:
     result = json.loads((run / "result.json").read_text())
-    return {f"{part}/{name}": value for part in ("last", "best") for name, value in result[part].items()}
+    return {
+        f"{part}/{name}": value for part in ("last", "best") for name, value in (result[part] or {}).items()
+    }
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One multirun whose jobs have 1, 2 and 3 processes."""
+    """One multirun whose jobs have 3 processes and one; the other tests here have two."""
     folder = tmp_path_factory.mktemp("sweep")
-    overrides = ["trainer.devices=1,2,3", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
+    overrides = ["trainer.devices=3,1", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
     command = finished([*TRAIN, "-m", *overrides], folder / "log.txt")
     assert command.process.returncode == 0, command.output
     return folder
 
 
-def test_one_two_and_three_processes_give_the_same_numbers(sweep: Path) -> None:
+def test_three_processes_give_the_numbers_of_one(sweep: Path) -> None:
     runs = {path.name: path for path in sweep.glob("logs/sweep-*/devices=*/")}
-    assert sorted(runs) == ["devices=1", "devices=2", "devices=3"]
-    one = runs["devices=1"]
+    assert sorted(runs) == ["devices=1", "devices=3"]
+    one, three = runs["devices=1"], runs["devices=3"]
     assert json.loads((one / "run.json").read_text())["status"] == "finished"
-    for name in ("devices=2", "devices=3"):
-        torch.testing.assert_close(weights(runs[name]), weights(one), rtol=0, atol=1e-8)
-        assert numbers(runs[name]) == pytest.approx(numbers(one), abs=1e-8)
+    torch.testing.assert_close(weights(three), weights(one), rtol=0, atol=1e-8)
+    assert numbers(three) == pytest.approx(numbers(one), abs=1e-8)
 
 
 def test_sweep_leaves_one_directory_a_job_and_nothing_else(sweep: Path) -> None:
     assert sorted(path.name for path in sweep.iterdir()) == ["log.txt", "logs"]
     assert len(list(sweep.glob("logs/*"))) == 1
     names = sorted(path.name for path in sweep.glob("logs/sweep-*/*/"))
-    assert names == ["devices=1", "devices=2", "devices=3", "figures", "summary"], "jobs and their sum"
+    assert names == ["devices=1", "devices=3", "figures", "summary"], "jobs and their sum"
     for run in sweep.glob("logs/sweep-*/devices=*/"):
         files = list(run.rglob("events.out.tfevents.*"))
         folders = {str(file.parent.relative_to(run)) for file in files}
@@ -92,14 +94,17 @@ def test_single_precision_agrees_to_a_stated_tolerance(tmp_path: Path) -> None:
 
 GAN = (
     "experiment=gan_ring",
+    "task.gradient_penalty=0.1",
+    "task.label_embedding=2",
     "data.num_points=103",
     "data.num_val_points=101",
     "data.num_test_points=107",
     "data.batch_size=25",
     "task.generator.widths=[16,16]",
     "task.discriminator.widths=[16,16]",
-    "trainer.max_steps=40",
-    "trainer.eval_every_n_steps=20",
+    "task.num_samples=200",
+    "trainer.max_steps=20",
+    "trainer.eval_every_n_steps=10",
     "trainer.accelerator=cpu",
     "trainer.precision=64-true",
     "trainer.progress_bar=false",
@@ -107,7 +112,7 @@ GAN = (
 
 
 def test_gan_of_two_processes_is_the_gan_of_one(tmp_path: Path) -> None:
-    overrides = [*GAN, f"run.root={tmp_path}"]
+    overrides = [*GAN, *GAN_INGREDIENTS, f"run.root={tmp_path}"]
     command = finished([*TRAIN, *overrides, "trainer.devices=2", "run.id=two"], tmp_path / "log.txt")
     assert command.process.returncode == 0, command.output
     run_one(compose_config(overrides), tmp_path / "one")
@@ -137,7 +142,7 @@ def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: 
         (worker,) = command.children()
         os.kill(command.process.pid, signal.SIGKILL)
         command.finish()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE
         while alive(worker) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not alive(worker)
@@ -152,7 +157,7 @@ from gaplab.errors import RanksDisagreeError
 from gaplab.distributed.ranks import Ranks
 rank, port = int(sys.argv[1]), int(sys.argv[2])
 ranks = Ranks(rank=rank, local_rank=rank, processes_per_node=2, port=port)
-join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=30))
+join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300))
 assert broadcast_from_rank0(ranks, lambda: f"from {rank}") == "from 0"
 def refuse():
     raise ConfigError("no")
@@ -176,7 +181,8 @@ else:
 
 
 def test_rank_zero_decides_and_different_weights_are_noticed(tmp_path: Path, free_port: int) -> None:
-    words = [sys.executable, "-c", TWO]
+    (tmp_path / "two.py").write_text(TWO)
+    words = [sys.executable, str(tmp_path / "two.py")]
     with (
         running([*words, "0", str(free_port)], tmp_path / "0.txt") as first,
         running([*words, "1", str(free_port)], tmp_path / "1.txt") as second,
@@ -223,31 +229,14 @@ register("network", "normalised", NormalisedConfig, build)
 def test_a_network_with_batch_norm_and_a_scalar_runs_in_two_processes(tmp_path: Path) -> None:
     """Running statistics are rank 0's: all processes end with the same, and the run can be loaded."""
     (tmp_path / "normalised.py").write_text(NORMALISED)
-    program = (
-        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); import normalised; "
-        "sys.argv[0] = 'train.py'; from gaplab.cli import main; main()"
-    )
     words = [word for word in ODD if not word.startswith("network.")]
-    words = set_once(
-        *words, "data.num_points=100", "trainer.max_steps=20", "network=normalised", "run.id=normalised"
-    )
+    words += ["extensions=[normalised.py]", "network=normalised", "run.id=normalised"]
+    words = set_once(*words, "data.num_points=100", "trainer.max_steps=20", "trainer.eval_every_n_steps=20")
     found = []
     for devices in (1, 2):
-        root = tmp_path / str(devices)
-        command = finished(
-            [
-                sys.executable,
-                "-c",
-                program,
-                str(tmp_path),
-                *words,
-                f"trainer.devices={devices}",
-                f"run.root={root}",
-            ],
-            tmp_path / f"log{devices}.txt",
-            {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{PROJECT / 'src'}:{tmp_path}"},
-        )
+        places = [f"trainer.devices={devices}", f"run.root={tmp_path / str(devices)}"]
+        command = finished([*TRAIN, *words, *places], tmp_path / f"log{devices}.txt")
         assert command.process.returncode == 0, command.output
-        found.append(numbers(root / "default" / "normalised"))
+        found.append(numbers(tmp_path / str(devices) / "default" / "normalised"))
     assert found[0].keys() == found[1].keys()
     assert all(abs(value) < 1e3 for value in found[1].values())

@@ -46,7 +46,7 @@ def test_cs231n_softmax(tmp_path: Path) -> None:
     assert round(result.last["accuracy/train"], 2) == 0.49
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_cs231n_mlp(tmp_path: Path) -> None:
     result = run_experiment("cs231n_mlp", tmp_path)
     check_published(result, {"loss/train_penalized": 0.245292, "accuracy/train": 0.98})

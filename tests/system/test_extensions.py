@@ -41,7 +41,7 @@ register("trainer", "patient", PatientConfig)
 """
 WORDS = [
     *(word for word in QUICK if not word.startswith("network")),
-    *("extensions=[elsewhere/my_choices.py]", "network=one_map", "trainer=patient", "logging.pictures=false"),
+    *("extensions=[elsewhere/my_choices.py]", "network=one_map", "trainer=patient"),
 ]
 
 

@@ -69,7 +69,7 @@ def own_choices() -> Iterator[None]:
 
 def compose(root: Path, *words: str) -> Composed:
     quick = [word for word in QUICK if not word.startswith("network.")]
-    return compose_config([*quick, f"run.root={root}", "network=plain", "logging.pictures=false", *words])
+    return compose_config([*quick, f"run.root={root}", "network=plain", *words])
 
 
 def weights(run: Path) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "mine").mkdir()
     source = next(block for block in PAGE.split("```python\n") if block.startswith("# my_task.py"))
     (folder / "mine" / "my_task.py").write_text(source.split("```")[0])
-    command = finished([*TRAIN, "-m", *WORDS, "trainer.devices=1,2"], folder / "log")
+    command = finished([*TRAIN, "-m", *WORDS, "trainer.devices=2,1"], folder / "log")
     assert command.process.returncode == 0, command.output
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(LOADED, "")

@@ -17,26 +17,28 @@ from lightning.pytorch import LightningModule, Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints, keep_previous
 from gaplab.callbacks.curves import GapCurves
+from gaplab.config.compose import compose_config
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import ConfigError, Preempted
 from gaplab.process.signals import STOP_SIGNAL, STOP_SIGNALS, stop_signals_caught
 from gaplab.runs.resume import plan_new, plan_resumption
 from gaplab.storage.locking import lock, unlock
 from gaplab.train import run_one, run_planned
-from quick_runs import QUICK, Compose, set_once
-from running import PROJECT, TRAIN, finished, points, running
+from quick_runs import DRAWN, QUICK, Compose, set_once
+from running import DEADLINE, PROJECT, TRAIN, closed_gate, finished, points, running
 
 StopAt = Callable[[int, int], None]
 
 DETAILS = (
     "trainer.precision=64-true",
-    "trainer.max_steps=120",
-    "trainer.eval_every_n_steps=20",
+    "trainer.max_steps=60",
+    "trainer.eval_every_n_steps=10",
     "data.batch_size=7",
     "network.dropout=0.2",
     "optimizer.schedule=cosine",
-    "optimizer.warmup_steps=10",
+    "optimizer.warmup_steps=5",
     "trainer.early_stopping_patience=1000",
+    *DRAWN,
 )
 
 
@@ -67,58 +69,63 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> StopAt:
     return plan
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that the others are compared with."""
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    run_one(compose_config(set_once(*QUICK, *DETAILS)), path)
+    return path
+
+
 @pytest.mark.parametrize("number", STOP_SIGNALS, ids=lambda number: number.name)
 def test_run_stopped_by_a_signal_continues_bit_identically(
-    quick: Compose, tmp_path: Path, stop_at: StopAt, number: signal.Signals
+    quick: Compose, tmp_path: Path, stop_at: StopAt, number: signal.Signals, undisturbed: Path
 ) -> None:
     composed = quick(*DETAILS)
-    run_one(composed, tmp_path / "undisturbed")
     handlers = [signal.getsignal(number) for number in STOP_SIGNALS]
-    stop_at(40, number)
-    with pytest.raises(Preempted, match=f"{number.name} at step 40"):
+    stop_at(20, number)
+    with pytest.raises(Preempted, match=f"{number.name} at step 20"):
         run_planned(plan_new(composed, tmp_path / "stopped"))
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == handlers
     assert status(tmp_path / "stopped") == "preempted"
     stop_at(-1, number)
     run_planned(plan_new(composed, tmp_path / "stopped"))
     assert status(tmp_path / "stopped") == "finished"
-    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "undisturbed")
+    assert outcome(tmp_path / "stopped") == outcome(undisturbed)
 
 
 def test_points_after_the_last_checkpoint_do_not_appear_twice(
-    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Path
 ) -> None:
     composed = quick(*DETAILS, "trainer.checkpoint_every_n_seconds=1e-9")
-    run_one(composed, tmp_path / "undisturbed")
     save = Checkpoints.save
 
-    def save_until_step_40(self: Checkpoints, trainer: Trainer) -> None:
-        if trainer.global_step <= 40:
+    def save_until_step_20(self: Checkpoints, trainer: Trainer) -> None:
+        if trainer.global_step <= 20:
             save(self, trainer)
 
     def fail(self: GapCurves, trainer: Trainer, module: LightningModule) -> None:
         measured(self, trainer, module)
-        if trainer.global_step == 80:
+        if trainer.global_step == 40:
             trainer.loggers[0].experiment.flush()  # type: ignore[attr-defined]
             raise MemoryError
 
     measured = GapCurves.on_validation_end
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_until_step_40)
+        patch.setattr(Checkpoints, "save", save_until_step_20)
         patch.setattr(GapCurves, "on_validation_end", fail)
         with pytest.raises(MemoryError):
             run_planned(plan_new(composed, tmp_path / "cut"))
-    assert ("./loss/test", 80) in points(tmp_path / "cut")
+    assert ("./loss/test", 40) in points(tmp_path / "cut")
     run_planned(plan_new(composed, tmp_path / "cut"))
-    assert outcome(tmp_path / "cut") == outcome(tmp_path / "undisturbed")
+    assert outcome(tmp_path / "cut") == outcome(undisturbed)
 
 
 def test_damaged_last_checkpoint_falls_back_to_the_one_before(
-    quick: Compose, tmp_path: Path, stop_at: StopAt, capsys: pytest.CaptureFixture[str]
+    quick: Compose, tmp_path: Path, stop_at: StopAt, capsys: pytest.CaptureFixture[str], undisturbed: Path
 ) -> None:
     composed = quick(*DETAILS, "trainer.checkpoint_every_n_seconds=1e-9")
-    run_one(composed, tmp_path / "undisturbed")
-    stop_at(60, signal.SIGUSR2)
+    stop_at(30, signal.SIGUSR2)
     path = tmp_path / "damaged"
     with pytest.raises(Preempted):
         run_planned(plan_new(composed, path))
@@ -127,9 +134,9 @@ def test_damaged_last_checkpoint_falls_back_to_the_one_before(
     last.write_bytes(last.read_bytes()[:1000])
     (path / "checkpoints" / ".last.ckpt.abc").write_bytes(b"left by a kill")
     plan = plan_new(composed, path)
-    assert "Continuing from previous.ckpt at step 40" in capsys.readouterr().out
+    assert "Continuing from previous.ckpt at step 20" in capsys.readouterr().out
     run_planned(plan)
-    assert outcome(path) == outcome(tmp_path / "undisturbed")
+    assert outcome(path) == outcome(undisturbed)
     assert not list(path.rglob(".*.*"))
 
 
@@ -201,13 +208,17 @@ def test_a_terminal_that_closes_lets_the_run_save(tmp_path: Path) -> None:
     if pid == 0:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started the tests may ignore it
         os.execve(words[0], words, environment)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + DEADLINE
     while not (run / "checkpoints" / "last.ckpt").is_file() and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.1)[0]:
             os.read(terminal, 65_536)
     os.close(terminal)  # the kernel sends SIGHUP, and from now on to write there is an error
-    _, ending = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(ending) == 75
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if not ended[0]:
+        os.kill(pid, signal.SIGKILL)
+        ended = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended[1]) == 75
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "preempted"
     assert record["error"].startswith("SIGHUP at step ")
@@ -257,34 +268,43 @@ def test_only_warnings_requeue_and_only_batch_jobs(
 
 @pytest.mark.ddp
 def test_two_processes_stopped_then_killed_continue_bit_identically(tmp_path: Path) -> None:
+    gate, gated = closed_gate(tmp_path, 20)
+    gate.unlink()
     words = [
         *TRAIN,
+        gated,
         "data.num_points=103",
         "data.batch_size=25",
         "network.widths=[16]",
         "network.dropout=0.2",
-        "trainer.max_steps=2500",
-        "trainer.eval_every_n_steps=500",
+        "trainer.max_steps=60",
+        "trainer.eval_every_n_steps=20",
         "trainer.accelerator=cpu",
         "trainer.devices=2",
         "trainer.progress_bar=false",
-        "trainer.checkpoint_every_n_seconds=0.05",
+        "trainer.checkpoint_every_n_seconds=1e-9",
         f"run.root={tmp_path}",
     ]
     reference = finished([*words, "run.id=undisturbed"], tmp_path / "undisturbed.txt")
     assert reference.process.returncode == 0, reference.output
     run = tmp_path / "default" / "disturbed"
     last = run / "checkpoints" / "last.ckpt"
+
+    def step() -> int:
+        return int(torch.load(last, weights_only=True)["global_step"]) if last.is_file() else -1
+
+    gate.write_text("20")
     with running([*words, "run.id=disturbed"], tmp_path / "stopped.txt") as command:
-        command.wait_for(last.is_file)
+        command.wait_for(lambda: step() == 20)
         command.process.send_signal(signal.SIGTERM)
         assert command.finish() == 75, command.output
     assert status(run) == "preempted"
-    step = torch.load(last, weights_only=True)["global_step"]
+    gate.write_text("40")
     with running([*words, "run.id=disturbed"], tmp_path / "killed.txt") as command:
-        command.wait_for(lambda: torch.load(last, weights_only=True)["global_step"] > step)
+        command.wait_for(lambda: step() == 40)
         command.process.kill()
         command.finish()
+    gate.unlink()
     command = finished([*words, "run.id=disturbed"], tmp_path / "continued.txt")
     assert command.process.returncode == 0, command.output
     assert outcome(run) == outcome(tmp_path / "default" / "undisturbed")

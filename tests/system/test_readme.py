@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from gaplab.builders import build_data_and_task
 from gaplab.config.compose import compose_config
 from gaplab.config.registry import PROJECT_ROOT
+from running import TRAIN, finished
 
 README = (PROJECT_ROOT / "README.md").read_text()
 
@@ -22,10 +24,19 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines() if line]
 
 
+LOGS = count()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Takes the place of ``logs``; the commands build on each other in the order of the README."""
-    return tmp_path_factory.mktemp("readme")
+    """Takes the place of the checkout; the commands build on each other in the order of the README."""
+    folder = tmp_path_factory.mktemp("readme") / "checkout"
+    folder.mkdir()
+    return folder
+
+
+FEWER = ["network.widths=[24,24],[48,48]", "data.batch_size=32", "optimizer.weight_decay=0.0", "seed=0,1"]
+"""Sixteen of the 256 runs of the small study."""
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -39,13 +50,15 @@ def shortened(words: list[str]) -> list[str]:
     wanted = {"trainer.max_steps": "20", "data.num_test_points": "500", "logging.pictures": "false"}
     if given & {"data", "task"}:  # which may have no such points
         del wanted["data.num_test_points"]
+    if "experiment=generalization_study_small" in words:
+        words = words + FEWER
     return words + [f"{key}={value}" for key, value in wanted.items() if key not in given]
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_as_it_stands(command: str, folder: Path) -> None:
-    run(shlex.split(re.sub(r"\s{2,}.*", "", command)), folder)
+    run(shlex.split(re.sub(r"\s{2,}.*", "", command)), folder, fresh=True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -53,26 +66,15 @@ def test_command(command: str, folder: Path) -> None:
     run(shortened(shlex.split(re.sub(r"\s{2,}.*", "", command))), folder)
 
 
-def run(words: list[str], folder: Path) -> None:
-    words = [word.replace("logs/", f"{folder}/") for word in words]
-    beside = folder / f"beside{len(list(folder.iterdir()))}"  # in place of the folder that holds the checkout
-    words = [re.sub(r"^\.\./", f"{beside}/", word) for word in words]
+def run(words: list[str], folder: Path, fresh: bool = False) -> None:
     if words[0] == "make":
         target = subprocess.run(["make", "-n", words[1]], cwd=PROJECT_ROOT, capture_output=True, text=True)
         assert target.returncode == 0, target.stderr
         return
     assert words[0] == "python", f"the README names another program: {words}"
-    resumes = any(word.startswith("resume=") for word in words)
-    fresh = words[1] == "train.py" and not resumes and not {"--help", "--cfg"} & set(words)
-    done = subprocess.run(
-        [sys.executable, *words[1:], *([f"run.root={folder}"] if fresh else [])],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        start_new_session=True,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    words = [*TRAIN, *words[2:]] if words[1] == "train.py" else [sys.executable, *words[1:]]
+    done = finished(words, folder / f"{next(LOGS)}.txt", seconds=900, fresh=fresh)
+    assert done.process.returncode == 0, done.output
 
 
 def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
@@ -84,11 +86,9 @@ def test_the_lightning_project_of_the_docs(tmp_path: Path) -> None:
     assert command in commands[0]
     for line in commands:
         words = shlex.split(line.replace("train.py", str(PROJECT_ROOT / "train.py")))[1:]
-        done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "gap/acc" in done.stdout
+        done = finished([sys.executable, *words], tmp_path / f"{next(LOGS)}.txt")
+        assert done.process.returncode == 0, done.output
+    assert "gap/acc" in done.output
 
 
 def test_the_extension_of_the_readme_is_a_choice() -> None:
@@ -114,10 +114,10 @@ def test_network_callback_and_optimizer_of_the_readme(tmp_path: Path) -> None:
     source = next(block for block in blocks("python") if block.startswith("# my_parts.py"))
     (tmp_path / "my_parts.py").write_text(source)
     command = next(line for line in "".join(blocks("sh")).splitlines() if "my_parts.py" in line)
-    words = [sys.executable, str(PROJECT_ROOT / "train.py"), *shlex.split(command)[2:], "run.id=mine"]
+    words = [*TRAIN, *shlex.split(command)[2:], "run.id=mine"]
     quick = ["trainer.max_steps=20", "data.num_test_points=500", "logging.pictures=false"]
-    done = subprocess.run([*words, *quick], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    done = finished([*words, *quick], tmp_path / "log.txt")
+    assert done.process.returncode == 0, done.output
     assert "weight_norm" in (tmp_path / "logs" / "default" / "mine" / "metrics.csv").read_text()
 
 

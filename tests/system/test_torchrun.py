@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from quick_runs import set_once
-from running import TRAIN, children, finished, points, running
+from running import TRAIN, children, closed_gate, finished, points, running
 
 pytestmark = pytest.mark.ddp
 
@@ -23,24 +23,28 @@ SMALL = (
     "data.batch_size=25",
     "network.widths=[16]",
     "network.dropout=0.2",
-    "trainer.max_steps=1500",
-    "trainer.eval_every_n_steps=500",
+    "trainer.max_steps=60",
+    "trainer.eval_every_n_steps=20",
     "trainer.accelerator=cpu",
     "trainer.progress_bar=false",
-    "trainer.checkpoint_every_n_seconds=0.05",
+    "trainer.checkpoint_every_n_seconds=1e-9",
 )
 
 
 def test_killed_worker_is_restarted_and_nothing_is_different(tmp_path: Path) -> None:
-    train = [TRAIN[1], *SMALL, f"run.root={tmp_path / 'logs'}"]
+    gate, gated = closed_gate(tmp_path, 20)
+    gate.unlink()
+    train = [TRAIN[1], *SMALL, gated, f"run.root={tmp_path / 'logs'}"]
     own = finished([sys.executable, *train, "run.id=own", "trainer.devices=2"], tmp_path / "own.txt")
     assert own.process.returncode == 0, own.output
     start = [*TORCHRUN, "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1", "--rdzv-id=night"]
     start += ["--nproc-per-node=2", "--max-restarts=1"]
+    gate.write_text("20")
     with running([*start, *train], tmp_path / "torchrun.txt") as command:
         pattern = "logs/default/torchrun-night-*/checkpoints/last.ckpt"
         command.wait_for(lambda: list(tmp_path.glob(pattern)))
         os.kill(children(command.process.pid)[1], signal.SIGKILL)
+        gate.unlink()
         assert command.finish() == 0, command.output
     (run,) = tmp_path.glob("logs/default/torchrun-night-*")
     assert len(list((tmp_path / "logs" / "default").iterdir())) == 2
@@ -92,8 +96,9 @@ def hosts() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "delete", host], capture_output=True)
 
 
+@pytest.mark.thorough
 def test_two_hosts_make_one_run(tmp_path: Path, hosts: tuple[str, str]) -> None:
-    train = [TRAIN[1], *set_once(*SMALL, "trainer.max_steps=100"), f"run.root={tmp_path / 'logs'}"]
+    train = [TRAIN[1], *set_once(*SMALL, "trainer.max_steps=20"), f"run.root={tmp_path / 'logs'}"]
     start = [*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-endpoint=10.213.7.1:29400", "--rdzv-id=x"]
     environment = {"GLOO_SOCKET_IFNAME": "link0"}
 
@@ -109,4 +114,4 @@ def test_two_hosts_make_one_run(tmp_path: Path, hosts: tuple[str, str]) -> None:
         assert second.finish() == 0, second.output
     (run,) = (tmp_path / "logs" / "default").iterdir()
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
-    assert json.loads((run / "result.json").read_text())["step"] == 100
+    assert json.loads((run / "result.json").read_text())["step"] == 20

@@ -38,6 +38,8 @@ QUICK = (
     "logging.pictures=false",
     "logging.diagnostics=none",
 )
+RUNS = 16
+"""Of the small study, made smaller: widths, optimisers, rates and seeds, two of each."""
 JOBS = (
     ("seed=1", "trainer.stop_at_train_loss=1.05"),
     ("seed=2", "trainer.stop_at_train_loss=0.99", "network.dropout=0.3"),
@@ -123,21 +125,20 @@ def test_patience_cannot_watch_what_is_not_measured() -> None:
         compose("trainer.early_stopping_patience=3", "data.num_val_points=30")
 
 
-@pytest.mark.slow
 def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
     words = ["experiment=generalization_study_small", f"run.root={tmp_path}", "trainer.progress_bar=false"]
-    words += ["network.widths=[8],[8,8]", "data.batch_size=20", "optimizer.weight_decay=0.0"]
-    words += ["trainer.max_steps=600", "trainer.stop_at_train_loss=0.2", "data.num_test_points=2000"]
-    for shown in ("32 of 32 runs finished", "32 of 32 runs are finished already"):
+    words += ["network.widths=[8],[8,8]", "data.batch_size=20", "optimizer.weight_decay=0.0", "seed=0,1"]
+    words += ["trainer.max_steps=200", "trainer.stop_at_train_loss=0.8", "data.num_test_points=500"]
+    for shown in (f"{RUNS} of {RUNS} runs finished", f"{RUNS} of {RUNS} runs are finished already"):
         with running([*TRAIN, "-m", *words], tmp_path / "log") as command:
             assert command.finish() == 0, command.output
             assert shown in command.output
     (sweep,) = (path for path in tmp_path.iterdir() if path.is_dir())
     with (sweep / "ledger.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 32
+    assert len(rows) == RUNS
     assert sum(name.startswith("capacity/") for name in rows[0]) == 26
-    assert {float(row["loss/train"]) <= 0.2 for row in rows} >= {True}
+    assert any(float(row["loss/train"]) <= 0.8 for row in rows)
     assert "pacbayes_orig" in (sweep / "ranking.md").read_text()
     assert (sweep / "ranking.png").is_file()
     assert not list(sweep.glob("*/checkpoints/*"))

@@ -15,7 +15,7 @@ from gaplab.errors import ConfigError
 from gaplab.losses.regression import absolute_loss, bayes_loss, huber_loss, regression_loss, squared_loss
 from gaplab.report import main as report
 from gaplab.train import run_one
-from quick_runs import QUICK, set_once
+from quick_runs import DRAWN, QUICK, set_once
 from running import points as logged
 
 EXACT = (
@@ -118,7 +118,7 @@ def test_runs_are_drawn_charted_and_reported(
     more: list[str], pictures: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    run_one(compose_config(words(tmp_path, *more, "trainer.max_steps=8")), run)
+    run_one(compose_config(words(tmp_path, *more, *DRAWN, "trainer.max_steps=8")), run)
     printed = capsys.readouterr().out
     assert "perfect sampler" not in printed
     assert ("Bayes error" in printed) == ("task=regression" in more)

@@ -24,6 +24,7 @@ from gaplab.config.extensions import (
     load_extensions,
     load_given,
 )
+from gaplab.config.hydra_versions import DEFAULTS
 from gaplab.config.named_classes import allow
 from gaplab.config.network import NetworkConfig
 from gaplab.config.optimizer import OptimizerConfig
@@ -182,7 +183,7 @@ def _names(mistake: str, word: str) -> bool:
 
 def _compose(overrides: Sequence[str], config_dir: Path) -> DictConfig:
     GlobalHydra.instance().hydra = None
-    with initialize_config_dir(str(config_dir), version_base="1.3"):
+    with initialize_config_dir(str(config_dir), **DEFAULTS):
         return compose("config", overrides=list(overrides), return_hydra_config=True)
 
 

@@ -11,12 +11,10 @@ from gaplab.config.knots import check_knots
 from gaplab.config.network import MLPConfig, NetworkConfig, build_network
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import choice
+from gaplab.config.sampling import check_law, scale_of_law
 from gaplab.config.sections import Sections
 from gaplab.config.task import TaskConfig
 from gaplab.errors import ConfigError
-
-SMALLEST_SPLIT = 100
-"""Points with which generated ones are compared."""
 
 
 class AdversarialLoss(StrEnum):
@@ -193,20 +191,7 @@ class GANConfig(TaskConfig):
         from gaplab.tasks.gan import GAN
         from gaplab.tasks.gan_losses import Discriminator, Generator
 
-        if getattr(data, "draw", None) is None or not isinstance(data.example_shape, tuple):
-            raise ConfigError(
-                "task=gan: expected data with a law that a perfect sampler can draw from, but these are examples. "
-                "Take data=ring, data=grid, data=spirals, or a law of your own."
-            )
-        if len(data.example_shape) != 1:
-            raise ConfigError(
-                f"task=gan: expected points that are vectors [P, D], but a point has the shape {data.example_shape}."
-            )
-        scale = float(data.splits["train"].points.std())
-        if not scale > 0:
-            raise ConfigError(
-                "data: expected points with some spread, but all training coordinates are equal."
-            )
+        scale = scale_of_law("gan", data)
         size, waves = self.label_embedding, self.fourier_features
         inputs = self.pack * (data.in_features + waves + size)
 
@@ -287,27 +272,7 @@ class GANConfig(TaskConfig):
                 value,
             )
         check(data.noise_dimensions == 0, "data.noise_dimensions", "0 for a GAN", data.noise_dimensions)
-        if not data.has_law:
-            raise ConfigError(
-                "data: expected a law to draw from, as a generator is compared with fresh draws, but of this set "
-                "there are only the published points."
-            )
-        hint = "Samples are compared with them."
-        for key in ("num_points", "num_test_points"):
-            if getattr(data, key) is not None:
-                check_at_least(f"data.{key}", getattr(data, key), SMALLEST_SPLIT, hint)
-        if data.num_folds and data.num_points is not None:
-            check(
-                data.num_points - data.num_train_points >= SMALLEST_SPLIT <= data.num_train_points,
-                "data.num_folds",
-                f"folds of at least {SMALLEST_SPLIT} points",
-                data.num_folds,
-                hint,
-            )
-        elif data.num_val_points:
-            check_at_least(
-                "data.num_val_points", data.num_val_points, SMALLEST_SPLIT, f"{hint} Or 0 for none."
-            )
+        check_law(config)
         self._check_pack(config)
 
     def _check_pack(self, config: Sections) -> None:

@@ -16,8 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra.core.config_store import ConfigStore
-
+from gaplab.config.hydra_versions import offer
 from gaplab.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -82,7 +81,7 @@ def register(
     assert isinstance(config, type), "only classes without a config class are registered as text"
     if not hasattr(config, "__slots__"):
         raise ConfigError(f"register: declare {config.__name__} with @dataclass(kw_only=True, slots=True).")
-    ConfigStore.instance().store(group=group, name=name, node=config, provider="gaplab")
+    offer(name, config, group)
     CHOICES[group][name] = config
     if build is not None:
         _builders[config] = build

@@ -7,13 +7,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import II
 
 from gaplab.config.callbacks import check_callbacks
 from gaplab.config.checks import check
 from gaplab.config.data import DataConfig
 from gaplab.config.evaluations import EvenlySpaced, log_spaced
+from gaplab.config.hydra_versions import offer
 from gaplab.config.logging import LoggingConfig
 from gaplab.config.measures import Measures
 from gaplab.config.network import NetworkConfig
@@ -30,6 +30,7 @@ CHOICES_IN = (
     *(
         "autoencoder",
         "data_files",
+        "flow_matching",
         "gan",
         "lightning_project",
         "mixtures",
@@ -257,4 +258,4 @@ class Config:
         return -(-batches // self.trainer.accumulate_grad_batches)
 
 
-ConfigStore.instance().store(name="schema", node=Config, provider="gaplab")
+offer("schema", Config)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -78,10 +79,11 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
             color=COLORS[index % len(COLORS)],
             label=line.label,
         )
-        for point in points:
-            if len(point.values) > 1:
-                places: list[Any] = [point.x] * len(point.values)
-                axes.scatter(places, point.values, s=9, color=COLORS[index % len(COLORS)], alpha=0.5)
+        dots = [(point.x, value) for point in points if len(point.values) > 1 for value in point.values]
+        if dots:
+            places: Any = np.array([place for place, _ in dots])  # of lists Matplotlib looks at every number
+            values = np.array([value for _, value in dots])
+            axes.scatter(places, values, s=9, color=COLORS[index % len(COLORS)], alpha=0.5)
     x = [point.x for line in panel.lines for point in line.points if not isinstance(point.x, str)]
     rate = setting.rpartition(".")[2] == "lr"
     if x and min(x) > 0 and (rate or max(x) / min(x) >= SPAN):

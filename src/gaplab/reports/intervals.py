@@ -7,7 +7,15 @@ from gaplab.reports.numbers import number
 
 FEWEST_FOR_INTERVAL = 5
 """With fewer seeds Student's interval says less than the values themselves."""
-SHARES = ("accuracy/", "modes/high_quality", "modes/label_agreement", "coverage/", "judge/", "mmd/p_value")
+SHARES = (
+    "accuracy/",
+    "modes/high_quality",
+    "modes/label_agreement",
+    "coverage/",
+    "judge/",
+    "mmd/p_value",
+    "modes/mass_tv",
+)
 SHARES_ABOVE_ONE = ("coverage/density",)
 SIGNED = ("gap/", "mmd/squared", "loss/")
 """Quantities that may be negative: the loss of a critic is one."""

@@ -3,10 +3,12 @@
 import csv
 import functools
 import math
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +132,7 @@ def _read_row(path: Path) -> Row:
         fold = settings.pop(FOLD, None)
         settings = {key: value for key, value in settings.items() if key not in SEEDS and key != "run.root"}
         final: dict[str, float] = {}
-        if (path / "result.json").is_file():
+        if os.path.isfile(f"{path}/result.json"):
             result = read_json(path / "result.json")
             for table in (result["last"], result.get("measures", {})):
                 final |= {key: float(value) for key, value in table.items() if value is not None}
@@ -149,7 +151,7 @@ def _read_row(path: Path) -> Row:
 def write_ledger(rows: Sequence[Row], file: Path) -> None:
     """Write ``ledger.csv``; the columns are the union over the runs."""
     flat = [row.flat() for row in rows]
-    columns = list(dict.fromkeys(key for row in flat for key in row))
+    columns = list(all_keys(flat))
     with replacing(file) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns, restval="")
         writer.writeheader()
@@ -159,8 +161,21 @@ def write_ledger(rows: Sequence[Row], file: Path) -> None:
 def varied_keys(rows: Sequence[Row]) -> list[str]:
     """Return the settings, seeds and folds excluded, that are not the same in all runs."""
     rows = [row for row in rows if row.status != UNREADABLE]
-    keys = dict.fromkeys(key for row in rows for key in row.settings)
-    return [key for key in keys if len({row.settings.get(key) for row in rows}) > 1]
+    return [
+        key
+        for key in all_keys(row.settings for row in rows)
+        if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)
+    ]
+
+
+def all_keys(tables: Iterable[Mapping[str, object]]) -> dict[str, None]:
+    """Return the keys of many tables, most of which have the same, in order."""
+    return dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, tables))))
+
+
+def final_tags(rows: Sequence[Row]) -> dict[str, None]:
+    """Return what any run measured at its end, in order."""
+    return all_keys(row.final for row in rows)
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The GANs of a sweep as one table a point set: scores over seeds beside published rows and the ceiling."""
+"""The samplers of a sweep, GANs and flows, as a table a point set: scores over seeds, published rows, the ceiling."""
 
 import statistics
 from collections import defaultdict
@@ -25,6 +25,8 @@ COLUMNS = {
     "quality": "modes/high_quality",
     "reverse KL": "modes/reverse_kl",
     "std ratio": "modes/std_ratio",
+    "offset": "modes/center_offset",
+    "mode TV": "modes/mass_tv",
     "sliced W2": "distance/sliced_w2_test",
     "judge": "judge/accuracy_test",
     "judge p >= .05": "judge/p_value_test",
@@ -51,14 +53,14 @@ NARROW_CELL, WIDE_CELL = 13, 20
 """Characters of a line of a cell."""
 WIDE = 150
 """Characters of a line that all columns need."""
-LEFT_OUT_IF_NARROW = ("balanced", "std ratio", "sliced W2", "judge p >= .05", "seconds")
+LEFT_OUT_IF_NARROW = ("balanced", "std ratio", "offset", "mode TV", "sliced W2", "judge p >= .05", "seconds")
 PUBLISHED_COLUMNS = ("modes", "quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""
 
 
 def sample_tables(sweep: Path, rows: Sequence[Row]) -> list[Table]:
-    """Return a table for each point set that GANs of a sweep learn; none where its runs are no GANs."""
+    """Return a table for each point set that a sweep learns to draw; none where its runs draw no samples."""
     return [sample_table(data, methods) for data, methods in methods_by_data(sweep, rows).items()]
 
 
@@ -86,28 +88,27 @@ def print_sample_tables(tables: Sequence[Table], console: Console) -> None:
 
 
 def methods_by_data(sweep: Path, rows: Sequence[Row]) -> dict[str, Methods]:
-    """Return the final scores of the GANs of a sweep by point set and by what the sweep varies, seeds aside."""
-    varied = [key for key in varied_keys(rows) if key not in ("data", "task.loss")]
+    """Return the final scores of the samplers of a sweep by point set and by what the sweep varies, seeds aside."""
+    varied = [key for key in varied_keys(rows) if key not in ("data", "task", "task.loss")]
     found: dict[str, Methods] = defaultdict(lambda: defaultdict(list))
     for row in (row for row in rows if row.status != PRUNED):
-        config = _config_of_gan(sweep / row.name / "config.yaml")
+        config = _config_of_sampler(sweep / row.name / "config.yaml")
         if config is None:
             continue
-        method = ", ".join(
-            [config["task"]["loss"], *(f"{key}={row.settings[key]}" for key in varied if key in row.settings)]
-        )
+        name = config["task"].get("loss", config["choices"].get("task"))
+        method = ", ".join([name, *(f"{key}={row.settings[key]}" for key in varied if key in row.settings)])
         scores = row.final | {"seconds": row.seconds or 0.0} if row.final else {}
         found[config["choices"]["data"]][method].append(scores)
     return found
 
 
-def _config_of_gan(file: Path) -> Any:
-    """Return the configuration of a run that trains a GAN; None for others and where it cannot be read."""
+def _config_of_sampler(file: Path) -> Any:
+    """Return the configuration of a run that learns to draw; None for others and where it cannot be read."""
     try:
-        if b"generator:" not in (read_regular(file) or b""):  # parsing takes a hundred times longer
+        if b"num_samples:" not in (read_regular(file) or b""):  # parsing takes a hundred times longer
             return None
         config = with_new_names(read_yaml(file))
-        return config if "generator" in config["task"] and config["choices"]["data"] else None
+        return config if "num_samples" in config["task"] and config["choices"]["data"] else None
     except (ConfigError, KeyError, TypeError, AttributeError):
         return None
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaplab.figures.sweeps import Against, Line, Point, draw_against
-from gaplab.reports.ledger import Row, short_keys, summarize, varied_keys
+from gaplab.reports.ledger import Row, final_tags, short_keys, summarize, varied_keys
 from gaplab.tensorboard.tags import split_quantities
 
 DRAWN = (
@@ -29,28 +29,37 @@ def draw_sweep(sweep: Path, rows: Sequence[Row]) -> dict[str, bytes]:
 
     pictures = {}
     for key in varied_keys(rows):
-        panels = []
+        panels: list[Against] = []
+        parts = _parts(rows, key)
         for quantity, label in _drawn(rows):
-            lines = lines_against(rows, key, quantity)
+            lines = [] if len(panels) == MOST_PANELS else _lines(parts, quantity)
             if max((len(line.points) for line in lines), default=0) >= 2:
                 scale = _scale(rows, key) if quantity.startswith("gap/") and len(lines) == 1 else []
                 panels.append(Against(label, lines, scale))
         if panels:
             file = sweep / "figures" / f"gap_against_{key.replace('/', '_')}.png"
-            save_png(draw_against(key, panels[:MOST_PANELS]), file)
+            save_png(draw_against(key, panels), file)
             pictures[file.stem] = file.read_bytes()
     return pictures
 
 
 def _drawn(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return tags and labels of the panels: those known by name, and the gaps of a task's own quantities."""
-    names = split_quantities(dict.fromkeys(tag for row in rows for tag in row.final))
+    names = split_quantities(final_tags(rows))
     gaps = [(f"gap/{name.replace('/', '_')}", f"gap in {name}, positive is worse on test") for name in names]
     return [*DRAWN, *(gap for gap in gaps if gap[0] not in dict(DRAWN))]
 
 
 def lines_against(rows: Sequence[Row], key: str, quantity: str) -> list[Line]:
     """Return means and intervals of a quantity over seeds at every value of a setting."""
+    return _lines(_parts(rows, key), quantity)
+
+
+Parts = dict[str, Mapping[float | str, list[Row]]]
+"""The runs of each line, by the value of the setting on the axis."""
+
+
+def _parts(rows: Sequence[Row], key: str) -> Parts:
     others = [other for other in varied_keys(rows) if other != key]
     names = short_keys(others)
     lines: dict[str, list[Row]] = {}
@@ -59,13 +68,17 @@ def lines_against(rows: Sequence[Row], key: str, quantity: str) -> list[Line]:
         lines.setdefault(text, []).append(row)
     if len(lines) > MOST_LINES:
         lines = {"all runs": list(rows)}
-    found = [Line(label, _points(members, key, quantity)) for label, members in lines.items()]
+    return {label: by_value(members, key) for label, members in lines.items()}
+
+
+def _lines(parts: Parts, quantity: str) -> list[Line]:
+    found = [Line(label, _points(values, quantity)) for label, values in parts.items()]
     return [line for line in found if line.points]
 
 
-def _points(rows: Sequence[Row], key: str, quantity: str) -> list[Point]:
+def _points(values: Mapping[float | str, list[Row]], quantity: str) -> list[Point]:
     points = []
-    for x, members in by_value(rows, key).items():
+    for x, members in values.items():
         summary = summarize(members, quantity)
         if summary is not None and math.isfinite(summary.mean):
             points.append(Point(x, summary.mean, summary.half_width, summary.values))

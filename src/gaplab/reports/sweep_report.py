@@ -74,8 +74,9 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
     table.add_column("quantity", no_wrap=True)
     for column in ("runs", "best", "mean", "95 % or values"):
         table.add_column(column, justify="right", no_wrap=True)
+    shown = shown_quantities(rows)
     for name, members in list(groups.items())[:MOST_SHOWN]:
-        for quantity in shown_quantities(rows):
+        for quantity in shown:
             found = summarize(members, quantity)
             if found is not None:
                 best = "" if quantity.startswith("gap/") else number(best_value(found, quantity, members))

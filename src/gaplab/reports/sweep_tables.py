@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaplab.reports.intervals import interval_text
-from gaplab.reports.ledger import PRUNED, UNREADABLE, Row, Summary, summarize, varied_keys
+from gaplab.reports.ledger import PRUNED, UNREADABLE, Row, Summary, final_tags, summarize, varied_keys
 from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.runs.directory import read_json
@@ -42,7 +42,7 @@ INTERVAL = "95 % interval, or few values"
 
 def shown_quantities(rows: Sequence[Row]) -> list[str]:
     """Return the quantities to show; those of an unknown task are its first six."""
-    present = dict.fromkeys(tag for row in rows for tag in row.final)
+    present = final_tags(rows)
     known = [tag for tag in SHOWN if tag in present]
     if not draws_samples(present):
         names = split_quantities(present)
@@ -53,7 +53,7 @@ def shown_quantities(rows: Sequence[Row]) -> list[str]:
 
 def monitor(rows: Sequence[Row]) -> str | None:
     """Return the quantity that makes a run the best, if the sweep has one."""
-    present = dict.fromkeys(tag for row in rows for tag in row.final)
+    present = final_tags(rows)
     own = [f"{name}/{split}" for split in ("val", "test") for name in split_quantities(present)]
     return next((tag for tag in (*MONITORS, *own) if tag in present), None)
 

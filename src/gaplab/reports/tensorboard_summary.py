@@ -9,7 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary as EventSummary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard.summary import text
 
-from gaplab.reports.ledger import Row, bands, short_keys, summarize, varied_keys
+from gaplab.reports.ledger import Row, bands, final_tags, short_keys, summarize, varied_keys
 from gaplab.reports.sweep_figures import by_value
 from gaplab.tensorboard.custom_scalars import Layout, band
 from gaplab.tensorboard.event_files import write_events
@@ -136,7 +136,7 @@ def _write_against(folder: Path, rows: Sequence[Row]) -> None:
     if len(keys) != 1:
         return
     tables: dict[int, dict[str, float]] = {}
-    own = split_quantities(dict.fromkeys(tag for row in rows for tag in row.final))
+    own = split_quantities(final_tags(rows))
     gaps = dict.fromkeys((*AGAINST, *(f"gap/{name.replace('/', '_')}" for name in own)))
     for x, members in by_value(rows, keys[0]).items():
         if isinstance(x, str) or x != int(x) or x < 0:

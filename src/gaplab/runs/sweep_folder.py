@@ -1,6 +1,7 @@
 """Which of the runs in a sweep's folder are the sweep's own; others stay from a time when it had other values."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,5 +28,7 @@ def read_jobs(folder: Path) -> list[str] | None:
 def runs_of(folder: Path) -> list[Path]:
     """Return the directories of the sweep's own runs that exist, by name; all runs where no jobs are recorded."""
     names = read_jobs(folder)
-    there = [file.parent for file in sorted(folder.glob("*/run.json"))]
-    return there if names is None else [run for run in there if run.name in set(names)]
+    own = None if names is None else set(names)
+    with os.scandir(folder) as entries:
+        there = sorted(entry.name for entry in entries if own is None or entry.name in own)
+    return [folder / name for name in there if os.path.exists(f"{folder}/{name}/run.json")]

@@ -32,7 +32,7 @@ from gaplab.tasks.gan_losses import (
 )
 from gaplab.tasks.gan_rejection import acceptance_of, reject_samples, score_caps
 from gaplab.tasks.gan_scores import SampleScorer, discriminator_scores, warn_of_collapse
-from gaplab.tasks.law_scores import LawScores
+from gaplab.tasks.law_scores import SHAPE_POINTS, LawScores
 from gaplab.tasks.optimizers import (
     build_optimizer,
     build_schedule,
@@ -42,10 +42,6 @@ from gaplab.tasks.task import Task
 
 OPPONENTS = 10_000
 """Generated points that the discriminator is measured against, and most points of a split while training."""
-
-
-SHAPE_POINTS = 20_000
-"""Generated points of which the shape of every mode is measured, at the end of a run."""
 
 
 class GAN(Task):
@@ -268,10 +264,9 @@ class GAN(Task):
         """Nothing: a measurement compares whole point sets, and every process makes the same one."""
 
     def on_validation_epoch_end(self) -> None:
-        """Measure: quickly during training; with the slow tests where a saved run is evaluated."""
+        """Measure quickly: the slow tests are ``final_scores``'."""
         data: PointDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        full = self.trainer.state.fn != "fit"
-        self._table = self.measure(data, self.trainer.global_step, full=full)
+        self._table = self.measure(data, self.trainer.global_step, full=False)
         if "val" in data.splits:
             tag = self.monitor.format(split="val")
             self.log(tag, self._table[tag], logger=False)

@@ -130,7 +130,7 @@ def discriminator_scores(
     return table
 
 
-COLLAPSED_SPREAD = 0.01
+COLLAPSED_SPREAD = 0.001
 """Standard deviation of the samples, over that of the data, below which they count as one point."""
 
 

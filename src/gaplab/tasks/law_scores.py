@@ -9,6 +9,8 @@ from torch import Tensor
 from gaplab.metrics.generative.modes import mode_scores, mode_shapes, nearest_centers
 from gaplab.metrics.generative.spirals import arm_kl, arm_residuals, polar_coordinates, radius_distance
 
+SHAPE_POINTS = 20_000
+"""Samples of which the shape of every mode is measured, at the end of a run."""
 FARTHEST = 10.0
 """Standard deviations at which features stop to grow: a judge should not spend its strength on a few stray points."""
 

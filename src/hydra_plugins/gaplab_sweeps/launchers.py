@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gaplab.config.cluster import PoolConfig, SlurmConfig, VectorizedConfig
+from gaplab.config.hydra_versions import offer
 from gaplab.config.ignored import refuse_ignored
 from gaplab.errors import ConfigError
 from gaplab.sweeps.folder import prepare_folder
@@ -29,7 +29,7 @@ class BasicConfig:
 
 LAUNCHERS = {"basic": BasicConfig, "pool": PoolConfig, "vectorized": VectorizedConfig, "slurm": SlurmConfig}
 for _name, _node in LAUNCHERS.items():
-    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node, provider="gaplab")
+    offer(_name, _node, "hydra/launcher")
 
 
 class SweepLauncher(Launcher):

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from gaplab.config.hydra_versions import offer
 from gaplab.errors import ConfigError
 from gaplab.sweeps.naming import MOST_JOBS, num_jobs
 
@@ -51,7 +51,7 @@ class HalvingSweeperConf(RandomSweeperConf):
 
 CONFS = {"grid": GridSweeperConf, "random": RandomSweeperConf, "halving": HalvingSweeperConf}
 for _name, _node in CONFS.items():
-    ConfigStore.instance().store(group="hydra/sweeper", name=_name, node=_node, provider="gaplab")
+    offer(_name, _node, "hydra/sweeper")
 
 
 class GridSweeper(BasicSweeper):

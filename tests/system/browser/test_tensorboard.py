@@ -10,6 +10,7 @@ import pytest
 
 from gaplab.tensorboard.links import addresses_of_run
 
+pytestmark = pytest.mark.thorough
 Ask = Callable[..., Any]
 QUERY = {"experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE"], "sliceSize": 100}
 
