@@ -1,4 +1,4 @@
-# make train | test | extras | thorough | lint | docs | bench | gpu | phenomena | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | extras | thorough | lint | docs | bench | gpu | phenomena | figures | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ EXTRAS := $(VENV)-extras
 EXTRAS_TESTS := tests/builders tests/data/test_tables.py tests/metrics/generative tests/system/test_optuna.py
 EVERYTHING := ".[dev,docs,mlflow,optuna,parquet,wandb,witnesses]"
 
-.PHONY: train test extras thorough lint format docs bench gpu phenomena tensorboard upgrade clean
+.PHONY: train test extras thorough lint format docs bench gpu phenomena figures tensorboard upgrade clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -60,6 +60,10 @@ gpu: $(INSTALLED)
 # Every classical phenomenon over 5 seeds, and its page in docs/phenomena.
 phenomena: $(INSTALLED)
 	$(BIN)/python -m gaplab.phenomena $(ARGS)
+
+# What the commands on the pages print now; ARGS=--check only says which lines are stale.
+figures: $(INSTALLED)
+	$(BIN)/python docs/rerun.py $(ARGS)
 
 tensorboard: $(INSTALLED)
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=100000 $(ARGS)
