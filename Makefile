@@ -1,4 +1,4 @@
-# make train | test | extras | thorough | lint | docs | bench | phenomena | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | extras | thorough | lint | docs | bench | gpu | phenomena | figures | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ EXTRAS := $(VENV)-extras
 EXTRAS_TESTS := tests/builders tests/data/test_tables.py tests/metrics/generative tests/system/test_optuna.py
 EVERYTHING := ".[dev,docs,mlflow,optuna,parquet,wandb,witnesses]"
 
-.PHONY: train test extras thorough lint format docs bench phenomena tensorboard upgrade clean
+.PHONY: train test extras thorough lint format docs bench gpu phenomena figures tensorboard upgrade clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -53,9 +53,17 @@ docs: $(EXTRAS)/.installed
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# Tests and benchmarks on a GPU, as tables for docs/sweeps.md; ARGS="--device cpu --small" shows the steps without one.
+gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks gpu $(ARGS)
+
 # Every classical phenomenon over 5 seeds, and its page in docs/phenomena.
 phenomena: $(INSTALLED)
 	$(BIN)/python -m gaplab.phenomena $(ARGS)
+
+# What the commands on the pages print now; ARGS=--check only says which lines are stale.
+figures: $(INSTALLED)
+	$(BIN)/python docs/rerun.py $(ARGS)
 
 tensorboard: $(INSTALLED)
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=100000 $(ARGS)

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: ``python -m benchmarks [NAME ...]``."""
+"""Run all benchmarks, or those named: ``python -m benchmarks [NAME ...]``; that of a GPU by itself, ``gpu``."""
 
 import sys
 from importlib import import_module
@@ -10,6 +10,8 @@ NAMES = (
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["gpu"]:
+        sys.exit(import_module("benchmarks.gpu").main(sys.argv[2:]))
     results = [import_module(f"benchmarks.{name}").main() for name in sys.argv[1:] or NAMES]
     sys.exit(0 if all(results) else 1)
 

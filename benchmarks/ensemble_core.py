@@ -39,9 +39,9 @@ def training_step(
 
 
 class ClassifierFunctions:
-    """Data, order, start and hyperparameters of K models, the same for every contestant."""
+    """Data, order, start and hyperparameters of K models, the same for every contestant and on every device."""
 
-    def __init__(self, num_models: int, steps: int) -> None:
+    def __init__(self, num_models: int, steps: int, device: str = "cpu") -> None:
         g = torch.Generator().manual_seed(0)
         self.points = torch.randn(num_models, POINTS, 2, generator=g)
         self.labels = torch.randint(CLASSES, (num_models, POINTS), generator=g)
@@ -54,6 +54,9 @@ class ClassifierFunctions:
             "beta1": 0.8 + 0.1 * torch.rand(num_models, generator=g),
         }
         self.num_models, self.steps = num_models, steps
+        self.points, self.labels, self.order = (t.to(device) for t in (self.points, self.labels, self.order))
+        self.params = {name: p.to(device) for name, p in self.params.items()}
+        self.settings = {name: value.to(device) for name, value in self.settings.items()}
 
 
 def train(functions: ClassifierFunctions, step: Step, chunk: int) -> Params:
@@ -62,9 +65,10 @@ def train(functions: ClassifierFunctions, step: Step, chunk: int) -> Params:
     for begin in range(0, functions.num_models, chunk):
         part = slice(begin, begin + chunk)
         params = {name: p[part] for name, p in functions.params.items()}
-        size = len(functions.points[part])
-        hyper = stack_hyperparameters("adam", size, {n: v[part] for n, v in functions.settings.items()})
-        state, rows = initial_state("adam", params), torch.arange(size)[:, None]
+        size, device = len(functions.points[part]), functions.points.device
+        own = {name: value[part] for name, value in functions.settings.items()}
+        hyper = stack_hyperparameters("adam", size, own, device)
+        state, rows = initial_state("adam", params), torch.arange(size, device=device)[:, None]
         for first in range(0, functions.steps, GATHERED):
             chosen = functions.order[part, first : first + GATHERED].transpose(0, 1)
             points, labels = functions.points[part][rows, chosen], functions.labels[part][rows, chosen]
@@ -99,9 +103,10 @@ def jax_training(functions: ClassifierFunctions) -> Callable[[], Params]:
         return jax.lax.scan(step, (params, zeros, zeros, jnp.float32(0)), order)[0][0]
 
     run = jax.jit(jax.vmap(train_one))
-    params = {name: jnp.asarray(p.numpy()) for name, p in functions.params.items()}
-    data = [jnp.asarray(t.numpy()) for t in (functions.points, functions.labels.int(), functions.order.int())]
-    hyper = [jnp.asarray(v.numpy()) for v in functions.settings.values()]
+    params = {name: jnp.asarray(p.cpu().numpy()) for name, p in functions.params.items()}
+    drawn = (functions.points, functions.labels.int(), functions.order.int())
+    data = [jnp.asarray(tensor.cpu().numpy()) for tensor in drawn]
+    hyper = [jnp.asarray(value.cpu().numpy()) for value in functions.settings.values()]
 
     def call() -> Params:
         result = jax.block_until_ready(run(params, *data, *hyper))

@@ -27,10 +27,13 @@ def command_seconds(*words: str) -> float:
     return time.perf_counter() - start
 
 
-def sweep_seconds(folder: Path, num_runs: int, *words: str) -> float:
+def sweep_seconds(
+    folder: Path, num_runs: int, *words: str, accelerator: str = "cpu", steps: int = STEPS
+) -> float:
     return command_seconds(
         *("train.py", "-m", f"run.root={new_folder(folder)}", f"seed=range(0,{num_runs})"),
-        *(f"trainer.max_steps={STEPS}", "trainer.accelerator=cpu", "trainer.progress_bar=false", *words),
+        *(f"trainer.max_steps={steps}", f"trainer.accelerator={accelerator}", "trainer.progress_bar=false"),
+        *words,
     )
 
 

@@ -23,7 +23,7 @@ from gaplab.config.compose import Composed, compose_tree, convert, take_apart
 from gaplab.config.errors import explain
 from gaplab.config.extensions import load_extensions, load_given
 from gaplab.config.help import overview
-from gaplab.config.hydra_versions import DEFAULTS
+from gaplab.config.hydra_versions import OF_MAIN
 from gaplab.config.ignored import refuse_ignored
 from gaplab.config.projects import CONFIG_DIR
 from gaplab.config.resumption import with_overrides
@@ -128,7 +128,7 @@ def _plan_single(composed: Composed) -> "Plan":
     return plan_new(composed, path)
 
 
-@hydra.main(config_path=str(CONFIG_DIR), config_name="config", **DEFAULTS)
+@hydra.main(config_path=str(CONFIG_DIR), config_name="config", **OF_MAIN)
 def _hydra_main(tree: DictConfig) -> None:
     """A single run with flags such as ``--config-dir``; ``--cfg`` and the like, and sweeps, never come here."""
     facts = HydraConfig.get()

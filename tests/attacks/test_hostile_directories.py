@@ -78,7 +78,7 @@ def prepared(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path / "run"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_prepared_run_is_refused(attack: str, prepared: Path) -> None:
     ATTACKS[attack](prepared)

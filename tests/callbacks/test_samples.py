@@ -2,11 +2,14 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from PIL import Image, ImageSequence
 
 from gaplab.config.compose import compose_config
+from gaplab.errors import Preempted
 from gaplab.figures.canvas import encode_png
 from gaplab.figures.decision_regions import window
 from gaplab.figures.samples import (
@@ -18,8 +21,10 @@ from gaplab.figures.samples import (
     encode_animation,
     field_shades,
 )
-from gaplab.train import run_one
+from gaplab.runs.resume import plan_new
+from gaplab.train import run_one, run_planned
 from quick_runs import QUICK_GAN
+from running import points
 
 
 def test_field_is_blue_for_real_and_red_for_generated() -> None:
@@ -67,3 +72,16 @@ def test_run_leaves_pictures_frames_and_animation(tmp_path: Path) -> None:
     assert (figures / "samples.png").read_bytes() == (figures / "samples" / "000000012.png").read_bytes()
     with Image.open(figures / "samples.gif") as animation:
         assert animation.n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_a_run_that_is_stopped_before_its_first_step_shows_each_picture_once(
+    tmp_path: Path, stop_at: Any
+) -> None:
+    composed = compose_config([*QUICK_GAN, "logging.pictures=true", f"run.root={tmp_path}"])
+    run_one(composed, tmp_path / "whole")
+    stop_at(0)
+    with pytest.raises(Preempted):
+        run_one(composed, tmp_path / "parts")
+    stop_at(None)
+    run_planned(plan_new(composed, tmp_path / "parts"))
+    assert points(tmp_path / "parts").keys() == points(tmp_path / "whole").keys()

@@ -37,15 +37,16 @@ def shipped_words() -> list[str]:
 
 
 def few_steps(word: str) -> list[str]:
-    steps = ["trainer.max_steps=2", "trainer.max_epochs=null", "trainer.eval_every_n_steps=1"]
+    steps = ["trainer.max_steps=2", "trainer.max_epochs=null", "trainer.eval_every_n_steps=2"]
     quiet = ["trainer.progress_bar=false", "trainer.accelerator=cpu", "trainer.devices=1"]
-    return [word, *steps, *quiet]
+    few = ["task.num_samples=200", "data.num_val_points=200", "data.num_test_points=200"]
+    return [word, *steps, *quiet, *(few if word.startswith("experiment=gan") else [])]
 
 
 TABLE = Path(__file__).parents[1] / "data" / "points.csv"
 COMPANIONS = {
     "optimizer=lbfgs": ["data.batch_size=null"],
-    "data=swiss_roll": ["task=gan"],
+    "data=swiss_roll": ["task=gan", "task.num_samples=200", "data.num_test_points=200"],
     "data=file": [f"data.path={TABLE}", "data.batch_size=8"],
     "network=cnn": ["data=digits"],
     "data=sine": ["task=regression"],

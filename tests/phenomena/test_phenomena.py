@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import scipy.stats
 from matplotlib.figure import Figure
 
 from gaplab.config.compose import CONFIG_DIR, compose_config
@@ -16,8 +17,8 @@ from gaplab.config.phenomenon import PhenomenonName
 from gaplab.errors import ConfigError, Preempted
 from gaplab.phenomena import __main__ as command
 from gaplab.phenomena.catalogue import load_phenomenon
-from gaplab.phenomena.pages import cell
-from gaplab.phenomena.verdict import Check, Verdict, at_least, at_most
+from gaplab.phenomena.pages import cell, print_verdict, write_page
+from gaplab.phenomena.verdict import Check, Verdict, at_least, at_most, mean_at_least, mean_at_most
 from gaplab.process.signals import stop_signals_caught
 from gaplab.reports.render import markdown_table
 from gaplab.runs.directory import read_json
@@ -125,6 +126,47 @@ def test_ladder_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(ConfigError, match=r"pip install 'gaplab\[sklearn\]'"):
         load_phenomenon(PhenomenonName.ladder).run([0], True)
+
+
+def test_a_mean_holds_with_its_whole_interval() -> None:
+    values = [0.1, 0.2, 0.3, 0.4, 0.5]  # mean 0.3, t-interval 0.104 to 0.496
+    low, high = scipy.stats.t.interval(0.95, 4, loc=0.3, scale=scipy.stats.sem(values))
+    assert mean_at_least("", values, low - 1e-6).holds
+    assert not mean_at_least("", values, low + 1e-6).holds
+    assert mean_at_most("", values, high + 1e-6).holds
+    assert not mean_at_most("", values, high - 1e-6).holds
+    assert "0.3 ± 0.2; 0.1 to 0.5" in mean_at_least("", values, 0).measured
+    assert mean_at_least("", [0.5], 0.5).holds  # nothing to take an interval of
+    assert not mean_at_least("", [math.nan, 1.0], 0).holds
+    assert not mean_at_most("", [math.inf, 1.0], 2).holds
+
+
+def test_witnesses_are_listed_and_no_part_of_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (Check(expectation=f"x is {holds}", measured="y", holds=holds) for holds in (True, False))
+    verdict = Verdict(checks=[good], columns=["a"], rows=[(1.0,)], figures={}, witnesses=[bad])
+    assert verdict.holds
+    assert not verdict.as_json()["witnesses"][0]["holds"]
+    phenomenon = load_phenomenon(PhenomenonName.xor)
+    print_verdict(phenomenon, verdict)
+    assert "Witness (cannot fail, no verdict): x is False" in capsys.readouterr().out
+    write_page(phenomenon, verdict, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert "**Verdict: holds.**" in page
+    assert "| x is False | y | **not seen** |" in page
+
+
+def test_other_seeds_go_to_a_table_of_all_expectations(tmp_path: Path) -> None:
+    page = tmp_path / "table.md"
+    words = ["perceptron_mistakes", "--seeds", "2", "--first-seed", "7", "--quick", "--table", str(page)]
+    command.main(words)
+    assert list(tmp_path.iterdir()) == [page]
+    text = page.read_text()
+    assert "perceptron_mistakes --seeds 2 --first-seed 7" in text
+    checks = load_phenomenon(PhenomenonName.perceptron_mistakes).run([7, 8], True).checks
+    for check in checks:
+        assert f"| {check.expectation} | {check.measured} |" in text
 
 
 def test_one_bad_seed_is_enough_against_a_check() -> None:

@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.metrics import roc_auc_score
+from torch.func import functional_call
 
 from gaplab.data.spirals import nearest_arm, sample_spirals
 from gaplab.networks import MLP
@@ -23,9 +25,15 @@ from gaplab.phenomena.backpropagation import (
 )
 from gaplab.phenomena.classic_learners import spiral_features
 from gaplab.phenomena.double_descent import draw_kinks, minimum_norm_solution, random_relu_features
+from gaplab.phenomena.forgetting import fisher_information
 from gaplab.phenomena.generative_discriminative import fit_gaussian_density, fit_spiral_density
+from gaplab.phenomena.grokking import MODULUS, draw_sums
+from gaplab.phenomena.grokking import Result as Grokked
+from gaplab.phenomena.machine_bias import draw_hinted
 from gaplab.phenomena.perceptron_mistakes import count_mistakes, sample_separable
+from gaplab.phenomena.planted_errors import area_under_curve
 from gaplab.phenomena.poisoned_minima import CLEARANCE, SPIRAL, draw_poison
+from gaplab.phenomena.reinforcement import largest_bias, reinforce_loss
 from gaplab.phenomena.training import build_networks, draw_spirals
 from gaplab.phenomena.vanishing_gradients import SETTINGS, slope_per_layer
 from gaplab.phenomena.xor import (
@@ -210,3 +218,90 @@ def test_networks_trained_together_equal_networks_trained_alone() -> None:
             optimizer.step()
         for name, parameter in alone.named_parameters():
             assert torch.allclose(together.parameters[name][k], parameter, atol=1e-5), name
+
+
+def test_fisher_information_equals_a_loop_of_autograd() -> None:
+    networks = build_networks([0, 1], [4])
+    points = torch.randn(2, 6, 2, generator=generator())
+    information = fisher_information(networks, points)
+    for k in range(2):
+        weights = {name: value[k].requires_grad_() for name, value in networks.parameters.items()}
+        expected = {name: torch.zeros_like(value) for name, value in weights.items()}
+        for point in points[k]:
+            log_probabilities = functional_call(networks.template, weights, (point[None],)).log_softmax(-1)[0]
+            for term in log_probabilities:
+                gradients = torch.autograd.grad(term, list(weights.values()), retain_graph=True)
+                for name, gradient in zip(weights, gradients, strict=True):
+                    expected[name] += term.exp().detach() * gradient.square() / len(points[k])
+        for name, value in expected.items():
+            assert torch.allclose(information[name][k], value, atol=1e-7)
+
+
+def test_fisher_information_of_a_softmax_in_closed_form() -> None:
+    networks = build_networks([0], [])
+    points = torch.randn(1, 9, 2, generator=generator())
+    probabilities = networks.logits(points)[0].softmax(dim=-1)
+    variance = probabilities * (1 - probabilities)  # of the indicator of each answer
+    expected = torch.einsum("pc,pd->cd", variance, points[0].square()) / 9
+    assert torch.allclose(fisher_information(networks, points)["output.weight"][0], expected, atol=1e-6)
+
+
+def test_a_penalty_that_outweighs_the_loss_holds_the_weights() -> None:
+    points, labels = draw_spirals([0], 30)
+    networks = build_networks([0], [5])
+    before = {name: value.clone() for name, value in networks.parameters.items()}
+
+    def penalty(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        return 1e6 * sum(((parameters[name] - before[name]) ** 2).sum() for name in before)
+
+    networks.train(points, labels, num_steps=200, lr=1e-3, penalty=penalty)
+    assert all(torch.allclose(networks.parameters[name], before[name], atol=5e-3) for name in before)
+    networks.train(points, labels, num_steps=200, lr=1e-3)
+    assert not all(torch.allclose(networks.parameters[name], before[name], atol=5e-2) for name in before)
+
+
+def test_the_hint_is_right_for_all_but_the_minority() -> None:
+    points, labels = draw_hinted([0, 1], 400, "train", 20)
+    right = points[..., 2].sign() == 2 * labels - 1
+    assert right[:, :380].double().mean() > 0.99
+    assert right[:, 380:].double().mean() < 0.1
+    assert not torch.equal(points[0], points[1])
+
+
+def test_area_under_curve_equals_scikit_learn() -> None:
+    scores = torch.randint(0, 5, (60,), generator=generator()).double()
+    positive = torch.rand(60, generator=generator(1)) < 0.3
+    expected = roc_auc_score(positive.numpy(), scores.numpy())
+    assert area_under_curve(scores, positive) == pytest.approx(expected)
+
+
+def test_reinforce_with_the_label_as_action_is_the_cross_entropy() -> None:
+    logits = torch.randn(8, 3, generator=generator())
+    labels = torch.randint(3, (8,), generator=generator(1))
+    losses = reinforce_loss(logits.log_softmax(-1), labels, torch.ones(8), torch.zeros(()))
+    assert torch.allclose(losses, torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
+
+
+def test_reinforce_on_a_case_worked_out_by_hand() -> None:
+    # π = (1/2, 1/2), action 0 rewarded, baseline 1/4: loss −3/4 log 1/2, gradient −3/4 (1 − 1/2, −1/2).
+    logits = torch.zeros(2, requires_grad=True)
+    loss = reinforce_loss(logits.log_softmax(-1), torch.tensor(0), torch.tensor(1.0), torch.tensor(0.25))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.75 * math.log(2))
+    assert logits.grad is not None
+    assert logits.grad.tolist() == pytest.approx([-0.375, 0.375])
+    assert largest_bias(0) < 1e-12
+
+
+def test_sums_are_complete_and_apart() -> None:
+    points, labels, others, other_labels = draw_sums(0, 0.6)
+    assert (len(points), len(others)) == (317, 212)
+    every = torch.cat((points, others))
+    assert len(every.unique(dim=0)) == MODULUS**2
+    a, b = every[:, :MODULUS].argmax(dim=1), every[:, MODULUS:].argmax(dim=1)
+    assert torch.equal((a + b) % MODULUS, torch.cat((labels, other_labels)))
+
+
+def test_a_step_that_was_never_reached_is_infinite() -> None:
+    result = Grokked([0, 20, 40], [], [[0.1, 0.1], [0.9, 0.2], [0.95, 0.3]])
+    assert result.reached(result.test, 0.9) == [20, math.inf]

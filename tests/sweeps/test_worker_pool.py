@@ -57,7 +57,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert points(one) == points(other)
 
 
-@pytest.mark.parametrize("takes_part", [False, True])
+@pytest.mark.parametrize("takes_part", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -> None:
     before = set(children(os.getpid()))
     said: list[str] = []

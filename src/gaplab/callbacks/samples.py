@@ -28,19 +28,24 @@ class SamplePictures(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.drawn = 0
-        """Which of the pictures is the latest."""
+        self.drawn = -1
+        """Which of the pictures is the latest; the first one is number 0."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"drawn": self.drawn}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.drawn = state_dict["drawn"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        task = cast(GAN, pl_module)
-        self.drawn = trainer.global_step * NUM_FRAMES // task.num_steps
-        if trainer.global_step == 0:
-            self._draw(trainer, task)
+        self._draw_if_due(trainer, cast(GAN, pl_module))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        task = cast(GAN, pl_module)
+        self._draw_if_due(trainer, cast(GAN, pl_module))
+
+    def _draw_if_due(self, trainer: Trainer, task: GAN) -> None:
         due = trainer.global_step * NUM_FRAMES // task.num_steps
         if due > self.drawn:
             self.drawn = due

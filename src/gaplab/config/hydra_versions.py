@@ -8,6 +8,11 @@ from hydra.core.config_store import ConfigStore
 
 DEFAULTS: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 """Arguments that ask for the defaults of 1.3: they are those of 1.4, which deprecates the argument."""
+TRUSTED = ("hydra.*", "hydra_plugins.*", "optuna.samplers.*")
+"""What Hydra may build of its own section ``hydra``: launchers, sweepers, callbacks, and Optuna's samplers."""
+OF_MAIN = DEFAULTS | (
+    {"execution_whitelist": TRUSTED} if "execution_whitelist" in signature(hydra.main).parameters else {}
+)
 _REPLACE: dict[str, Any] = {"replace": True} if "replace" in signature(ConfigStore.store).parameters else {}
 
 

@@ -7,7 +7,6 @@ import functools
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -65,9 +64,3 @@ def bayes_loss(name: str, noise: float, num_targets: int = 1, huber_delta: float
 def as_matrix(values: Tensor) -> Tensor:
     """Return targets or outputs [B] or [B, ...] as [B, T]."""
     return values.reshape(len(values), math.prod(values.shape[1:]))
-
-
-def residual_scale(targets: Tensor) -> Tensor:
-    """Return the standard deviation of each target [T] of [B, T]; 1 where it is 0."""
-    scale = targets.std(dim=0, correction=0)
-    return torch.where(scale > 0, scale, torch.ones_like(scale))

@@ -166,7 +166,7 @@ def judge(results: dict[str, Result], seed: int) -> Verdict:
 
 
 def run(seeds: Sequence[int], quick: bool) -> Verdict:
-    num_steps = 50 if quick else 300
+    num_steps = 10 if quick else 300
     return judge(
         {
             "together": learn_together(seeds, num_steps),

@@ -70,10 +70,6 @@ class RunDirectory:
         """The weights of another run that this one started from; not there where it started by itself."""
         return self.path / "checkpoints" / "initial.ckpt"
 
-    def at_step(self, step: int) -> Path:
-        """The weights after an optimiser step, where they were kept."""
-        return self.path / "checkpoints" / f"step={step}.ckpt"
-
     def remove_checkpoints(self) -> None:
         """Remove the weights; the folder stays."""
         for file in (

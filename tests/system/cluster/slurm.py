@@ -133,7 +133,7 @@ class Slurm:
     def ask(self, *words: str) -> str:
         """Return what a client command prints."""
         answer = subprocess.run(
-            words, capture_output=True, text=True, timeout=30, env=os.environ | self.environment
+            words, capture_output=True, text=True, timeout=120, env=os.environ | self.environment
         )
         return answer.stdout.strip()
 

@@ -40,7 +40,7 @@ def submit(slurm: Slurm, folder: Path, *options: str, script: str) -> str:
     return job
 
 
-def wait_for(slurm: Slurm, job: str, log: Path, *, state: str = "COMPLETED", seconds: float = 150) -> None:
+def wait_for(slurm: Slurm, job: str, log: Path, *, state: str = "COMPLETED", seconds: float = 600) -> None:
     try:
         wait_until(lambda: slurm.state(job) == state, seconds)
     except AssertionError:
