@@ -20,6 +20,7 @@ from gaplab.errors import ConfigError
 from gaplab.process.children import Child, started_children
 from gaplab.process.devices import Share, cpu_shares
 from gaplab.process.signals import stop_signals_caught
+from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.resume import Plan, plan_new
 from gaplab.sweeps.cost_model import worthwhile_processes
 from gaplab.sweeps.schedule import cut_groups, sort_plans
@@ -90,6 +91,12 @@ def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -
     assert set(children(os.getpid())) <= before, "a worker is left"
 
 
+def reached(run: Path) -> int:
+    """The step of a run's checkpoint; -1 before there is one."""
+    last = run / "checkpoints" / "last.ckpt"
+    return read_weights(last).step if last.is_file() else -1
+
+
 def test_killed_worker_is_reported_and_its_runs_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,8 +108,10 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(
     said: list[str] = []
 
     def kill_at_gate() -> None:
+        """Only at the gate are the checkpoints of runs 0 and 1 of one step, so that they go on as one stack."""
         deadline = time.monotonic() + DEADLINE
-        while not (run / "checkpoints" / "last.ckpt").is_file() and time.monotonic() < deadline:
+        while reached(run) != 8 or reached(run.with_name("1")) != 8:
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         killed.append(int(json.loads((run / "run.json").read_text())["pid"]))
         os.kill(killed[0], signal.SIGKILL)
