@@ -19,6 +19,11 @@ def main() -> bool:
             lambda: command_seconds("-c", "import lightning.pytorch") + bare_seconds(),
             repeats=3,
         )
+        step = interleaved(
+            lambda: command_seconds("train.py", f"run.root={folder}", "trainer.max_steps=1"),
+            lambda: command_seconds("-c", "import lightning.pytorch"),
+            repeats=5,
+        )
     mistake = interleaved(
         lambda: command_seconds("train.py", "optimizer.lr=fast"),
         lambda: command_seconds("-c", "import hydra"),
@@ -31,6 +36,7 @@ def main() -> bool:
     )
     results = [
         show("make train / (import lightning.pytorch + bare loop)", run, 1.5),
+        show("train.py trainer.max_steps=1 / import lightning.pytorch", step, 1.25),
         show("a configuration mistake / import hydra", mistake, 4),
         show("--help / import hydra", usage, 4),
     ]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,9 +53,10 @@ def status(run: Path) -> str:
 
 
 @pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> StopAt:
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[StopAt]:
     """Make the process send itself a signal during the measurement at a step."""
 
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started the tests may ignore it
     measured = GapCurves.on_validation_end
 
     def plan(step: int, number: int) -> None:
@@ -66,7 +67,8 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> StopAt:
 
         monkeypatch.setattr(GapCurves, "on_validation_end", measure_and_signal)
 
-    return plan
+    yield plan
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,9 @@ FEWER = ["network.widths=[24,24],[48,48]", "data.batch_size=32", "optimizer.weig
 
 
 def shortened(words: list[str]) -> list[str]:
-    """Return a command that takes fewer steps, on fewer test points, in fewer runs."""
-    steps = re.compile(r"(?<=^trainer\.max_steps=)\d+$")
-    words = [steps.sub(lambda found: str(max(20, int(found[0]) // 10)), word) for word in words]
+    """Return a command that takes fewer steps, on fewer points, in fewer runs."""
+    large = re.compile(r"(?<=^trainer\.max_steps=)\d+$|(?<=^data\.num_points=)\d+$")
+    words = [large.sub(lambda found: str(max(20, int(found[0]) // 10)), word) for word in words]
     words = ["seed=range(0,4)" if word.startswith("seed=range") else word for word in words]
     given = {word.partition("=")[0] for word in words}
     if words[1] != "train.py" or {"--help", "--cfg", "resume"} & given or "phenomena" in " ".join(words):
