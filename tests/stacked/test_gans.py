@@ -241,6 +241,7 @@ def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 def test_the_compiled_step_agrees(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    jobs = [(f"seed={seed}", "task.discriminator_steps=2", "trainer.max_steps=6") for seed in (1, 2)]
-    train_both(tmp_path, jobs, [1], compile=True)
+    words = ("task.discriminator_steps=2", "trainer.max_steps=6", "task.fourier_features=4")
+    words += ("task.fourier_amplitude=[[0,0.1],[1,1]]", "task.latent_coins=2")
+    train_both(tmp_path, [(f"seed={seed}", *words) for seed in (1, 2)], [1], compile=True)
     assert "without the compiler" not in caplog.text
