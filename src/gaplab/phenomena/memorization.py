@@ -74,7 +74,7 @@ def judge(results: dict[str, Result]) -> Verdict:
         checks=[
             at_least("random labels: at least 99 % of the training set fitted", random.train, FITTED),
             mean_at_most(
-                "random labels: mean test accuracy at most 0.4, where guessing has 1/3", random.test, 0.4
+                "random labels: mean test accuracy at most 0.45, where guessing has 1/3", random.test, 0.45
             ),
             at_least("true labels, same network: test accuracy above 0.95", true.test, 0.95),
             at_least("random labels take at least 1.5 times as many steps to 99 %", slower, 1.5),
