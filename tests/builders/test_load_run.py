@@ -118,3 +118,14 @@ def test_a_run_in_double_precision_loses_no_digit(tmp_path: Path) -> None:
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(run.task(test.points), test.labels)
     assert float(loss) == pytest.approx(reported["loss/test"], rel=1e-12)
+
+
+def test_a_key_that_is_gone_is_left_out_with_a_warning(
+    finished_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = shutil.copytree(finished_run, tmp_path / "old")
+    content = yaml.safe_load((copy / "config.yaml").read_text())
+    content["optimizer"]["warp"], content["space"] = 9, {"time": 1}
+    (copy / "config.yaml").write_text(yaml.safe_dump(content))
+    assert evaluate(copy) == evaluate(finished_run)
+    assert "optimizer.warp, space: no such key exists now; what the run had there is left out." in caplog.text

@@ -1,6 +1,7 @@
 """Compose the configuration with Hydra and turn it into a checked ``Config``; no torch is imported."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ COMPOSE_ERRORS = (
 """What Hydra and OmegaConf raise at a mistake; some of their checks are bare assertions, some are left to Python."""
 LARGEST = 2**63 - 1
 """A tensor holds no larger whole number."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -136,12 +138,34 @@ def merge_saved(saved: dict[str, Any], where: str) -> DictConfig:
     tree = compose_tree([f"{group}={name}" for group, name in groups.items()])
     with open_dict(tree):
         tree.pop("hydra", None)
+    if gone := _take_out_unknown(values, tree):
+        _log.warning(
+            "%s: %s: no such key exists now; what the run had there is left out.", where, ", ".join(gone)
+        )
     try:
         merged = OmegaConf.merge(tree, values)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{where}: {explain(error)}") from error
     assert isinstance(merged, DictConfig), "a mapping merged with a mapping"
     return merged
+
+
+def _take_out_unknown(values: dict[str, Any], tree: DictConfig, prefix: str = "") -> list[str]:
+    """Take keys out of the values of an old run that its sections do not have any more; return their names.
+
+    Hydra's own, which begin with an underscore, stay and are refused.
+    """
+    gone = []
+    for key in list(values):
+        if is_dataclass(OmegaConf.get_type(tree)) and key not in tree and not str(key).startswith("_"):
+            del values[key]
+            gone.append(f"{prefix}{key}")
+            continue
+        inner = tree.get(key) if isinstance(values[key], dict) else None
+        if isinstance(inner, DictConfig):
+            values[key] = dict(values[key])
+            gone += _take_out_unknown(values[key], inner, f"{prefix}{key}.")
+    return gone
 
 
 def compose_tree(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> DictConfig:
