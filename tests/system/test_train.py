@@ -128,7 +128,7 @@ def test_patience_cannot_watch_what_is_not_measured() -> None:
 def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
     words = ["experiment=generalization_study_small", f"run.root={tmp_path}", "trainer.progress_bar=false"]
     words += ["network.widths=[8],[8,8]", "data.batch_size=20", "optimizer.weight_decay=0.0", "seed=0,1"]
-    words += ["trainer.max_steps=200", "trainer.stop_at_train_loss=0.8", "data.num_test_points=500"]
+    words += ["trainer.max_steps=600", "trainer.stop_at_train_loss=0.2", "data.num_test_points=500"]
     for shown in (f"{RUNS} of {RUNS} runs finished", f"{RUNS} of {RUNS} runs are finished already"):
         with running([*TRAIN, "-m", *words], tmp_path / "log") as command:
             assert command.finish() == 0, command.output
@@ -138,7 +138,7 @@ def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == RUNS
     assert sum(name.startswith("capacity/") for name in rows[0]) == 26
-    assert any(float(row["loss/train"]) <= 0.8 for row in rows)
+    assert any(float(row["loss/train"]) <= 0.2 for row in rows)
     assert "pacbayes_orig" in (sweep / "ranking.md").read_text()
     assert (sweep / "ranking.png").is_file()
     assert not list(sweep.glob("*/checkpoints/*"))
