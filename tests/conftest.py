@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints
-from gaplab.config import extensions, registry
+from gaplab.config import extensions
 from gaplab.config.compose import Composed, compose_config
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
@@ -67,17 +67,6 @@ def no_extension_stays_known() -> Iterator[None]:
     os.environ.pop(extensions.LOADED, None)
     if files is not None:
         os.environ[extensions.LOADED] = files
-
-
-@pytest.fixture(autouse=True)
-def no_choice_stays_registered() -> Iterator[None]:
-    """Forget the choices that a test has registered: messages of the next one would name their keys."""
-    tables = (registry._builders, *registry.CHOICES.values(), *registry.PARTS.values())
-    before = [dict(table) for table in tables]
-    yield
-    for table, content in zip(tables, before, strict=True):
-        table.clear()
-        table.update(content)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_a_changed_configuration_is_restored(quick: Compose, words: str) -> None
 def test_a_saved_configuration_with_unknown_values_is_refused(quick: Compose) -> None:
 
     saved = quick().resolved
-    with pytest.raises(ConfigError, match="somewhere: .*network.widht"):
-        restore(saved | {"network": {"widht": [3]}}, "somewhere")
+    with pytest.raises(ConfigError, match="somewhere: .*network.widths"):
+        restore(saved | {"network": {"widths": "wide"}}, "somewhere")
     with pytest.raises(ConfigError, match="somewhere: .*'choices'"):
         restore({"seed": 0}, "somewhere")

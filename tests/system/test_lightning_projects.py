@@ -258,6 +258,7 @@ def registered() -> Iterator[None]:
     )
     yield
     registry._builders.pop(OwnConfig)
+    registry.CHOICES["task"].pop("mine")
 
 
 @pytest.mark.usefixtures("registered")
