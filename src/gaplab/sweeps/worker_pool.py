@@ -213,6 +213,7 @@ class WorkerPool:
 
     def _end(self) -> None:
         """Let the workers that are left save, and end."""
+        self._pass_on_signal()  # this process may have obeyed it before anybody was told
         left = [worker.child for worker in self.workers.values()]
         self.workers.clear()
         for child in left:
