@@ -20,9 +20,9 @@ def test_every_cell_runs_and_the_sizes_tell_the_gap(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     cells = ["".join(cell["source"]) for cell in _code_cells()]
     names: dict[str, Any] = {}
+    assert "trainer.max_steps=2000" in cells[0]
     with process_settings_kept():
         for cell in cells:
-            assert "trainer.max_steps=2000" in cells[0]
             exec(compile(cell.replace("max_steps=2000", "max_steps=100"), str(NOTEBOOK), "exec"), names)
     assert len(plt.get_fignums()) == 1
     plt.close("all")

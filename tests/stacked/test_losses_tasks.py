@@ -141,7 +141,7 @@ def test_a_stop_and_a_continuation_change_nothing(tmp_path: Path, stop_at: Any) 
     [
         (["task.kind='drawn from tensors'"], Shaken, "losses draws by bernoulli from tensors"),
         ([], Stepping, "Stepping has a configure_optimizers of its own"),
-        ([], Spare, "the parameter spare is part of nothing that is computed"),
+        ([], Spare, "the parameter task.spare is part of nothing that is computed"),
     ],
     ids=str,
 )

@@ -6,11 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 
 from gaplab.builders import build_data_and_task
 from gaplab.config.resumption import with_overrides
 from gaplab.config.schema import Config
+from gaplab.data.splits import to_device
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import load_weights
 from gaplab.runs.directory import RunDirectory, read_config
@@ -51,13 +53,13 @@ def load_run(
     config = with_overrides(read_config(path), overrides, str(path / "config.yaml")).config
     data, task = build_data_and_task(config)
     run = RunDirectory(path)
-    if weights == Which.best and not getattr(config.task, "keeps_best", True):
+    if weights == Which.best and not config.task.keeps_best:
         weights = Which.last
     checkpoint = _checkpoint(run, str(weights))
     if config.trainer.precision == "64-true":  # otherwise half of the digits would be lost
         task.double()
         for split in getattr(data, "splits", {}).values():
-            split.moved(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+            split.moved(to_device(None, torch.float64))
     load_weights(task, checkpoint)
     return LoadedRun(config, data, task.eval())
 

@@ -66,6 +66,7 @@ class GANConfig(TaskConfig):
     # The second derivatives of its penalties cost more as a pure function.
     why_alone: ClassVar[str | None] = "a single GAN is faster by itself"
     # Most of a step is matrix products, which compiling has made slower in some sweeps and faster in others.
+    compiling_pays: ClassVar[bool] = False
     stacks_any_sizes: ClassVar[bool] = True
     free_in_stacks: ClassVar[tuple[str, ...]] = (
         *("r1", "r2", "gradient_penalty", "penalty_final_factor", "penalty_knots", "clip_weights", "ema"),

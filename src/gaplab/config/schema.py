@@ -27,17 +27,15 @@ from gaplab.config.trainer_extra import batches_used
 from gaplab.errors import ConfigError
 
 CHOICES_IN = (
-    *(
-        "autoencoder",
-        "data_files",
-        "flow_matching",
-        "gan",
-        "lightning_project",
-        "mixtures",
-        "regression",
-        "spiral_data",
-        "torch_optimizer",
-    ),
+    "autoencoder",
+    "data_files",
+    "flow_matching",
+    "gan",
+    "lightning_project",
+    "mixtures",
+    "regression",
+    "spiral_data",
+    "torch_optimizer",
 )
 """Files of this room whose choices enter the table; one that was deleted offers nothing, and nothing else needs it."""
 for _file in CHOICES_IN:

@@ -6,13 +6,12 @@ from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from gaplab.config.data import DataConfig
 from gaplab.data.dataset_loader import DatasetSplitLoader, DatasetTrainLoader, ExampleSplit
 from gaplab.data.loader import SplitLoader, TrainLoader
-from gaplab.data.splits import SampleFn, Shape, Split, num_features, shape_of
+from gaplab.data.splits import SampleFn, Shape, Split, num_features, shape_of, to_device
 
 
 class Schedule(Protocol):
@@ -92,13 +91,8 @@ class PointDataModule(LightningDataModule):
         if self.trainer is None:
             return
         dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
-        device = self.trainer.strategy.root_device
-
-        def change(tensor: Tensor) -> Tensor:
-            return tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
-
         for split in self.splits.values():
-            split.moved(change)
+            split.moved(to_device(self.trainer.strategy.root_device, dtype))
 
     def train_dataloader(self) -> TrainLoader:
         train = self.splits["train"]

@@ -41,6 +41,15 @@ def converted(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
     return change(inputs)
 
 
+def to_device(device: torch.device | None, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Return what moves a tensor to a device (None: it stays) and gives floats a type; whole numbers keep theirs."""
+
+    def change(tensor: Tensor) -> Tensor:
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+    return change
+
+
 def shape_of(inputs: Inputs) -> Shape:
     """Return the shape of one point."""
     if isinstance(inputs, dict):

@@ -55,8 +55,8 @@ def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]
                 expectation=(
                     f"{narrow} to {wide} units: √(N/m) grows {growth:.0f}-fold, the mean gap by at most half"
                 ),
-                measured=f"mean gap {_mean(gaps_by_width[narrow]):.4f} to {_mean(gaps_by_width[wide]):.4f}",
-                holds=_mean(gaps_by_width[wide]) <= 1.5 * _mean(gaps_by_width[narrow]),
+                measured=f"mean gap {fmean(gaps_by_width[narrow]):.4f} to {fmean(gaps_by_width[wide]):.4f}",
+                holds=fmean(gaps_by_width[wide]) <= 1.5 * fmean(gaps_by_width[narrow]),
             ),
             at_least(
                 "both rigorous bounds from training data lie above the measured error",
@@ -101,16 +101,16 @@ def judge(results: dict[int, list[Result]], gaps_by_width: dict[int, list[float]
 
 
 def _row(size: int, m: int, group: list[Result]) -> Row:
-    gap = _mean([r.gap for r in group])
+    gap = fmean([r.gap for r in group])
     return (
         m,
-        _mean([r.train for r in group]),
-        _mean([r.test for r in group]),
+        fmean([r.train for r in group]),
+        fmean([r.test for r in group]),
         gap,
         sqrt_params_over_points(size, m),
         effective_parameters(gap, m),
-        _mean([r.hessian_dimension for r in group]),
-        *(_mean([r.bounds[name] for r in group]) for name in BOUNDS),
+        fmean([r.hessian_dimension for r in group]),
+        *(fmean([r.bounds[name] for r in group]) for name in BOUNDS),
     )
 
 
@@ -174,7 +174,7 @@ def _draw_scale(size: int, results: dict[int, list[Result]], gaps_by_width: dict
     return draw_panels([over_points, over_width])
 
 
-def _mean(values: Sequence[float]) -> float:
+def fmean(values: Sequence[float]) -> float:
     return statistics.fmean(values)
 
 

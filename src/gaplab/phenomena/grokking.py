@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -95,7 +96,7 @@ def judge(results: dict[float, Result], few: Result) -> Verdict:
         for k, step in enumerate(fitted)
     ]
     rows: list[Row] = [
-        (name, _mean(r.reached(r.train, 0.999)), _mean(r.reached(r.test, 0.95)), _mean(r.test[-1]))
+        (name, fmean(r.reached(r.train, 0.999)), fmean(r.reached(r.test, 0.95)), fmean(r.test[-1]))
         for name, r in kinds.items()
     ]
     return Verdict(
@@ -149,10 +150,6 @@ def judge(results: dict[float, Result], few: Result) -> Verdict:
             "the gap to come."
         ),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def run(seeds: Sequence[int], quick: bool) -> Verdict:

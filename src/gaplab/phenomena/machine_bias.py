@@ -1,6 +1,7 @@
 """Machine bias: a hint that goes with the label for most points, and who pays for it."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -91,7 +92,7 @@ def judge(plain: Errors, reweighted: Errors, without: Errors) -> Verdict:
         for step in (EARLY, late)
     }
     rows: list[Row] = [
-        (name, step, _mean(errors.mean(step)), _mean(errors.worst(step)))
+        (name, step, fmean(errors.mean(step)), fmean(errors.worst(step)))
         for name, errors in kinds.items()
         for step in (EARLY, late)
     ]
@@ -141,10 +142,6 @@ def judge(plain: Errors, reweighted: Errors, without: Errors) -> Verdict:
             "weigh. What helps to the end is not to hand it the hint, if one knows which input it is."
         ),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _by_seed(values: list[list[float]]) -> list[tuple[float, ...]]:

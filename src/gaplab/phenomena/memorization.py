@@ -1,6 +1,7 @@
 """Label noise and memorisation: a network fits labels that mean nothing, only more slowly."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
@@ -98,7 +99,7 @@ def judge(results: dict[str, Result]) -> Verdict:
             "steps to 99 %",
         ),
         rows=[
-            (name, _mean(r.train), _mean(r.test), _mean(r.stopped), _mean(r.fitted_at))
+            (name, fmean(r.train), fmean(r.test), fmean(r.stopped), fmean(r.fitted_at))
             for name, r in results.items()
         ],
         figures={
@@ -126,10 +127,6 @@ def judge(results: dict[str, Result]) -> Verdict:
             "generalises on the true ones. A step count of nan: not every seed reached 99 %."
         ),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _by_seed(rows) -> list[tuple[float, ...]]:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -140,15 +141,15 @@ def plant_leak(seeds: Sequence[int], num_steps: int) -> Leak:
 def judge(wrong: WrongLabels, dead: DeadLayer, leak: Leak) -> Verdict:
     halved = [a / b for a, b in zip(leak.gap, leak.true_gap, strict=True)]
     rows: list[Row] = [
-        ("wrong labels on an arm", "loss falls to", _mean(wrong.fall)),
-        ("", "wrong labels found by unseen loss (AUC)", _mean(wrong.separation)),
-        ("dead layer", "loss falls to", _mean(dead.fall)),
-        ("", "test accuracy lost", _mean(dead.cost)),
-        ("", "dead units there", _mean(dead.dead)),
-        ("", "dead units in an unharmed network", _mean(dead.healthy)),
-        ("leaked test points", "gap in accuracy, as measured", _mean(leak.gap)),
-        ("", "gap on fresh points", _mean(leak.true_gap)),
-        ("", "accuracy on duplicates less that on others", _mean(leak.difference)),
+        ("wrong labels on an arm", "loss falls to", fmean(wrong.fall)),
+        ("", "wrong labels found by unseen loss (AUC)", fmean(wrong.separation)),
+        ("dead layer", "loss falls to", fmean(dead.fall)),
+        ("", "test accuracy lost", fmean(dead.cost)),
+        ("", "dead units there", fmean(dead.dead)),
+        ("", "dead units in an unharmed network", fmean(dead.healthy)),
+        ("leaked test points", "gap in accuracy, as measured", fmean(leak.gap)),
+        ("", "gap on fresh points", fmean(leak.true_gap)),
+        ("", "accuracy on duplicates less that on others", fmean(leak.difference)),
     ]
     return Verdict(
         checks=[
@@ -199,10 +200,6 @@ def judge(wrong: WrongLabels, dead: DeadLayer, leak: Leak) -> Verdict:
             "a training point. Ordinary runs draw the shares of dead units and the gradients layer by layer."
         ),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def run(seeds: Sequence[int], quick: bool) -> Verdict:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -117,7 +118,7 @@ def judge(seeds: Sequence[int], results: dict[str, dict[float, Result]]) -> Verd
     ]
     bias = max(largest_bias(seed) for seed in seeds)
     rows: list[Row] = [
-        (way, rate, _mean(r.needed), min(r.needed), max(r.needed), _mean(r.accuracy[-1]))
+        (way, rate, fmean(r.needed), min(r.needed), max(r.needed), fmean(r.accuracy[-1]))
         for way, by_rate in results.items()
         for rate, r in by_rate.items()
     ]
@@ -175,10 +176,6 @@ def judge(seeds: Sequence[int], results: dict[str, dict[float, Result]]) -> Verd
             "of the right answer: the points on which the network is most wrong move it least."
         ),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def run(seeds: Sequence[int], quick: bool) -> Verdict:

@@ -61,7 +61,7 @@ class Recorder:
     @property
     def has_best(self) -> bool:
         """Whether some weights are the best so far; of a task whose quantity cannot tell, the last ones count."""
-        return self.best_value < math.inf and getattr(self.config.task, "keeps_best", True)
+        return self.best_value < math.inf and self.config.task.keeps_best
 
     @property
     def active(self) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from gaplab.callbacks.measures import FinalMeasures
 from gaplab.config.measures import Measures
 from gaplab.config.network import is_pointwise
 from gaplab.data.datamodule import PointDataModule
+from gaplab.data.splits import to_device
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.runs.recorder import Recorder
@@ -19,7 +21,7 @@ from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
-from gaplab.stacked.purity import refuse_hidden_differences
+from gaplab.stacked.purity import PROBED, refuse_hidden_differences
 from gaplab.stacked.scoring import score_splits, summed
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
@@ -233,10 +235,10 @@ def _check_brought(
         raise ValueError(
             "a network that may compare the points of a batch needs equally many training points a run"
         )
-    some = [one.splits["train"].points for one in data]
-    tensors = [own | more for own, more in zip(params, running, strict=True)]
+    change = to_device(None, dtype)
+    some = [change(one.splits["train"].points[:PROBED]) for one in data]
     refuse_hidden_differences(
         [task.network for task in tasks],
-        tensors,
-        [points.to(dtype) if points.is_floating_point() else points for points in some],
+        [own | more for own, more in zip(params, running, strict=True)],
+        [partial(tuple, [points]) for points in some],
     )

@@ -1,5 +1,6 @@
 """Random numbers that a loss draws from its generator, drawn beforehand: a mapped function cannot draw them itself."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,33 +20,48 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
 
 
-class DrawingRecorded(TorchFunctionMode):
-    """Keeps in ``calls`` what is drawn from a generator while this context is entered.
+class _Drawing(TorchFunctionMode):
+    """Sees what is drawn from a generator while this context is entered; everything else is as it was."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if kwargs.get("generator") is not self.generator:
+            return func(*args, **kwargs)
+        del kwargs["generator"]
+        return self.draw(Call(func, args, kwargs))
+
+    @abstractmethod
+    def draw(self, call: Call) -> Tensor:
+        """Return what is drawn."""
+
+
+class DrawingRecorded(_Drawing):
+    """Keeps in ``calls`` what is drawn.
 
     Raises:
         ValueError: If a draw looks at a tensor, whose values nobody knows beforehand.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
-        self.generator = generator
+        super().__init__(generator)
         self.calls: list[Call] = []
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if kwargs.get("generator") is self.generator:
-            others = {name: value for name, value in kwargs.items() if name != "generator"}
-            if any(isinstance(leaf, Tensor) for leaf in tree_leaves((args, others))):
-                raise ValueError(
-                    f"losses draws by {func.__name__} from tensors; torch.rand and torch.randn need none"
-                )
-            self.calls.append(Call(func, args, others))
-        return func(*args, **kwargs)
+    def draw(self, call: Call) -> Tensor:
+        if any(isinstance(leaf, Tensor) for leaf in tree_leaves((call.args, call.kwargs))):
+            raise ValueError(
+                f"losses draws by {call.function.__name__} from tensors; torch.rand and torch.randn need none"
+            )
+        self.calls.append(call)
+        return call.function(*call.args, generator=self.generator, **call.kwargs)
 
 
-class DrawingReplaced(TorchFunctionMode):
+class DrawingReplaced(_Drawing):
     """Hands out numbers that were drawn beforehand in place of those that a generator would give.
 
     Args:
@@ -58,21 +74,14 @@ class DrawingReplaced(TorchFunctionMode):
     """
 
     def __init__(self, generator: torch.Generator, calls: list[Call], drawn: Params) -> None:
-        super().__init__()
-        self.generator, self.calls, self.drawn = generator, calls, drawn
-        self.number = 0
+        super().__init__(generator)
+        self.expected, self.drawn = iter(enumerate(calls)), drawn
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if kwargs.get("generator") is not self.generator:
-            return func(*args, **kwargs)
-        others = {name: value for name, value in kwargs.items() if name != "generator"}
-        if self.calls[self.number : self.number + 1] != [Call(func, args, others)]:
+    def draw(self, call: Call) -> Tensor:
+        number, expected = next(self.expected, (0, None))
+        if call != expected:
             raise ValueError("what losses draws depends on more than the size of the batch")
-        self.number += 1
-        return self.drawn[name_of(self.number - 1)]
+        return self.drawn[name_of(number)]
 
 
 def draw_all(calls: list[Call], generator: torch.Generator) -> Params:

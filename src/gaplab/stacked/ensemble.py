@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from gaplab.data.datamodule import PointDataModule
-from gaplab.data.splits import Split
+from gaplab.data.splits import Split, to_device
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.batches import StackedBatches
 from gaplab.stacked.compile import CompiledFunction
@@ -116,10 +116,7 @@ class Ensemble(LightningModule):
         dtype = next(iter(self.stacked_optimizers[0].params.values())).dtype
         for splits in self.splits:
             for split in splits.values():
-                floats = split.points.is_floating_point()
-                split.points = split.points.to(self.device, dtype if floats else None)
-                real = split.labels.is_floating_point()
-                split.labels = split.labels.to(self.device, dtype if real else None)
+                split.moved(to_device(self.device, dtype))
         for opt in self.stacked_optimizers:
             opt.to(self.device)
         self.kept, self.best = moved(self.kept, self.device), moved(self.best, self.device)

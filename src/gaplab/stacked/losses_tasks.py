@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import Batch
-from gaplab.data.splits import Split
+from gaplab.data.splits import Split, to_device
 from gaplab.metrics.scorecard import band_edges
 from gaplab.networks import Dropout
 from gaplab.randomness import make_generator
@@ -18,7 +18,7 @@ from gaplab.runs.recorder import Recorder
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.drawn_numbers import Call, DrawingRecorded, DrawingReplaced, draw_all
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
-from gaplab.stacked.purity import PROBED, refuse_impure, refuse_unmoved, running_buffers
+from gaplab.stacked.purity import PROBED, refuse_hidden_differences, refuse_impure, running_buffers
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import rows_of, stack, unstack
 from gaplab.stacked.step import Loss, make_step
@@ -241,20 +241,20 @@ def _check(tasks: Sequence[LossesTask], splits: Sequence[Split], dtype: torch.dt
     Raises:
         ValueError: With the reason.
     """
-    refuse_impure(tasks[0])
-    first = _Losses(copy.deepcopy(tasks[0]).eval())
-    for task, split in zip(tasks, splits, strict=True):
-        own = copy.deepcopy(task).eval()
+
+    def inputs(split: Split) -> Callable[[], tuple[Batch, torch.Generator]]:
         some = split[slice(0, PROBED)]
-        some.moved(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+        some.moved(to_device(None, dtype))
         batch = Batch(some.points, some.labels, 0, len(some.labels), 0)
-        expected = own.losses(batch, make_generator(0, "losses", 0))
-        if task is tasks[0]:
-            refuse_unmoved(own, expected)
-        tensors = dict(own.named_parameters()) | dict(own.named_buffers())
-        named = {f"task.{name}": tensor.detach().clone() for name, tensor in tensors.items()}
-        found = functional_call(first, named, (batch, make_generator(0, "losses", 0)))
-        if not torch.allclose(found, expected, rtol=1e-5, atol=1e-7, equal_nan=True):
-            raise ValueError(
-                "the tasks differ in more than parameters and buffers, such as a tensor that is neither"
-            )
+        return lambda: (batch, make_generator(0, "losses", 0))
+
+    refuse_impure(tasks[0])
+    modules = [_Losses(task) for task in tasks]
+    tensors = [
+        {
+            name: tensor.detach().clone()
+            for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        }
+        for module in modules
+    ]
+    refuse_hidden_differences(modules, tensors, [inputs(split) for split in splits])

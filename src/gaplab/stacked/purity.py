@@ -1,7 +1,8 @@
 """Whether a network is a pure function of its parameters and buffers, which stacked training takes it for."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,24 +62,27 @@ def refuse_unmoved(module: nn.Module, outputs: Tensor) -> None:
 
 
 def refuse_hidden_differences(
-    networks: Sequence[nn.Module], tensors: Sequence[Params], points: Sequence[Tensor]
+    modules: Sequence[nn.Module], tensors: Sequence[Params], inputs: Sequence[Callable[[], tuple[Any, ...]]]
 ) -> None:
-    """Compare each network with the first one that is given its parameters and buffers, on a few points.
+    """Compare each module with the first one that is given its parameters and buffers, on a few examples.
+
+    Args:
+        modules: Networks, or whatever else computes an output of a few examples.
+        tensors: The parameters and buffers of each.
+        inputs: Returns the arguments of each, anew at every call: a generator among them must not have drawn yet.
 
     Raises:
-        ValueError: If they differ: the networks keep something elsewhere, such as a tensor that is no buffer.
+        ValueError: If they differ: the modules keep something elsewhere, such as a tensor that is no buffer. Or if a
+            parameter of the first one is not used.
     """
-    first = networks[0]
+    first = copy.deepcopy(modules[0]).eval()  # no statistics move
     with torch.enable_grad():
-        probe = copy.deepcopy(first).eval()  # no statistics move
-        refuse_unmoved(probe, probe(points[0][:PROBED]))
+        refuse_unmoved(first, first(*inputs[0]()))
     with torch.no_grad():
-        for network, own, some in zip(networks, tensors, points, strict=True):
-            modes = first.training, network.training
-            found = functional_call(first.eval(), own, (some[:PROBED],))
-            expected = network.eval()(some[:PROBED])
-            first.train(modes[0])
-            network.train(modes[1])
+        for module, own, given in zip(modules, tensors, inputs, strict=True):
+            training = module.training
+            found, expected = functional_call(first, own, given()), module.eval()(*given())
+            module.train(training)
             if not torch.allclose(found, expected, rtol=1e-5, atol=1e-7, equal_nan=True):
                 raise ValueError(
                     "the networks differ in more than parameters and buffers, such as a tensor that is neither"
