@@ -17,7 +17,7 @@ from gaplab.config.compose import compose_config
 from gaplab.config.data import DataConfig
 from gaplab.config.editor_schema import editor_schema
 from gaplab.config.registry import CHOICES
-from gaplab.reference import PAGE, SCHEMA
+from gaplab.reference import PAGE, SCHEMA, main
 from running import PROJECT
 
 SHIPPED = sorted(
@@ -100,7 +100,7 @@ def test_the_editor_takes_what_only_the_program_can_judge(schema: Any) -> None:
     jsonschema.validate({"data": {"num_points": "1_000", "noise": "${data.std}"}, "network": None}, schema)
 
 
-def test_a_choice_of_ones_own_is_known_to_the_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_choice_of_ones_own_is_known_to_the_editor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     @dataclass(kw_only=True, slots=True)
     class MineConfig(DataConfig):
         wobble: float = 0.1
@@ -110,4 +110,7 @@ def test_a_choice_of_ones_own_is_known_to_the_editor(monkeypatch: pytest.MonkeyP
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(mine, editor_schema())
     monkeypatch.setitem(CHOICES["data"], "mine", MineConfig)
-    jsonschema.validate(mine, editor_schema())
+    kept = PAGE.read_bytes(), SCHEMA.read_bytes()
+    main(["--schema", str(tmp_path / "own.json")])
+    jsonschema.validate(mine, json.loads((tmp_path / "own.json").read_text()))
+    assert (PAGE.read_bytes(), SCHEMA.read_bytes()) == kept
