@@ -35,6 +35,7 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     from gaplab.builders.load_run import load_run
     from gaplab.builders.process import prepare_process
     from gaplab.callbacks.generalization_gap import measures_itself, scorecard
+    from gaplab.runs.recorder import final_scores
 
     loaded = load_run(path, weights=weights, overrides=overrides or [])
     prepare_process(loaded.config)
@@ -43,12 +44,8 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     gap = [] if measures_itself(loaded.task) else [build_gap(loaded.config)]
     trainer = build_trainer(loaded.config, callbacks=[*gap], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)
-    score = getattr(loaded.task, "final_scores", None)  # where a task judges more than it logs
-    if score is None:
-        return scorecard(loaded.task)
-    loaded.task.to(loaded.data.splits["train"].points.device).eval()
-    table: dict[str, float] = score(loaded.data, 0)
-    return table
+    table = final_scores(loaded.task, loaded.data, 0)
+    return scorecard(loaded.task) if table is None else table
 
 
 if __name__ == "__main__":

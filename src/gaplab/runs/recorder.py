@@ -214,6 +214,15 @@ class Recorder:
             self.best_value, self.best_step, self.stale = math.inf, 0, 0
 
 
+def final_scores(task: nn.Module, data: Any, step: int) -> dict[str, float] | None:
+    """Return what a task with a method ``final_scores(data, step)`` measures at the end only; None of others."""
+    score: Callable[[Any, int], dict[str, float]] | None = getattr(task, "final_scores", None)
+    if score is None:
+        return None
+    task.to(data.splits["train"].points.device).eval()
+    return score(data, step)
+
+
 def conclude(
     recorder: Recorder,
     task: nn.Module,
@@ -240,14 +249,12 @@ def conclude(
         DivergedError: If the last weights cannot be measured.
     """
     found: dict[str, dict[str, float]] = {}
-    score = getattr(task, "final_scores", None)
-    if score is not None:
-        task.to(data.splits["train"].points.device).eval()
-        found["last"] = score(data, recorder.step)
+    if (last := final_scores(task, data, recorder.step)) is not None:
+        found["last"] = last
         if recorder.has_best:
             last_weights = {name: tensor.clone() for name, tensor in task.state_dict().items()}
             task.load_state_dict(best_weights().weights)
-            found["best"] = score(data, recorder.step)
+            found["best"] = final_scores(task, data, recorder.step) or {}
             task.load_state_dict(last_weights)
     return recorder.result(
         num_parameters=num_parameters(task),
