@@ -149,7 +149,7 @@ def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: 
 
 
 TWO = """
-import sys, torch
+import pathlib, sys, torch
 from gaplab.config.checks import ConfigError
 from gaplab.config.trainer import TrainerConfig
 from gaplab.distributed.process_group import broadcast_from_rank0, check_equal_parameters, join_group
@@ -157,7 +157,8 @@ from gaplab.errors import RanksDisagreeError
 from gaplab.distributed.ranks import Ranks
 rank, port = int(sys.argv[1]), int(sys.argv[2])
 ranks = Ranks(rank=rank, local_rank=rank, processes_per_node=2, port=port)
-join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300))
+join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300), pathlib.Path("logs"))
+assert not pathlib.Path("logs").exists(), "it held the secret for as long as they met"
 assert broadcast_from_rank0(ranks, lambda: f"from {rank}") == "from 0"
 def refuse():
     raise ConfigError("no")
