@@ -53,7 +53,10 @@ def numbers(run: Path) -> dict[str, float]:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One multirun whose jobs have 3 processes and one; the other tests here have two."""
     folder = tmp_path_factory.mktemp("sweep")
-    overrides = ["trainer.devices=3,1", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
+    words = set_once(
+        *ODD, "trainer.max_steps=20", "trainer.eval_every_n_steps=10", "trainer.precision=64-true"
+    )
+    overrides = ["trainer.devices=3,1", *words, f"run.root={folder / 'logs'}"]
     command = finished([*TRAIN, "-m", *overrides], folder / "log.txt")
     assert command.process.returncode == 0, command.output
     return folder
