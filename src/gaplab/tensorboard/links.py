@@ -92,5 +92,7 @@ def how_to_look(path: Path) -> str:
 
     >>> how_to_look(Path("logs/default/mine"))
     'Look: python -m gaplab.look logs/default/mine'
+    >>> how_to_look(Path("my logs/mine"))
+    "Look: python -m gaplab.look 'my logs/mine'"
     """
     return f"Look: python -m gaplab.look {shlex.quote(str(path))}"
