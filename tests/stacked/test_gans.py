@@ -241,8 +241,18 @@ def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
         assert len((path / "metrics.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.usefixtures("traced_only")
+def test_the_traced_step_agrees(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_compiled_step(tmp_path, caplog)
+
+
+@pytest.mark.thorough
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 def test_the_compiled_step_agrees(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_compiled_step(tmp_path, caplog)
+
+
+def check_compiled_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     words = ("task.discriminator_steps=2", "trainer.max_steps=6", "task.fourier_features=4")
     words += ("task.fourier_amplitude=[[0,0.1],[1,1]]", "task.latent_coins=2")
     train_both(tmp_path, [(f"seed={seed}", *words) for seed in (1, 2)], [1], compile=True)

@@ -55,7 +55,8 @@ def assert_same(one: Path, other: Path) -> None:
     assert points(one) == points(other)
 
 
-@pytest.mark.parametrize("takes_part", [pytest.param(False, marks=pytest.mark.thorough), True])
+@pytest.mark.thorough  # the sweeps below share their work, too
+@pytest.mark.parametrize("takes_part", [False, True])
 def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -> None:
     before = set(children(os.getpid()))
     said: list[str] = []
@@ -151,12 +152,14 @@ def test_control_c_reaches_all_processes_and_the_same_command_continues(
     assert "Saved after SIGINT" in command.output
     assert "Traceback" not in command.output
     assert [status(run) for run in runs(tmp_path)] == ["preempted"] * 4
+    pids = [json.loads((run / "run.json").read_text())["pid"] for run in runs(tmp_path)]
+    assert [pids.count(pid) for pid in set(pids)] == [2, 2], "each process had a chunk"
     gate.unlink()
     command = finished(words, tmp_path / "continued.txt")
     assert command.process.returncode == 0, command.output
     assert "4 of 4 runs finished" in command.output
-    for seed in (0, 1):
-        assert_same(runs(tmp_path)[seed], undisturbed / str(seed))
+    for seed, run in enumerate(runs(tmp_path)):
+        assert_same(run, undisturbed / str(seed))
 
 
 def test_memory_is_shared_by_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,8 @@ def shortened(words: list[str]) -> list[str]:
     wanted = {"trainer.max_steps": "20", "data.num_test_points": "500", "logging.pictures": "false"}
     if given & {"data", "task"}:  # which may have no such points
         del wanted["data.num_test_points"]
+    if any(word.startswith("experiment=gan") for word in words):
+        wanted |= dict.fromkeys(("task.num_samples", "data.num_val_points", "data.num_test_points"), "200")
     if "experiment=generalization_study_small" in words:
         words = words + FEWER
     return words + [f"{key}={value}" for key, value in wanted.items() if key not in given]
