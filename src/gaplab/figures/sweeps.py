@@ -103,8 +103,8 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         top = max(abs(point.mean) for line in panel.lines for point in line.points)
         far = max(height for _, height in panel.scale) > FAR_ABOVE * top
         low, high = min(h for _, h in panel.scale), max(h for _, h in panel.scale)
-        values = " to ".join(dict.fromkeys((f"{low:.3g}", f"{high:.3g}")))
-        label = f"√(N/m), heuristic scale: {values}" + (" (far above)" if far else "")
+        heights = " to ".join(dict.fromkeys((f"{low:.3g}", f"{high:.3g}")))
+        label = f"√(N/m), heuristic scale: {heights}" + (" (far above)" if far else "")
         shown = [] if far else sorted(panel.scale)
         axes.plot([a for a, _ in shown], [b for _, b in shown], color="0.4", linestyle="--", label=label)
     if not setting:

@@ -32,7 +32,7 @@ SHOWN = (
 MONITORS = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_w2_test")
 """What makes a run the best: the first of these that the sweep has. Smaller is better."""
 HIGHER_IS_BETTER = ("accuracy/", "modes/captured", "modes/balanced", "modes/high_quality", "coverage/")
-HEADLINES = ("gap/", "modes/captured", "modes/high_quality")
+HEADLINES = ("accuracy/test", "gap/", "modes/captured", "modes/high_quality")
 """What a verdict tells of the best setting."""
 MOST_BEST, MOST_LOST = 10, 50
 FOLDS = (

@@ -9,7 +9,7 @@ from gaplab.errors import ConfigError
 from gaplab.figures.palette import GAP, TEST, TRAIN, VAL
 from gaplab.reports.bound_marks import bound_marks, guessing_error
 from gaplab.reports.gap_curves import gap_curves
-from gaplab.reports.intervals import interval
+from gaplab.reports.intervals import FEWEST_FOR_INTERVAL, interval
 from gaplab.reports.ledger import PRUNED, group_by_setting, read_ledger, summarize
 from gaplab.reports.render import Table
 from gaplab.reports.run_verdict import verdict_of_run
@@ -79,8 +79,8 @@ def findings_of_sweep(path: Path) -> dict[str, Any]:
         for name, members in groups.items():
             found = summarize(members, quantity)
             if found is not None and math.isfinite(found.mean):
-                low, high = interval(found, quantity)
-                ends = [low, high] if math.isfinite(high) else None
+                few = len(found.values) < FEWEST_FOR_INTERVAL  # the runs themselves say more
+                ends = None if few else list(interval(found, quantity))
                 lines.append({"label": name, "mean": found.mean, "ends": ends, "values": found.values})
         forests.append({"quantity": quantity, "lines": lines})
     return {

@@ -205,7 +205,7 @@ function drawForest(forest) {
     }
     drawn(svg, 'rect', { x: x(line.mean) - 3.5, y: y - 3.5, width: 7, height: 7, fill: '#000', class: 'mark' });
   });
-  const caption = element('figcaption', {}, `${words(forest.quantity)} by setting: mean, 95 % interval, and every run`);
+  const caption = element('figcaption', {}, `${words(forest.quantity)} by setting: mean, its 95 % interval (of five runs or more), and every run`);
   return element('figure', { style: 'flex-basis: 100%; max-width: 60rem; margin-top: 1rem' }, caption, svg);
 }
 
