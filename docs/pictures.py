@@ -34,8 +34,8 @@ PAGES = (
 def main() -> None:
     """Run what the pictures show, and put them into ``docs/pictures``."""
     with tempfile.TemporaryDirectory() as folder:
-        run, screenshots = Path(folder, "run"), Path(folder, "screenshots")
-        words = [f"hydra.run.dir={run}", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
+        run, screenshots = Path(folder, "default", "run"), Path(folder, "screenshots")
+        words = [f"run.root={folder}", "run.id=run", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
         subprocess.run([sys.executable, "train.py", *words], cwd=ROOT, check=True)
         events = EventAccumulator(str(run), {"images": 0}).Reload()
         for name, tag in OF_THE_DEFAULT_RUN.items():

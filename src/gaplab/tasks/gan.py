@@ -275,14 +275,13 @@ class GAN(Task):
     def measure(self, data: PointDataModule, step: int, *, full: bool) -> dict[str, float]:
         """Return the scores of fresh samples and of the discriminator, with the slow tests if ``full``.
 
-        The last measurement on the way and the full one are of the same samples, so that they agree.
+        Every measurement is of the same noise: curves are smoother, and the last point agrees with the result.
 
         Raises:
             DivergedError: If the generator draws anything but finite points.
         """
         count = min(self.config.num_samples, *(len(split) for split in data.splits.values()))
-        final = full or step >= data.num_steps
-        points, labels = self.draw_samples(count, data.splits["train"], "final" if final else "progress")
+        points, labels = self.draw_samples(count, data.splits["train"], "final")
         if not points.isfinite().all():
             raise DivergedError("a generated point", step)
         if not self._collapsed:
@@ -292,7 +291,7 @@ class GAN(Task):
         many = self.draw_samples(SHAPE_POINTS, data.splits["train"], "shapes")[0] if full else None
         table = self.scorer.scores(points, labels, data.splits, data.draw, full=full, many=many) | accepted
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.train_seed, "opponents"))
-        most, config = None if final else OPPONENTS, self.config
+        most, config = None if full else OPPONENTS, self.config
         return table | discriminator_scores(
             config, self.generator, self.discriminate, self.scale, data.splits, pool, most
         )

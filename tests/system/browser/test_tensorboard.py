@@ -246,8 +246,7 @@ def test_hparams_page_has_a_row_a_run_and_the_columns(
 def test_images_page_shows_the_pictures(page: Any, address: str, screenshots: Path) -> None:
     page.goto(f"{address}#images&regexInput=single")
     page.get_by_text("pictures/1_decision_regions_train", exact=False).first.wait_for()
-    titles = page.locator("tf-image-loader .tag-and-sample, tf-image-loader .heading").all_inner_texts()
-    assert any("1_gap_loss" in title for title in titles[:6]), titles
+    page.get_by_text("pictures/1_gap_loss", exact=False).first.wait_for()
     page.locator("tf-image-loader img").first.wait_for()
     page.wait_for_timeout(2000)
     page.screenshot(path=screenshots / "images.png")

@@ -19,7 +19,7 @@ const STYLE = `
   th, td { border-bottom: 1px solid #ccc; padding: .25rem .7rem; text-align: left; vertical-align: top; max-width: 16rem;
            font-variant-numeric: tabular-nums; }
 `;
-const W = 560, H = 300, LEFT = 62, RIGHT = 26, TOP = 12, BOTTOM = 44;
+const W = 560, H = 300, LEFT = 62, RIGHT = 26, TOP = 20, BOTTOM = 44;
 
 function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -128,8 +128,8 @@ function drawSplits(curve, colors, logarithmic) {
   let place = LEFT + 10;
   for (const [split, values] of Object.entries(curve.splits)) {
     drawLine(svg, curve.steps, values, x, y, colors[split], split, split === 'val');
-    drawn(svg, 'line', { x1: place, x2: place + 18, y1: 6, y2: 6, stroke: colors[split], 'stroke-width': 2 });
-    drawn(svg, 'text', { x: place + 23, y: 10 }, split);
+    drawn(svg, 'line', { x1: place, x2: place + 18, y1: 9, y2: 9, stroke: colors[split], 'stroke-width': 2 });
+    drawn(svg, 'text', { x: place + 23, y: 13 }, split);
     place += 75;
   }
   return figure;
