@@ -46,8 +46,8 @@ class OptimizerConfig:
     max_grad_norm: float | None = None
     """Largest norm of the whole gradient; null for no clipping."""
     sharpness_radius: float = 0.0
-    """Radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken at w + rho g / norm(g), which
-    costs two gradients a step; 0 for the ordinary gradient."""
+    """Radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken at w + rho g / norm(g),
+    which costs two gradients a step; 0 for the ordinary gradient."""
 
     def __post_init__(self) -> None:
         check_positive("optimizer.lr", self.lr)

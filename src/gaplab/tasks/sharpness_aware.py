@@ -55,7 +55,8 @@ def make_sharpness_aware(optimizer: Optimizer, radius: float) -> None:
     """Let an optimiser minimise the sharp loss from now on."""
     for group in optimizer.param_groups:
         group[RADIUS] = radius
-    optimizer.__class__ = _sharpness_aware(type(optimizer))
+    kind: Any = type(optimizer)  # hashable, which Optimizer's stub denies
+    optimizer.__class__ = _sharpness_aware(kind)
 
 
 @cache
