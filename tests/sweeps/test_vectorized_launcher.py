@@ -100,3 +100,6 @@ def test_settings_that_are_no_grid(tmp_path: Path) -> None:
     table = (tmp_path / "sweep" / "interventions.md").read_text()
     assert "batch_size=8, dropout=0.1" in table, command.output
     assert (tmp_path / "sweep" / "interventions.png").is_file()
+    twice = finished([*TRAIN, *words, "optimizer.lr=0.3"], tmp_path / "twice.txt")
+    assert twice.process.poll() == 2
+    assert "sets optimizer.lr as well" in " ".join(twice.output.split())

@@ -99,12 +99,26 @@ class GridSweeper(BasicSweeper):
         if not self.settings:
             return self.split_arguments(overrides, self.max_batch_size) or [[]]
         grid = list(chain(*self.split_arguments(overrides, None))) or [[]]
-        jobs = [[*job, *more] for words in self.settings for more in self._of_setting(words) for job in grid]
+        given = {override.key_or_group for override in overrides}
+        jobs = [
+            [*job, *more] for text in self.settings for more in self._of_setting(text, given) for job in grid
+        ]
         return list(self.split_overrides_to_chunks(jobs, self.max_batch_size))
 
-    def _of_setting(self, words: str) -> list[list[str]]:
-        """Return the overrides of one entry of ``settings``, once for each combination of its own lists."""
-        return list(chain(*self.split_arguments(self.parsed(words.split()), None))) or [[]]
+    def _of_setting(self, text: str, given: set[str]) -> list[list[str]]:
+        """Return the overrides of one entry of ``settings``, once for each combination of its own lists.
+
+        Raises:
+            ConfigError: If it sets a key that is ``given`` already.
+        """
+        overrides = self.parsed(text.split())
+        for key in (override.key_or_group for override in overrides):
+            if key in given:
+                raise ConfigError(
+                    f"hydra.sweeper.settings: expected keys that the sweep does not set elsewhere, but {text!r} sets "
+                    f"{key} as well. Leave it out in one of the two places."
+                )
+        return list(chain(*self.split_arguments(overrides, None))) or [[]]
 
     def parsed(self, words: list[str]) -> list[Any]:
         """Return the words as Hydra's grammar reads them."""
