@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Gamma
 
 NOISE, SHARES, PARTNERS = "input noise", "mixup shares", "mixup partners"
 """Names of what is drawn; no tensor of a network has a space in its own."""
@@ -43,12 +44,19 @@ class Augmentation:
             drawn[NOISE] = (self.input_noise * noise).to(dtype)
         if self.mixup:
             alphas = torch.full((2, num_points), self.mixup, dtype=torch.float64)
-            own, other = torch._standard_gamma(
-                alphas, generator=generator
-            )  # Beta(a, b) is G(a) / (G(a) + G(b))
+            own, other = _gammas(alphas, generator)  # Beta(a, b) is G(a) / (G(a) + G(b))
             drawn[SHARES] = (own / (own + other)).to(dtype)
             drawn[PARTNERS] = torch.randperm(num_points, generator=generator)
         return drawn
+
+
+def _gammas(shapes: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw from Gamma(shape, 1). torch's takes no generator, so the global one stands in for it and is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(generator.get_state())
+        drawn: Tensor = Gamma(shapes, torch.ones_like(shapes), validate_args=False).sample()
+        generator.set_state(torch.random.get_rng_state())
+    return drawn
 
 
 def augmented_losses(
