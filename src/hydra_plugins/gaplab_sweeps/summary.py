@@ -18,11 +18,10 @@ class SweepSummary(Callback):
         folder = Path(str(config.hydra.sweep.dir))
         if not any(folder.glob("*/run.json")):
             return
-        report_sweep(folder)
+        ranks = str(config.measures) in (Measures.capacity, Measures.full)
+        report_sweep(folder, rank=rank if ranks else None)
         if "" in (config.hydra.sweeper.get("settings") or []):
             compare_with_twins(folder)
-        if str(config.measures) in (Measures.capacity, Measures.full):
-            rank(folder)
 
 
 def rank(folder: Path) -> None:
