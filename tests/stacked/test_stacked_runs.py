@@ -81,6 +81,12 @@ def test_a_mixed_grid_of_adam_after_many_steps(
         ("optimizer=sgd", "optimizer.momentum=0.5", "optimizer.nesterov=true", "network.dropout=0.3"),
         ("optimizer=adamw", "network.dropout=0.5", "network.widths=[6,5]", "task.label_smoothing=0.2"),
         ("data.batch_size=null", "task.loss=hinge", "network.block=highway"),
+        ("task.input_noise=0.1", "task.mixup=0.4", "network.dropout=0.2", "data.num_points=37"),
+        ("optimizer.sharpness_radius=0.1", "optimizer.max_grad_norm=0.5", "network.norm=layer"),
+        ("network.norm=batch", "optimizer.sharpness_radius=0.05"),
+        ("trainer.ema_decay=0.9", "optimizer.weight_decay=0.01"),
+        ("trainer.swa_start=0.5", "data.num_points=37"),
+        ("task.num_members=3", "task.label_smoothing=0.1", "task.mixup=1"),
         ("network=perceptron", "task.loss=perceptron", "optimizer=sgd", "data.batch_size=1"),
     ],
 )
@@ -128,6 +134,25 @@ def test_a_diverged_model_leaves_the_others_alone(tmp_path: Path) -> None:
     again = plan_new(compose(*wild), tmp_path / "together" / "0")
     assert not again.finished
     assert again.checkpoint is None
+
+
+def test_averages_go_on_where_they_were(tmp_path: Path) -> None:
+    jobs = [("seed=1", "trainer.ema_decay=0.9"), ("seed=2", "trainer.ema_decay=0.5")]
+    plans = [plan_new(compose(*job), tmp_path / "whole" / str(i)) for i, job in enumerate(jobs)]
+    run_many(plans)
+    short = [
+        plan_new(compose(*job, "trainer.max_steps=16"), tmp_path / "parts" / str(i))
+        for i, job in enumerate(jobs)
+    ]
+    run_many(short)
+    run_many([plan_resumption(tmp_path / "parts" / str(i), ["trainer.max_steps=24"]) for i in range(2)])
+    for i in range(2):
+        ours, theirs = (
+            torch.load(tmp_path / kind / str(i) / "checkpoints/last.ckpt", weights_only=True)
+            for kind in ("parts", "whole")
+        )
+        for key in ("state_dict", "current_model_state", "averaging_state", "optimizer_states"):
+            assert_close(ours[key], theirs[key])
 
 
 def test_a_run_of_a_sweep_is_loaded_evaluated_and_prolonged(tmp_path: Path) -> None:

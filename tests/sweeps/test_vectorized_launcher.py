@@ -83,3 +83,23 @@ def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     assert (sweep / "ledger.csv").is_file()
     assert (sweep / "seed=1,lr=0.01" / "checkpoints" / "last.ckpt").is_file()
     assert {path.name for path in (sweep / "summary").iterdir() if path.is_dir()} == {"lr=0.1", "lr=0.01"}
+
+
+def test_settings_that_are_no_grid(tmp_path: Path) -> None:
+    settings = '["","optimizer.lr=0.1,0.2","data.batch_size=8 network.dropout=0.1"]'
+    small = ["data.num_points=64", "data.num_val_points=0", "data.num_test_points=80", "network.widths=[8]"]
+    small += ["trainer.max_steps=12", "trainer.accelerator=cpu", "measures=none"]
+    words = ["-m", "seed=0,1,2", f"hydra.sweeper.settings={settings}", "hydra/launcher=vectorized", *small]
+    words += ["hydra.launcher.processes=1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    command = finished([*TRAIN, *words], tmp_path / "log.txt")
+    names = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]
+    found = ("", ",lr=0.1", ",lr=0.2", ",batch_size=8,dropout=0.1")
+    assert sorted(names) == sorted(f"seed={seed}{setting}" for setting in found for seed in range(3)), (
+        command.output
+    )
+    table = (tmp_path / "sweep" / "interventions.md").read_text()
+    assert "batch_size=8, dropout=0.1" in table, command.output
+    assert (tmp_path / "sweep" / "interventions.png").is_file()
+    twice = finished([*TRAIN, *words, "optimizer.lr=0.3"], tmp_path / "twice.txt")
+    assert twice.process.poll() == 2
+    assert "sets optimizer.lr as well" in " ".join(twice.output.split())

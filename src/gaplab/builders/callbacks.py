@@ -21,7 +21,7 @@ from gaplab.callbacks.recording import Recording
 from gaplab.callbacks.run_card import RunCard
 from gaplab.callbacks.torch_schedule import TorchSchedule
 from gaplab.callbacks.trackers import Trackers
-from gaplab.callbacks.weight_averaging import measured_average
+from gaplab.callbacks.weight_averaging import build_average, measured_average
 from gaplab.config.hparams import flat_settings, shown_settings
 from gaplab.config.logging import Diagnostics, SubRuns
 from gaplab.config.parts import build_part, find_class, split_entry
@@ -97,6 +97,7 @@ def build_callbacks(
         callbacks.append(_schedule(config, recorder))
     if logging.extra:
         callbacks.append(Trackers(run.path, flat_settings(config)))
+    callbacks += build_average(trainer.ema_decay, config.first_averaged_step)
     return callbacks + [
         _own_callback(entry, f"callbacks[{n}]", run) for n, entry in enumerate(config.callbacks)
     ]

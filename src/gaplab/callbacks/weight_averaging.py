@@ -3,8 +3,8 @@
 from functools import cache
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
 
 
 class MeasuredAverage(WeightAveraging):
@@ -51,6 +51,28 @@ class MeasuredAverage(WeightAveraging):
         elif self.in_place:
             trained = checkpoint["state_dict"]
             checkpoint |= {"state_dict": checkpoint["current_model_state"], "current_model_state": trained}
+
+
+class TailAverage(WeightAveraging):
+    """The even average of the weights after each of the last steps (Izmailov et al. 2018).
+
+    Args:
+        first_step: Number of the first step, from 0, whose weights count.
+    """
+
+    def __init__(self, first_step: int) -> None:
+        super().__init__()
+        self.first_step = first_step
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return step_idx is not None and step_idx >= self.first_step
+
+
+def build_average(decay: float | None, first_step: int | None) -> list[Callback]:
+    """Return the callback that averages weights as ``trainer.ema_decay`` or ``trainer.swa_start`` asks for, if any."""
+    if decay is not None:
+        return [measured_average(EMAWeightAveraging)(decay=decay)]
+    return [] if first_step is None else [measured_average(TailAverage)(first_step)]
 
 
 @cache

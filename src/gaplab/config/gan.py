@@ -256,6 +256,8 @@ class GANConfig(TaskConfig):
         ):
             if isinstance(optimizer, LBFGSConfig):
                 raise ConfigError(f"{key}: expected sgd, adam or adamw, but got 'lbfgs', which minimises.")
+            radius = 0.0 if optimizer is None else optimizer.sharpness_radius
+            check(radius == 0, f"{key}.sharpness_radius", "0 for a GAN, which minimises no loss", radius)
         if config.schedule is not None:
             raise ConfigError(
                 "schedule: expected null: a GAN has two optimisers; optimizer.schedule moves each."
@@ -264,6 +266,9 @@ class GANConfig(TaskConfig):
         for key in ("stop_at_train_loss", "stop_at_train_accuracy"):
             value = getattr(trainer, key)
             check(value is None, f"trainer.{key}", "null: a GAN has no such level", value)
+        for key in ("ema_decay", "swa_start"):
+            value = getattr(trainer, key)
+            check(value is None, f"trainer.{key}", "null: task.ema averages a GAN's generator", value)
         for key, ordinary in (("accumulate_grad_batches", 1), ("gradient_clip_val", None)):
             value = getattr(trainer, key)
             check(

@@ -42,6 +42,16 @@ NUM_BRANCHES = 3
 """Of an inception block."""
 
 
+class Norm(StrEnum):
+    none = "none"
+    batch = "batch"
+    """BatchNorm: means and variances over the batch; running ones in eval mode."""
+    layer = "layer"
+    """LayerNorm over the features of a point."""
+    group = "group"
+    """GroupNorm with up to 8 groups: nothing is shared between points."""
+
+
 class Initialization(StrEnum):
     default = "default"
     xavier_uniform = "xavier_uniform"
@@ -109,7 +119,8 @@ class NetworkConfig:
 
 def is_pointwise(network: NetworkConfig) -> bool:
     """Whether a network treats every point by itself: the shipped ones do, of others nothing is known."""
-    return network.pointwise and not built_otherwise(network, "pointwise")
+    compares = getattr(network, "norm", Norm.none) is Norm.batch
+    return network.pointwise and not compares and not built_otherwise(network, "pointwise")
 
 
 @choice("network", "mlp")
@@ -127,6 +138,8 @@ class MLPConfig(NetworkConfig):
     """Let every layer see the input and all layers before it (Lang and Witbrock)."""
     dropout: float = 0.0
     """Share of hidden units dropped in training."""
+    norm: Norm = Norm.none
+    """What stands between a hidden layer's weights and its activation."""
     initialization: Initialization = Initialization.default
     gain: float = 1.0
     """Factor on the initial weights."""
@@ -149,6 +162,12 @@ class MLPConfig(NetworkConfig):
         check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
         check_positive("network.gain", self.gain)
         check(
+            self.norm is Norm.none or self.block is Block.plain,
+            "network.norm",
+            "none unless network.block=plain",
+            self.norm.value,
+        )
+        check(
             not (self.dense_skip and self.block is not Block.plain),
             "network.dense_skip",
             "network.block=plain beside it",
@@ -169,6 +188,7 @@ class MLPConfig(NetworkConfig):
                 dense_skip=self.dense_skip,
                 initialization=self.initialization,
                 gain=self.gain,
+                norm=self.norm,
                 generator=generator,
                 point_ndim=_ndim_of(self, example_shape),
             )
@@ -261,14 +281,6 @@ class CS231nConfig(NetworkConfig):
             for matrix, weight in zip(matrices, weights, strict=True):
                 matrix.copy_(weight)
         return network
-
-
-class Norm(StrEnum):
-    none = "none"
-    batch = "batch"
-    """BatchNorm: means and variances over the batch; running ones in eval mode."""
-    group = "group"
-    """GroupNorm with up to 8 groups: nothing is shared between points."""
 
 
 @choice("network", "cnn")

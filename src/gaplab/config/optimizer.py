@@ -45,6 +45,9 @@ class OptimizerConfig:
     """Pairs [share of the steps, factor] of ``schedule=knots``, straight in the logarithm between them."""
     max_grad_norm: float | None = None
     """Largest norm of the whole gradient; null for no clipping."""
+    sharpness_radius: float = 0.0
+    """Radius rho of sharpness-aware minimisation (Foret et al. 2021): the gradient is taken at w + rho g / norm(g),
+    which costs two gradients a step; 0 for the ordinary gradient."""
 
     def __post_init__(self) -> None:
         check_positive("optimizer.lr", self.lr)
@@ -62,6 +65,7 @@ class OptimizerConfig:
             else "[] unless optimizer.schedule=knots",
             self.lr_knots,
         )
+        check_not_negative("optimizer.sharpness_radius", self.sharpness_radius)
         if self.max_grad_norm is not None:
             check_positive("optimizer.max_grad_norm", self.max_grad_norm, "Use null for no clipping.")
 
@@ -188,7 +192,8 @@ class LBFGSConfig(OptimizerConfig):
             "null with optimizer=lbfgs",
             self.max_grad_norm,
         )
-        check(self.weight_decay == 0.0, "optimizer.weight_decay", "0 with optimizer=lbfgs", self.weight_decay)
+        for key in ("weight_decay", "sharpness_radius"):
+            check(getattr(self, key) == 0.0, f"optimizer.{key}", "0 with optimizer=lbfgs", getattr(self, key))
 
     def build(self, parameters: list[Any]) -> Any:
         from torch.optim import LBFGS

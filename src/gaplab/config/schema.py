@@ -1,5 +1,6 @@
 """The root of the configuration: every section, and what must fit together across sections."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -162,6 +163,12 @@ class Config:
             progress_bar=self.trainer.progress_bar,
         )
         self._check_schedule()
+        check(
+            self.optimizer.sharpness_radius == 0 or self.trainer.accumulate_grad_batches == 1,
+            "optimizer.sharpness_radius",
+            "0 beside trainer.accumulate_grad_batches, as a gradient is taken twice a step",
+            self.optimizer.sharpness_radius,
+        )
         self.task.check_fits(self)
         if self.trainer.num_processes is not None:
             self.check_num_processes(self.trainer.num_processes)
@@ -226,6 +233,12 @@ class Config:
         if self.trainer.max_epochs is not None:
             return self.trainer.max_epochs * self.steps_per_epoch
         return self.trainer.max_steps or DEFAULT_STEPS
+
+    @property
+    def first_averaged_step(self) -> int | None:
+        """Number of the first step, from 0, whose weights stochastic weight averaging counts; None without it."""
+        share = self.trainer.swa_start
+        return None if share is None else min(math.ceil(share * self.num_steps), self.num_steps - 1)
 
     @property
     def evaluation_steps(self) -> Sequence[int]:

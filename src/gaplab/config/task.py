@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, cast
 
-from gaplab.config.checks import check
+from gaplab.config.checks import check, check_at_least, check_not_negative
 from gaplab.config.network import NetworkConfig, build_network
 from gaplab.config.registry import choice, without_builder
 from gaplab.config.sections import Sections
@@ -132,7 +132,7 @@ class ClassificationConfig(TaskConfig):
     """Learn the label of a point."""
 
     stacks: ClassVar[bool] = True
-    free_in_stacks: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    free_in_stacks: ClassVar[tuple[str, ...]] = ("label_smoothing", "input_noise", "mixup")
     stacks_any_sizes: ClassVar[bool] = True
     compiling_pays: ClassVar[bool] = True
     why_alone: ClassVar[str | None] = None
@@ -140,8 +140,25 @@ class ClassificationConfig(TaskConfig):
     loss: ClassificationLoss = ClassificationLoss.cross_entropy
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes; used in training, never in the scores."""
+    input_noise: float = 0.0
+    """Standard deviation of Gaussian noise on the points in training (Bishop 1995); 0 for none."""
+    mixup: float = 0.0
+    """Alpha of mixup (Zhang et al. 2018): in training a point and its label are mixed with another of the batch, in
+    shares drawn from Beta(alpha, alpha); 0 for none."""
+    num_members: int = 1
+    """Networks of a deep ensemble (Lakshminarayanan et al. 2017): each starts from weights of its own and learns as if
+    alone, from the same batches; their mean probabilities are scored. A step costs that many gradients."""
 
     def __post_init__(self) -> None:
+        check_not_negative("task.input_noise", self.input_noise)
+        check_not_negative("task.mixup", self.mixup)
+        check_at_least("task.num_members", self.num_members, 1)
+        check(
+            self.num_members == 1 or self.loss is ClassificationLoss.cross_entropy,
+            "task.num_members",
+            "1 unless task.loss=cross_entropy, as probabilities are averaged",
+            self.num_members,
+        )
         check(
             0 <= self.label_smoothing < 1,
             "task.label_smoothing",
@@ -159,7 +176,9 @@ class ClassificationConfig(TaskConfig):
         import functools
 
         from gaplab.data.outputs import check_outputs
-        from gaplab.losses.classification import LOSSES, cross_entropy
+        from gaplab.losses.augmentation import Augmentation
+        from gaplab.losses.classification import LOSSES, cross_entropy, over_members
+        from gaplab.networks.committee import Committee
         from gaplab.tasks.classifier import Classifier
 
         if not hasattr(data, "num_classes"):
@@ -176,13 +195,18 @@ class ClassificationConfig(TaskConfig):
         score = loss_fn = LOSSES[self.loss]
         if self.label_smoothing:
             loss_fn = functools.partial(cross_entropy, label_smoothing=self.label_smoothing)
-        network = build_network(
-            config.network,
-            in_features=data.in_features,
-            out_features=data.num_classes,
-            example_shape=data.example_shape,
-            generator=init_stream,
-        )
+        members = [
+            build_network(
+                config.network,
+                in_features=data.in_features,
+                out_features=data.num_classes,
+                example_shape=data.example_shape,
+                generator=init_stream,
+            )
+            for _ in range(self.num_members)
+        ]
+        network = members[0] if len(members) == 1 else Committee(members)
+        loss_fn = loss_fn if len(members) == 1 else over_members(loss_fn)
         check_outputs(network, data, (data.num_classes,))
         return Classifier(
             network,
@@ -191,7 +215,12 @@ class ClassificationConfig(TaskConfig):
             optimizer=config.optimizer,
             num_steps=config.num_steps,
             train_seed=config.train_seed,
+            augmentation=Augmentation(self.input_noise, self.mixup),
         )
+
+    def networks_of(self, config: Sections) -> tuple[list[NetworkConfig], int]:
+        networks, points = TaskConfig.networks_of(self, config)
+        return networks * self.num_members, points
 
     def build_callbacks(
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]

@@ -71,6 +71,12 @@ class TrainerConfig:
     """Stop once the loss on the whole training set is at most this."""
     stop_at_train_accuracy: float | None = None
     """Stop once the accuracy on the whole training set is at least this."""
+    ema_decay: float | None = None
+    """Weight of the past in an exponential moving average of the weights, updated after every step: what is measured
+    and kept is the average; null for none."""
+    swa_start: float | None = None
+    """Share of the steps after which weights are averaged evenly, step by step (SWA, Izmailov et al. 2018): what is
+    measured and kept is the average; null for none."""
     checkpoint_every_n_seconds: float = 30.0
     """Seconds between two savings of last.ckpt; it is also saved at the end."""
     progress_bar: bool = True
@@ -104,6 +110,14 @@ class TrainerConfig:
             check_share("trainer.stop_at_train_accuracy", self.stop_at_train_accuracy)
         if self.gradient_clip_val is not None:
             check_positive("trainer.gradient_clip_val", self.gradient_clip_val)
+        if self.ema_decay is not None and self.swa_start is not None:
+            raise ConfigError(
+                "trainer.ema_decay, trainer.swa_start: expected one of them, but got "
+                f"{self.ema_decay} and {self.swa_start}. Set the other one to null."
+            )
+        for key in ("ema_decay", "swa_start"):
+            share = getattr(self, key)
+            check(share is None or 0 <= share < 1, f"trainer.{key}", "a number in [0, 1), or null", share)
         algorithm = self.gradient_clip_algorithm
         check(algorithm in CLIPPING, "trainer.gradient_clip_algorithm", " or ".join(CLIPPING), algorithm)
         check_positive("trainer.checkpoint_every_n_seconds", self.checkpoint_every_n_seconds)
@@ -129,6 +143,11 @@ class TrainerConfig:
                 check(number == "auto", f"trainer.{key}", "a whole number or auto", number)
             else:
                 check_at_least(f"trainer.{key}", number, 1)
+
+    @property
+    def averages(self) -> bool:
+        """Whether averaged weights are what is measured."""
+        return self.ema_decay is not None or self.swa_start is not None
 
     @property
     def fast_dev_steps(self) -> int | None:

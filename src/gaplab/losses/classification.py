@@ -47,6 +47,17 @@ def hinge(logits: Tensor, labels: Tensor) -> Tensor:
     return (1 + others.amax(dim=1) - true).clamp(min=0)
 
 
+def over_members(
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of a committee's logits [P, M, C]: the sum over its members, so that each learns as if alone."""
+
+    def losses(logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.stack([loss_fn(member, labels) for member in logits.unbind(1)]).sum(0)
+
+    return losses
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": cross_entropy,
     "perceptron": perceptron_loss,

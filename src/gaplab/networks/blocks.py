@@ -10,15 +10,17 @@ INCEPTION_DEPTHS = (1, 2, 3)
 
 
 class PlainBlock(nn.Module):
-    """φ(Wx + b)."""
+    """φ(N(Wx + b)); N is nothing until a network puts a norm there."""
 
     def __init__(self, in_features: int, out_features: int, activation: str) -> None:
         super().__init__()
         self.linear = empty_linear(in_features, out_features)
+        self.norm: nn.Module | None = None
         self.activation = build_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.linear(x))
+        z = self.linear(x)
+        return self.activation(z if self.norm is None else self.norm(z))
 
 
 class ResidualBlock(nn.Module):

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from gaplab.networks.activations import build_activation
 from gaplab.networks.initialization import empty_linear, initialize
-
-MOST_GROUPS = 8
+from gaplab.networks.normalization import build_norm
 
 
 class CNN(nn.Module):
@@ -23,7 +22,7 @@ class CNN(nn.Module):
         channels: channels after each convolution.
         kernel_size: pixels on each side of a kernel, odd; the border is padded with zeros.
         activation: a name of ``activations.ACTIVATIONS``.
-        norm: ``none``, ``batch`` or ``group`` (up to 8 groups).
+        norm: a name of ``normalization.build_norm``.
         initialization: a name of ``initialization.INITIALIZATIONS``; the fan of a convolution counts its pixels.
         gain: factor on the initial weights.
         generator: the only source of randomness; norms start at scale 1 and shift 0.
@@ -53,7 +52,7 @@ class CNN(nn.Module):
                 stride=1 if number == 0 else 2,
                 padding=kernel_size // 2,
             )
-            layers = [convolution, *build_norm(norm, width), build_activation(activation)]
+            layers = [convolution, *build_norm(norm, width, images=True), build_activation(activation)]
             self.hidden.append(nn.Sequential(*layers))
             in_channels = width
         self.output = empty_linear(in_channels, out_features)
@@ -66,13 +65,3 @@ class CNN(nn.Module):
             x = layer(x)
         logits: Tensor = self.output(x.mean(dim=(-2, -1)))
         return logits
-
-
-def build_norm(name: str, channels: int) -> list[nn.Module]:
-    """Return the norm called ``name`` as a list of one, or of none."""
-    if name == "batch":
-        return [nn.BatchNorm2d(channels)]
-    if name == "group":
-        groups = next(number for number in range(MOST_GROUPS, 0, -1) if channels % number == 0)
-        return [nn.GroupNorm(groups, channels)]
-    return []

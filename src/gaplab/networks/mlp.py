@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from gaplab.networks.blocks import BLOCKS, HighwayBlock
+from gaplab.networks.blocks import BLOCKS, HighwayBlock, PlainBlock
 from gaplab.networks.choices import choose
 from gaplab.networks.dropout import Dropout
 from gaplab.networks.initialization import empty_linear, initialize
+from gaplab.networks.normalization import build_norm
 
 
 class MLP(nn.Module):
@@ -33,6 +34,7 @@ class MLP(nn.Module):
             this order, as in Lang & Witbrock 1988.
         initialization: a name of ``initialization.INITIALIZATIONS``.
         gain: factor on the initial weights.
+        norm: a name of ``normalization.build_norm``; it stands before the activation of plain blocks.
         generator: the only source of randomness; the global stream is not touched.
         point_ndim: dimensions of one point, for example 3 of an image [C, H, W]; they are flattened.
     """
@@ -49,6 +51,7 @@ class MLP(nn.Module):
         dense_skip: bool = False,
         initialization: str = "default",
         gain: float = 1.0,
+        norm: str = "none",
         generator: torch.Generator,
         point_ndim: int = 1,
     ) -> None:
@@ -62,6 +65,8 @@ class MLP(nn.Module):
         features = in_features
         for width in widths:
             layer = build_block(features, width, activation)
+            if isinstance(layer, PlainBlock):
+                layer.norm = next(iter(build_norm(norm, width)), None)
             self.hidden.append(nn.Sequential(layer, Dropout(width, dropout)) if dropout > 0 else layer)
             features = features + width if dense_skip else width
         self.output = empty_linear(features, out_features)

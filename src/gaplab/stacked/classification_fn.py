@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from torch.func import functional_call
 
 from gaplab.config.schema import Config
 from gaplab.config.task import ClassificationConfig
-from gaplab.losses.classification import cross_entropy
+from gaplab.losses.augmentation import augmented_losses
+from gaplab.losses.classification import cross_entropy, over_members
 from gaplab.networks import Dropout, draw_dropout_masks
+from gaplab.networks.committee import Committee
 from gaplab.randomness import make_generator
 from gaplab.stacked.purity import refuse_impure, running_buffers
 from gaplab.stacked.stacked_optimizer import DrawBuffers
@@ -39,9 +42,15 @@ class ClassifierFunctions:
 
 
 def classifier_functions(
-    configs: Sequence[Config], tasks: Sequence[Classifier], dtype: torch.dtype
+    configs: Sequence[Config], tasks: Sequence[Classifier], dtype: torch.dtype, shape: Any
 ) -> ClassifierFunctions:
     """Return the classifiers of one group as pure functions. They keep their networks, which draw the masks.
+
+    Args:
+        configs: The configuration of each run.
+        tasks: Its task, which is converted to ``dtype``.
+        dtype: Precision of weights and points.
+        shape: Of one point.
 
     Raises:
         ValueError: If a network cannot be a pure function of its parameters and buffers.
@@ -57,7 +66,7 @@ def classifier_functions(
         loss=_training_loss(copy.deepcopy(first.network).train(), first.score_fn, any(smoothing)),
         score=_scoring(copy.deepcopy(first.network).eval(), first.score_fn),
         loss_coefficients={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
-        draw=_mask_drawing(configs, tasks) if first.uses_dropout else None,
+        draw=_drawing(configs, tasks, dtype, shape) if first.uses_dropout or first.augmentation else None,
     )
 
 
@@ -75,14 +84,19 @@ def _training_loss(network: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tenso
         loss_coefficients: Params,
     ) -> tuple[Tensor, Params]:
         points, labels, mask, size = batch
+        masks = {name: tensor for name, tensor in buffers.items() if " " not in name}
         # Copies, which the network may change in place; what it puts in their place comes back in the same dictionary.
-        tensors = params | {name: buffer.clone() for name, buffer in running.items()} | buffers
-        logits: Any = functional_call(network, tensors, (points,))
-        losses = loss_fn(logits, labels)
-        if smooths:
+        tensors = params | {name: buffer.clone() for name, buffer in running.items()} | masks
+
+        def smoothed(logits: Tensor, labels: Tensor) -> Tensor:
             # A smoothing of its own for every model: the mixture of the two targets, by linearity.
             even = cross_entropy(logits, labels, label_smoothing=1.0)
-            losses = torch.lerp(losses, even, loss_coefficients["label_smoothing"])
+            return torch.lerp(loss_fn(logits, labels), even, loss_coefficients["label_smoothing"])
+
+        own = smoothed if smooths else loss_fn
+        own = over_members(own) if isinstance(network, Committee) else own
+        logits: Any = partial(functional_call, network, tensors)
+        losses = augmented_losses(logits, own, points, labels, buffers)
         return (losses * mask).sum() / size, {name: tensors[name].detach() for name in running}
 
     return loss
@@ -105,23 +119,28 @@ def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.where(earlier, logits < own, logits <= own).all(dim=1)
 
 
-def _mask_drawing(
-    configs: Sequence[Config], tasks: Sequence[Classifier]
+def _drawing(
+    configs: Sequence[Config], tasks: Sequence[Classifier], dtype: torch.dtype, shape: Any
 ) -> Callable[[int, int, int], Params]:
     names = [name for name, module in tasks[0].network.named_modules() if isinstance(module, Dropout)]
     rates = [getattr(config.network, "dropout", None) for config in configs]
-    drawn: dict[tuple[int, Any, int, int], Params] = {}
+    drawn: dict[tuple[int, Any, Any, int, int], Params] = {}
 
     def draw(model: int, step: int, num_points: int) -> Params:
-        """The masks of one step; models of equal seed and rate have equal ones, which are drawn once."""
-        seed = configs[model].train_seed
-        key = seed, rates[model], step, num_points
-        if drawn and next(iter(drawn))[2] != step:
+        """The masks and the augmentation of one step; models of equal seed and settings share what is drawn once."""
+        seed, task = configs[model].train_seed, tasks[model]
+        key = seed, rates[model], task.augmentation, step, num_points
+        if drawn and next(iter(drawn))[3] != step:
             drawn.clear()
         if key not in drawn:
-            network = tasks[model].network
-            draw_dropout_masks(network, num_points, make_generator(seed, "dropout", step))
-            drawn[key] = {f"{name}.mask": network.get_buffer(f"{name}.mask") for name in names}
+            network = task.network
+            if names:
+                draw_dropout_masks(network, num_points, make_generator(seed, "dropout", step))
+            found = {f"{name}.mask": network.get_buffer(f"{name}.mask") for name in names}
+            if task.augmentation:
+                generator = make_generator(seed, "losses", step)
+                found |= task.augmentation.draw(num_points, shape, dtype, generator)
+            drawn[key] = found
         return drawn[key]
 
     return draw

@@ -16,6 +16,7 @@ from gaplab.data.splits import to_device
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import band_edges, scorecard
 from gaplab.runs.recorder import Recorder
+from gaplab.stacked.averaging import StackedAverage
 from gaplab.stacked.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
 from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
@@ -66,13 +67,13 @@ class StackedClassifiers(Ensemble):
         compiled: CompiledFunctions | None = None,
     ) -> None:
         configs = [member.config for member in members]
-        functions = classifier_functions(configs, tasks, dtype)
+        functions = classifier_functions(configs, tasks, dtype, data[0].example_shape)
         optimizers, num_steps = [config.optimizer for config in configs], configs[0].num_steps
         self.exact = not is_pointwise(configs[0].network)
         if self.exact:
             _check_brought(tasks, functions.params, functions.running, data, dtype)
         opt = StackedOptimizer(PREFIX, functions.params, optimizers, width=width, num_steps=num_steps)
-        step = make_step(functions.loss, opt.update, clips=opt.clips)
+        step = make_step(functions.loss, opt.update, clips=opt.clips, sharpens=opt.sharpens)
         compiled = compiled or {
             "step": CompiledFunction(step, compile=compile),
             "score": CompiledFunction(summed(functions.score), compile=compile),
@@ -82,6 +83,12 @@ class StackedClassifiers(Ensemble):
         kept = {PREFIX + name: buffer for name, buffer in running.items() if name in saved}
         super().__init__(members, [one.splits for one in data], [opt], kept, compiled)
         self.functions, self.tasks = functions, list(tasks)
+        if configs[0].trainer.averages:
+            if running:
+                raise ValueError(
+                    "the average of a network with running statistics is taken by a run by itself"
+                )
+            self.average = StackedAverage(configs, opt.params, PREFIX, width)
         self.unsaved = {name: buffer for name, buffer in running.items() if name not in saved}
         """Stacked buffers that are no part of the state dict."""
         self.loss_coefficients = {
@@ -101,6 +108,8 @@ class StackedClassifiers(Ensemble):
             if name == "train" or not only_train
         }
         self.batches = self.stacked_batches(self.functions.draw, exact=self.exact)
+        if self.average is not None:
+            self.average.to(self.device)
         self.unsaved = moved(self.unsaved, self.device)
         self.loss_coefficients = moved(self.loss_coefficients, self.device)
 
@@ -114,9 +123,17 @@ class StackedClassifiers(Ensemble):
         self.kept = {name: buffers[name.removeprefix(PREFIX)] for name in self.kept}
         self.unsaved = {name: buffers[name] for name in self.unsaved}
 
+    def measured_params(self) -> Params:
+        """Return the stacked parameters that are measured: the averages where weights are averaged."""
+        params = self.stacked_optimizers[0].params
+        return params if self.average is None else self.average.measured(params)
+
     def tensors(self) -> Params:
-        """Return all stacked parameters and buffers of the networks."""
-        return self.stacked_optimizers[0].params | self.running
+        """Return all stacked parameters and buffers of the networks that are measured."""
+        return self.measured_params() | self.running
+
+    def weights(self) -> Params:
+        return {PREFIX + name: p for name, p in self.measured_params().items()} | self.kept
 
     def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every model for each batch."""
@@ -135,6 +152,8 @@ class StackedClassifiers(Ensemble):
                 self.loss_coefficients,
                 opt.hyper | {"lr": lr},
             )
+            if self.average is not None:
+                self.average.update(opt.params, step, active)
             noted.append(("loss/train_batch", step, losses))
         return noted
 
@@ -191,7 +210,7 @@ class StackedClassifiers(Ensemble):
         chosen = [i for i in indices if self.members[i].config.measures is Measures.capacity]
         if not chosen or self.running:  # measured one by one, each with buffers of its own
             return {}
-        weights = [unstack(self.stacked_optimizers[0].params, index) for index in chosen]
+        weights = [unstack(self.measured_params(), index) for index in chosen]
         initial = [moved(self.functions.params[index], self.device) for index in chosen]
         train = [self.splits[index]["train"] for index in chosen]
         found = measure_stacked(self.tasks[chosen[0]].network, weights, initial, train)
@@ -202,6 +221,8 @@ class StackedClassifiers(Ensemble):
         self.functions.params = [self.functions.params[index] for index in kept]
         self.functions.running = [self.functions.running[index] for index in kept]
         self.unsaved = rows_of(self.unsaved, rows)
+        if self.average is not None:
+            self.average.keep(rows)
         self.loss_coefficients = rows_of(self.loss_coefficients, rows)
         self.batches.keep(kept, rows)
         for split in self.stacked_splits.values():
@@ -213,7 +234,7 @@ class StackedClassifiers(Ensemble):
         if opt.rule == "adamw":
             return [0.0] * len(self.members)
         weights = torch.zeros(2, self.width, dtype=torch.float64, device=self.device)
-        for p in opt.params.values():
+        for p in self.measured_params().values():
             weights[int(p.dim() <= 2)] += p.double().square().flatten(1).sum(1)
         decays = torch.stack([opt.hyper["weight_decay"], opt.hyper["bias_decay"]])
         return (0.5 * decays * weights).sum(0).tolist()

@@ -94,17 +94,19 @@ class CompiledBlocks(BlockOptimization):
     def __init__(self, config: Config, trainer: Trainer, task: Classifier) -> None:
         super().__init__(trainer)
         dtype = next(task.parameters()).dtype
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        check_stackable([data])
         self.task = task
-        self.functions = classifier_functions([config], [task], dtype)
+        self.functions = classifier_functions([config], [task], dtype, data.example_shape)
         self.opt = StackedOptimizer(
             "network.", self.functions.params, [config.optimizer], width=1, num_steps=config.num_steps
         )
         self.settings: list[dict[str, Any]] | None = None
         """Of the torch optimiser's groups at the first block, but the learning rate."""
-        step = make_step(self.functions.loss, self.opt.update, clips=self.opt.clips)
+        step = make_step(
+            self.functions.loss, self.opt.update, clips=self.opt.clips, sharpens=self.opt.sharpens
+        )
         self.steps = CompiledFunction(make_steps(step, STEPS_PER_CALL), compile=True)
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        check_stackable([data])
         seeds, points_per_step = [config.train_seed], config.data.points_per_step
         self.batches = StackedBatches([data.splits["train"]], seeds, points_per_step, 1, self.functions.draw)
         self.opt.to(trainer.strategy.root_device)

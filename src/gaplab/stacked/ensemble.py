@@ -11,6 +11,7 @@ from torch import Tensor
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.splits import Split, to_device
 from gaplab.runs.recorder import Recorder
+from gaplab.stacked.averaging import StackedAverage
 from gaplab.stacked.batches import StackedBatches
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.stacked_optimizer import DrawBuffers, StackedOptimizer
@@ -41,6 +42,8 @@ class Ensemble(LightningModule):
 
     quantities: dict[str, str]
     """What is noted of a block of steps, by tag, and what it is called where it is not finite."""
+    average: StackedAverage | None = None
+    """The averages of weights, where they are what is measured."""
 
     def __init__(
         self,

@@ -81,7 +81,9 @@ class StackedLosses(Ensemble):
         )
         self.step_number = 0
         _check(tasks, [one.splits["train"] for one in data], dtype)
-        step = make_step(self._loss(tasks[0]), optimizer.update, clips=optimizer.clips)
+        step = make_step(
+            self._loss(tasks[0]), optimizer.update, clips=optimizer.clips, sharpens=optimizer.sharpens
+        )
         stacked = stack(running, width)
         saved = set(tasks[0].state_dict())
         super().__init__(

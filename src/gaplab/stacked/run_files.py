@@ -49,13 +49,19 @@ def member_checkpoint(progress: Progress, ensemble: Ensemble, index: int, run: P
     """Return the content of one run's ``last.ckpt``, from which the run alone or a chunk can continue."""
     member = ensemble.members[index]
     states = [opt.torch_states(index, member.step) for opt in ensemble.stacked_optimizers]
+    callbacks, average = _callback_states(member, run), ensemble.average
+    added: dict[str, Any] = {}
+    if average is not None:
+        added = average.saved(ensemble.stacked_optimizers[0].params, index)
+        callbacks[average.name] = {"latest_update_step": member.step if average.counts[index] else 0}
     return {
         **_head(member.step),
         "state_dict": _on_cpu(unstack(ensemble.weights(), index)),
         "loops": progress.loops,
-        "callbacks": _callback_states(member, run),
+        "callbacks": callbacks,
         "optimizer_states": [optimizer for optimizer, _ in states],
         "lr_schedulers": [schedule for _, schedule in states if schedule is not None],
+        **added,
     }
 
 

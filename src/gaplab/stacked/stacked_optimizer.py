@@ -44,10 +44,13 @@ class StackedOptimizer:
         assert rule is not None, "grouping.obstacle lets only such optimisers pass"
         self.rule = rule
         self.clips = configs[0].max_grad_norm is not None
+        self.sharpens = configs[0].sharpness_radius > 0
         self.params = stack(params, width)
         self.state = initial_state(self.rule, self.params)
         hyper = stack_hyperparameters(self.rule, len(configs), settings_of(configs))
         hyper["max_grad_norm"] = norm_limits(configs)
+        radii = [config.sharpness_radius for config in configs]
+        hyper["sharpness_radius"] = torch.tensor(radii, dtype=torch.float64)
         self.hyper = {name: fill(values, width) for name, values in hyper.items()}
 
     @property

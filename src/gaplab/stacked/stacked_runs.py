@@ -113,12 +113,14 @@ class StackedRuns:
     def _restore(self) -> None:
         """Continue from the checkpoints of the plans."""
         saved = [read_checkpoint(plan.checkpoint) for plan in self.plans if plan.checkpoint is not None]
-        weights = [one["state_dict"] for one in saved]
+        weights = [one.get("current_model_state", one["state_dict"]) for one in saved]
         best = []
         for run, member, one in zip(self.directories, self.members, saved, strict=True):
             member.restore(int(one["global_step"]), one["callbacks"])
             best.append(read_weights(run.best).weights if run.best.is_file() else one["state_dict"])
         self.ensemble.restore(weights, best, [one["optimizer_states"] for one in saved])
+        if self.ensemble.average is not None:
+            self.ensemble.average.restore(saved)
 
     def train(self) -> list[Result | None]:
         """Train all runs and write them; None stands for a run that diverged, or that was left at a rung."""

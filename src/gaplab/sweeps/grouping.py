@@ -8,7 +8,7 @@ from gaplab.config.network import NetworkConfig, is_pointwise
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import built_otherwise, class_that_builds
 from gaplab.config.schema import Config
-from gaplab.config.task import TaskConfig
+from gaplab.config.task import ClassificationConfig, TaskConfig
 
 FREE = {
     "data": {
@@ -26,11 +26,14 @@ FREE = {
             "lr_gamma",
             "lr_knots",
             "max_grad_norm",
+            "sharpness_radius",
         ),
         *("momentum", "beta1", "beta2", "eps"),
     },
 }
 """Keys that may differ between the runs of a group, because they change no shape and no operation."""
+OPERATIONS = ("label_smoothing", "input_noise", "mixup", "r1", "r2", "gradient_penalty")
+"""Settings of tasks that may differ as well, if they are zero in all runs of a group or in none."""
 
 
 def obstacle(config: Config) -> str | None:
@@ -57,6 +60,8 @@ def obstacle(config: Config) -> str | None:
         return "the loggers of logging.extra follow one run each"
     if trainer.extra:
         return f"trainer.extra.{next(iter(trainer.extra))} is not stacked"
+    if trainer.averages and not isinstance(config.task, ClassificationConfig):
+        return "only the weights of classifiers are averaged as a stack"
     if trainer.accumulate_grad_batches != 1 or trainer.gradient_clip_val is not None:
         return "trainer.accumulate_grad_batches and trainer.gradient_clip_val are not stacked"
     if trainer.num_nodes not in (1, "auto") or trainer.devices not in (1, "auto"):
@@ -77,14 +82,14 @@ def group_key(config: Config) -> Hashable:
         if task.stacks_any_sizes and is_pointwise(config.network)
         else (data.num_points, data.num_folds, data.fold),
         _fixed("task", task),
-        # Whether these are zero or absent decides which operations a step has.
-        tuple(getattr(task, n, 0.0) > 0 for n in ("label_smoothing", "r1", "r2", "gradient_penalty")),
+        tuple(getattr(task, name, 0.0) > 0 for name in OPERATIONS),
         getattr(task, "clip_weights", None) is None,
         _fixed("optimizer", config.optimizer),
         _fixed("optimizer", _second_optimizer(config)),
         config.evaluation_steps,
         (config.trainer.precision, config.trainer.accelerator, config.trainer.deterministic),
         config.trainer.compile,
+        (config.trainer.ema_decay is None, config.trainer.swa_start is None),
     )
 
 
@@ -112,5 +117,5 @@ def _fixed(section: str, config: Any) -> Hashable:
     if section == "network":
         values["dropout"] = values.get("dropout", 0.0) > 0
     if section == "optimizer":
-        values["clips"] = config.max_grad_norm is not None
+        values |= {"clips": config.max_grad_norm is not None, "sharpens": config.sharpness_radius > 0}
     return f"{type(config).__module__}.{type(config).__qualname__} {values!r}"

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from gaplab.config.optimizer import OptimizerConfig
 from gaplab.data.loader import Batch
+from gaplab.errors import ConfigError
+from gaplab.losses.augmentation import Augmentation, augmented_losses
 from gaplab.metrics.gap import SplitScore
 from gaplab.metrics.scorecard import scorecard
 from gaplab.networks import num_parameters
@@ -26,7 +28,8 @@ class Classifier(LossesTask):
         score_fn: The same for the losses that are reported (without label smoothing).
         optimizer: The ``optimizer`` section.
         num_steps: Optimiser steps of the run; the learning-rate schedule ends there.
-        train_seed: Seed of the dropout masks.
+        train_seed: Seed of the dropout masks and of what the augmentation draws.
+        augmentation: What is done to points in training, never where they are scored.
     """
 
     def __init__(
@@ -38,13 +41,30 @@ class Classifier(LossesTask):
         optimizer: OptimizerConfig,
         num_steps: int,
         train_seed: int,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__(network, optimizer=optimizer, num_steps=num_steps, train_seed=train_seed)
         self.loss_fn = loss_fn
         self.score_fn = score_fn
+        self.augmentation = augmentation
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        return self.loss_fn(self(batch.points), batch.labels)
+        if not self.augmentation:
+            return self.loss_fn(self(batch.points), batch.labels)
+        points, whole = batch.points, batch.global_batch_size
+        if not isinstance(points, Tensor) or not points.is_floating_point():
+            raise ConfigError(
+                "task.input_noise, task.mixup: expected points in one tensor of real numbers, but those of these data "
+                "are not. Set both to 0."
+            )
+        if self.augmentation.mixup and len(points) != whole:
+            raise ConfigError(
+                "task.mixup: expected one process, as a point may be mixed with any other of its batch, but this one "
+                f"holds {len(points)} of {whole} points. Set trainer.devices=1."
+            )
+        drawn = self.augmentation.draw(whole, points.shape[1:], points.dtype, generator)
+        drawn = {name: batch.part(tensor).to(points.device) for name, tensor in drawn.items()}
+        return augmented_losses(self, self.loss_fn, points, batch.labels, drawn)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch.points)

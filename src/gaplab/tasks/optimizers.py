@@ -10,11 +10,14 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from gaplab.config.knots import value_at
 from gaplab.config.optimizer import OptimizerConfig, Schedule
 from gaplab.config.registry import build_choice
+from gaplab.tasks.sharpness_aware import make_sharpness_aware
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Return the torch optimiser of a section ``optimizer`` for some parameters."""
     optimizer: Optimizer = build_choice(config, list(parameters))
+    if config.sharpness_radius:
+        make_sharpness_aware(optimizer, config.sharpness_radius)
     return optimizer
 
 

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 
 class SweepSummary(Callback):
-    """Reports the sweep from the directories of its runs, and ranks capacity measures where it has them."""
+    """Reports the sweep from the directories of its runs; ranks capacity measures, and compares settings with an empty
+    one, where it has them."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from gaplab.config.measures import Measures
@@ -19,6 +20,8 @@ class SweepSummary(Callback):
             return
         ranks = str(config.measures) in (Measures.capacity, Measures.full)
         report_sweep(folder, rank=rank if ranks else None)
+        if "" in (config.hydra.sweeper.get("settings") or []):
+            compare_with_twins(folder)
 
 
 def rank(folder: Path) -> None:
@@ -30,3 +33,14 @@ def rank(folder: Path) -> None:
         rank_study(folder, folder)
     except ConfigError as error:
         print(f"Capacity measures are not ranked: {error}")
+
+
+def compare_with_twins(folder: Path) -> None:
+    """Compare all settings with the empty one; a sweep with too few pairs is told so in one sentence."""
+    from gaplab.errors import ConfigError
+    from gaplab.reports.interventions import report_interventions
+
+    try:
+        report_interventions(folder, folder)
+    except ConfigError as error:
+        print(f"Settings are not compared: {error}")

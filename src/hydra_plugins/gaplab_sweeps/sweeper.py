@@ -4,7 +4,8 @@ Hydra's grid sweeper checks every job by composing it; these leave that to the l
 """
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -20,11 +21,14 @@ HERE = "hydra_plugins.gaplab_sweeps.sweeper"
 
 @dataclass
 class GridSweeperConf:
-    """The keys of Hydra's ``basic`` sweeper."""
+    """The keys of Hydra's ``basic`` sweeper, and settings that are no grid."""
 
     _target_: str = f"{HERE}.GridSweeper"
     max_batch_size: int | None = None
     params: dict[str, str] | None = None
+    settings: list[str] = field(default_factory=list)
+    """Words of several keys that belong together, such as ``data.batch_size=8 trainer.max_steps=2000``; each of these
+    with all combinations of the swept values. An empty text adds nothing to them."""
 
 
 @dataclass
@@ -57,6 +61,10 @@ for _name, _node in CONFS.items():
 class GridSweeper(BasicSweeper):
     """All combinations of the swept values. It writes nothing: a sweep with a mistake leaves no folder."""
 
+    def __init__(self, settings: Sequence[str] = (), **others: Any) -> None:
+        super().__init__(**others)
+        self.settings = settings
+
     def sweep(self, arguments: list[str]) -> Any:
         """Hand the jobs to the launcher, batch by batch, when all of them are known to be sound."""
         launcher: Any = self.launcher
@@ -83,11 +91,34 @@ class GridSweeper(BasicSweeper):
                     f"{override.key_or_group}: expected a list or range in a grid, but got an interval. Draw from it: "
                     "hydra/sweeper=random hydra.sweeper.draws=20."
                 )
-        if MOST_JOBS < (number := num_jobs(words)) < sys.maxsize:
+        number = num_jobs(words)
+        if number * max(1, len(self.settings)) > MOST_JOBS and number < sys.maxsize:
             raise ConfigError(
                 f"-m: expected at most {MOST_JOBS:_} runs, but got {number:_}. Split the ranges."
             )
-        return self.split_arguments(overrides, self.max_batch_size) or [[]]
+        if not self.settings:
+            return self.split_arguments(overrides, self.max_batch_size) or [[]]
+        grid = list(chain(*self.split_arguments(overrides, None))) or [[]]
+        given = {override.key_or_group for override in overrides}
+        jobs = [
+            [*job, *more] for text in self.settings for more in self._of_setting(text, given) for job in grid
+        ]
+        return list(self.split_overrides_to_chunks(jobs, self.max_batch_size))
+
+    def _of_setting(self, text: str, given: set[str]) -> list[list[str]]:
+        """Return the overrides of one entry of ``settings``, once for each combination of its own lists.
+
+        Raises:
+            ConfigError: If it sets a key that is ``given`` already.
+        """
+        overrides = self.parsed(text.split())
+        for key in (override.key_or_group for override in overrides):
+            if key in given:
+                raise ConfigError(
+                    f"hydra.sweeper.settings: expected keys that the sweep does not set elsewhere, but {text!r} sets "
+                    f"{key} as well. Leave it out in one of the two places."
+                )
+        return list(chain(*self.split_arguments(overrides, None))) or [[]]
 
     def parsed(self, words: list[str]) -> list[Any]:
         """Return the words as Hydra's grammar reads them."""
@@ -98,8 +129,8 @@ class GridSweeper(BasicSweeper):
 class RandomSweeper(GridSweeper):
     """Draws of intervals and choices, each with all combinations of lists and ranges."""
 
-    def __init__(self, draws: int | None, seed: int, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, draws: int | None, seed: int, **others: Any) -> None:
+        super().__init__(**others)
         self.draws, self.seed = draws, seed
 
     def batches(self, words: list[str]) -> list[list[list[str]]]:
@@ -132,8 +163,8 @@ class RandomSweeper(GridSweeper):
 class HalvingSweeper(RandomSweeper):
     """The jobs of a grid or of draws, of which the better ones are trained longer."""
 
-    def __init__(self, min_steps: int | None, eta: int, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, min_steps: int | None, eta: int, **others: Any) -> None:
+        super().__init__(**others)
         self.min_steps, self.eta = min_steps, eta
 
     def sweep(self, arguments: list[str]) -> Any:
