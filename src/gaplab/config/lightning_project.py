@@ -26,6 +26,7 @@ class LightningConfig(TaskConfig):
 
     unused: ClassVar[tuple[str, ...]] = ("data", "network", "optimizer", "measures", "shared_rng")
     has_own_data: ClassVar[bool] = True
+    shards: ClassVar[bool] = True
 
     module: str = ""
     """The LightningModule as ``package.module.Class``, in the working directory or in ``extensions=[path.py]``."""
