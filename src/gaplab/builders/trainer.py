@@ -162,8 +162,8 @@ def _strategy(config: Config, ranks: Ranks, on_gpu: bool) -> Strategy | str:
             )
         if config.trainer.gradient_clip_val is not None and config.trainer.gradient_clip_algorithm == "norm":
             raise ConfigError(
-                "trainer.gradient_clip_algorithm: expected value, as Lightning's fsdp cannot clip the norm of a gradient "
-                "that lies in shards, but got 'norm'."
+                "trainer.gradient_clip_algorithm: expected value, as Lightning cannot clip the norm of a gradient that "
+                "fsdp has sharded, but got 'norm'."
             )
         return FSDPStrategy(**arguments)
     return "auto" if ranks.world_size == 1 else ExactDDPStrategy(**arguments)

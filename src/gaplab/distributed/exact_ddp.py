@@ -1,5 +1,6 @@
 """DistributedDataParallel with gradients that are exact when processes hold unequal shares of a batch."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class ExactDDPStrategy(DDPStrategy):
         if not self.lightning_module.automatic_optimization:
             # A player's phase gives the other one's parameters no gradient.
             self._ddp_kwargs["find_unused_parameters"] = True
+        # Of a weight [1, D], whose strides have two spellings: nothing is slower for it.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         super().configure_ddp()
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
