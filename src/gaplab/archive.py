@@ -121,9 +121,11 @@ def _hashes_of_loaders(config: Any, data: Any, task: Any) -> dict[str, str]:
     from lightning.pytorch import Callback
 
     from gaplab.builders import build_trainer
+    from gaplab.builders.process import prepare_process
     from gaplab.callbacks.evaluation_loaders import evaluation_loaders
     from gaplab.randomness import seeded_global_generators
 
+    prepare_process(config)
     config.trainer.devices, config.trainer.num_nodes, config.trainer.progress_bar = 1, 1, False
     most = getattr(config.task, "max_batches", None)
     hashes = {}

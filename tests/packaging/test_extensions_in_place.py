@@ -15,9 +15,12 @@ PAGES = (PROJECT_ROOT / "README.md", PROJECT_ROOT / "docs" / "tasks.md")
 LISTED = "\n[tool.gaplab]\nextensions = [{names}]\n"
 SUITE = (
     *("tests/test_import_order.py", "tests/config", "tests/builders/test_registered_builders.py"),
-    *("tests/builders/test_load_run.py", "tests/data/test_datamodule.py", "tests/new/test_project.py"),
-    *("tests/packaging/test_project_pages.py", "tests/sweeps/test_vectorized_launcher.py"),
-    *("tests/system/test_extensions.py", "tests/system/test_own_task.py", "tests/tasks/test_losses_task.py"),
+    *(
+        "tests/data/test_datamodule.py",
+        "tests/packaging/test_project_pages.py",
+        "tests/system/test_extensions.py",
+    ),
+    *("tests/sweeps/test_vectorized_launcher.py", "tests/tasks/test_losses_task.py"),
 )
 """What looks at choices, pages, imports and child processes."""
 
