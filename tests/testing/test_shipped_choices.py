@@ -18,7 +18,8 @@ FURTHER = {
 }
 """Fewer samples than elsewhere, and what is only trained here."""
 MORE = (
-    "network=mlp network.norm=batch network.dropout=0.2",
+    "data=digits network=cnn network.norm=batch",
+    "network.dropout=0.2",
     "optimizer=torch optimizer.name=Muon schedule=torch schedule.name=OneCycleLR schedule.args.max_lr=0.01",
     "optimizer=sgd schedule=torch schedule.name=ReduceLROnPlateau callbacks=[LearningRateMonitor]",
     "trainer.accumulate_grad_batches=2 trainer.gradient_clip_val=1 data.label_noise=0.1",
