@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,33 @@ def test_module_imports_only_from_rooms_to_its_left(path: Path) -> None:
 def test_file_has_a_telling_name_and_a_readable_length(path: Path) -> None:
     assert not set(path.relative_to(SOURCE).with_suffix("").parts) & BANNED_NAMES
     assert len(path.read_text().splitlines()) <= 400
+
+
+PRIVATE_TORCH = {"stacked/compile.py", "stacked/drawn_numbers.py"}
+"""Compiling a step ahead of time and flattening nested tensors have no public name; each minor of torch is tested."""
+
+
+def private_names_of_torch(tree: ast.AST) -> set[str]:
+    """Names below torch with a part that begins with an underscore: imported, or written out as ``torch._x``."""
+    names = imported(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names.add(ast.unparse(node))
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    below = (name for name in names if name.split(".")[0] == "torch")
+    return {name for name in below if any(re.match("_(?!_)", part) for part in name.split("."))}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_private_name_of_torch_is_used(path: Path) -> None:
+    found = private_names_of_torch(ast.parse(path.read_text()))
+    assert bool(found) == (str(path.relative_to(SOURCE)) in PRIVATE_TORCH), found
+
+
+def test_private_names_are_seen() -> None:
+    tree = ast.parse("from torch.nn.modules.conv import _ConvNd\ntorch._standard_gamma(x)\ntorch.rand(2)")
+    assert private_names_of_torch(tree) == {"torch.nn.modules.conv._ConvNd", "torch._standard_gamma"}
 
 
 def test_the_arrows_see_an_import_inside_a_function() -> None:

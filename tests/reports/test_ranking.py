@@ -12,6 +12,7 @@ from rich.console import Console
 from gaplab.errors import ConfigError
 from gaplab.metrics.capacity.catalogue import MEASURES, ROBUST
 from gaplab.metrics.published_ranking import PUBLISHED
+from gaplab.reports import increments
 from gaplab.reports.ranking import by_rank, main, rank_study
 from gaplab.reports.ranking_table import read_study, write_compact
 
@@ -119,3 +120,32 @@ def test_mistakes_are_explained(sweep: Path, capsys: pytest.CaptureFixture[str])
 
 def test_published_numbers_are_those_of_the_robust_study() -> None:
     assert PUBLISHED.keys() == {name for name, measure in MEASURES.items() if measure.source == ROBUST}
+
+
+def test_increments_are_written_and_shown_uncut(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first measure is the gap itself, the second its negative: both remove all that the design leaves."""
+    monkeypatch.setenv("COLUMNS", "80")
+    increments.main([str(sweep), "--out", str(tmp_path / "out")])
+    with (tmp_path / "out" / "increments.csv").open() as file:
+        rows = {row["measure"]: row for row in csv.DictReader(file)}
+    assert float(rows["pacbayes_flatness"]["error removed"]) == pytest.approx(1)
+    assert float(rows["params"]["residual correlation within"]) == pytest.approx(-1)
+    assert float(rows["gradient_variance"]["within q"]) > 0.05
+    assert rows["params"]["published error removed"] == "-0.016"
+    assert (tmp_path / "out" / "increments.png").stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert "(" in next(line for line in printed.splitlines() if "gradient_variance" in line)
+
+
+def test_increments_need_settings_to_leave_out(sweep: Path, tmp_path: Path) -> None:
+    with (sweep / "ledger.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["network.widths"] in ("[8]", "[16]")]
+    with (tmp_path / "few.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "stop_at_train_loss", "num_test_points"])
+        writer.writeheader()
+        writer.writerows(row | {"stop_at_train_loss": "", "num_test_points": "1000"} for row in rows)
+    with pytest.raises(ConfigError, match=r"at least 20 settings of .* the ledger has 12"):
+        increments.study_increments(read_study(tmp_path / "few.csv"))

@@ -48,6 +48,35 @@ def draw_ranking(scores: Mapping[str, Scores], *, size_axis: bool) -> Figure:
     return figure
 
 
+def draw_increments(found: Mapping[str, Any]) -> Figure:
+    """Draw what each measure adds to the design: residual correlations (left), error removed (right), with 95 %.
+
+    ``found`` has a ``metrics.increments.Increment`` a measure.
+    """
+    names = list(found)[::-1]
+    places = np.arange(len(names))
+    figure = Figure(figsize=(9.6, 0.24 * len(names) + 1.4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    panels = (
+        (left, "between", "among settings", BLUE, "o"),
+        (left, "within", "among seeds of a setting", VERMILLION, "s"),
+        (right, "error_removed", "error removed", GREEN, "o"),
+    )
+    for axes, field, label, color, marker in panels:
+        values = np.array([getattr(found[name], field) for name in names])
+        limits = np.array([getattr(found[name], f"{field}_interval") for name in names]).T
+        axes.hlines(places, *limits, color=color, linewidth=1)
+        axes.plot(values, places, marker, color=color, markersize=4, label=label)
+        axes.axvline(0, color="0.6", linewidth=0.8)
+        axes.grid(axis="y", color="0.92", linewidth=0.6)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    left.set_xlabel("correlation of measure and gap, design regressed out")
+    left.set_yticks(places, names, fontsize=8)
+    right.set_xlabel("share of the error out of fold that the measure removes")
+    return figure
+
+
 def draw_gap_against_measures(
     table: Mapping[str, Any], measures: Sequence[str], gap: str, axis: str, *, most: int = 2_000
 ) -> Figure:

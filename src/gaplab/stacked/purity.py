@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from gaplab.networks import Dropout
 from gaplab.stacked.update_rules import Params
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 PROBED = 8
 """Points on which ``refuse_hidden_differences`` compares outputs."""
 
@@ -37,13 +37,13 @@ def refuse_impure(network: nn.Module) -> None:
         )
     for name, module in network.named_modules():
         layer = f"{name} ({type(module).__name__})"
-        if isinstance(module, _DropoutNd) and module.p > 0:
+        if isinstance(module, DROPOUTS) and module.p > 0:
             raise ValueError(
                 f"the network's {layer} draws from the global generator; gaplab.networks.Dropout does not"
             )
-        if isinstance(module, _BatchNorm) and not module.track_running_stats:
+        if isinstance(module, BATCH_NORMS) and not module.track_running_stats:
             raise ValueError(f"the network's {layer} normalises by the batch in eval mode too")
-        if isinstance(module, _BatchNorm) and module.momentum is None:
+        if isinstance(module, BATCH_NORMS) and module.momentum is None:
             raise ValueError(f"the network's {layer} has no momentum: how it averages depends on a count")
 
 

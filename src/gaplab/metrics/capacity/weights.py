@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.conv import _ConvNd
 
+CONVOLUTIONS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 Parameters = dict[str, Tensor]
 Forward = Callable[[Parameters, Tensor], Tensor]
 """(parameters, points [P, D]) -> logits [P, C]."""
@@ -28,7 +31,7 @@ def weight_names(network: nn.Module) -> list[str]:
     layers = [
         f"{name}.weight".lstrip(".")
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear | _ConvNd)
+        if isinstance(module, (nn.Linear, *CONVOLUTIONS))
     ]
     names = layers or [name for name, parameter in network.named_parameters() if parameter.ndim >= 2]
     if not names:
