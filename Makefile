@@ -1,4 +1,4 @@
-# make train | test | extras | thorough | lint | docs | bench | gpu | phenomena | figures | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
+# make train | test | extras | thorough | lint | docs | bench | gpu | phenomena | figures | pictures | tensorboard | upgrade; ARGS="..." is passed on. Installation happens once, by itself.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ EXTRAS := $(VENV)-extras
 EXTRAS_TESTS := tests/builders tests/data/test_tables.py tests/metrics/generative tests/system/test_optuna.py
 EVERYTHING := ".[dev,docs,mlflow,optuna,parquet,wandb,witnesses]"
 
-.PHONY: train test extras thorough lint format docs bench gpu phenomena figures tensorboard upgrade clean
+.PHONY: train test extras thorough lint format docs bench gpu phenomena figures pictures tensorboard upgrade clean
 .DEFAULT_GOAL := train
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -64,6 +64,10 @@ phenomena: $(INSTALLED)
 # What the commands on the pages print now; ARGS=--check only says which lines are stale.
 figures: $(INSTALLED)
 	$(BIN)/python docs/rerun.py $(ARGS)
+
+# The pictures of README and docs/tensorboard.md; needs Chromium.
+pictures: $(INSTALLED)
+	$(BIN)/python docs/pictures.py
 
 tensorboard: $(INSTALLED)
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=100000 $(ARGS)

@@ -14,8 +14,10 @@ from lightning.pytorch import Trainer
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config import extensions
 from gaplab.config.compose import Composed, compose_config
+from gaplab.metrics.generative import two_sample
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
+from gaplab.tasks import gan_scores
 from gaplab.train import run_one
 from quick_runs import DRAWN, QUICK, Compose
 
@@ -77,6 +79,13 @@ def quick(tmp_path: Path) -> Compose:
         return compose_config([*QUICK, f"run.root={tmp_path}", *overrides])
 
     return compose
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let GANs be judged on few permutations and one perfect sampler, where a test compares runs and not scores."""
+    monkeypatch.setattr(two_sample, "NUM_PERMUTATIONS", 20)
+    monkeypatch.setattr(gan_scores, "NUM_CEILING_DRAWS", 1)
 
 
 @pytest.fixture(scope="session")

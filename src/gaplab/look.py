@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import sys
 import threading
 from pathlib import Path
@@ -61,11 +62,18 @@ def start(path: Path, port: int | None = None) -> str:
     board = program.TensorBoard(plugins=[*plugins, GeneralizationPlugin.loader(root)])
     words = ["gaplab.look", "--logdir", str(shown), *OPTIONS]
     board.configure(argv=words if port is None else [*words, "--port", str(port)])
+    loading = threading.Thread(target=_load_findings, daemon=True)
     try:
         home: str = board.launch()
     except program.TensorBoardServerException as error:
         raise ConfigError(f"--port: expected a port that is free, but: {str(error).strip()}.") from error
+    loading.start()
     return home
+
+
+def _load_findings() -> None:
+    """Import what the tab "Generalization" needs, torch above all, while the user opens the page."""
+    importlib.import_module("gaplab.reports.tensorboard_tab.findings")
 
 
 def kind_of(path: Path) -> str:

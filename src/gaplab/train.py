@@ -90,7 +90,9 @@ def run_one(
     if config.init_from is not None and checkpoint is None:
         start_from(task, config.init_from, config.init_from_weights)
     run, recorder = RunDirectory(path, writes=ranks.rank == 0), Recorder(config, anew=anew)
-    callbacks = build_callbacks(config, run, recorder, composed.overrides, composed.varied, task, until)
+    callbacks = build_callbacks(
+        config, run, recorder, composed.overrides, composed.varied, composed.number, task, until
+    )
     loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
     trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
     sharded = isinstance(trainer.strategy, FSDPStrategy)

@@ -320,7 +320,12 @@ def test_a_first_try_is_measured_and_kept(tmp_path: Path) -> None:
 
 def test_a_run_ends_after_its_time_with_a_measurement(tmp_path: Path) -> None:
     words = [word for word in QUICK if not word.startswith("trainer.max_steps")]
-    words += [*FAST, "trainer.max_steps=100000", "trainer.extra.max_time={seconds: 1}"]
+    words += [
+        *FAST,
+        "trainer.max_steps=100000",
+        "trainer.compile=false",
+        "trainer.extra.max_time={seconds: 1}",
+    ]
     run_one(compose_config(words), tmp_path / "run")
     result = read_json(tmp_path / "run" / "result.json")
     assert 0 < result["step"] < 100_000

@@ -79,7 +79,12 @@ def test_profiler_preset_leaves_a_trace_and_a_table(quick: Compose, tmp_path: Pa
     # As the experiment and the presets do not compose with each other's step counts, only the key is set.
     run_one(quick("trainer.profiler=true", "trainer.max_steps=80"), tmp_path / "run")
     trace = json.loads((tmp_path / "run" / "trace.json").read_text())
-    assert any(event.get("name") == "aten::addmm" for event in trace["traceEvents"])
-    assert "aten::addmm" in (tmp_path / "run" / "profile.txt").read_text()
+    names = {event.get("name") for event in trace["traceEvents"]}
+    assert "aten::addmm" in names
+    table = (tmp_path / "run" / "profile.txt").read_text()
+    # Which of them are the dearest depends on what else the machine does.
+    operators = [line.split()[0] for line in table.splitlines() if line.strip().startswith("aten::")]
+    assert operators
+    assert set(operators) <= names
     events = EventAccumulator(str(tmp_path / "run")).Reload()
     assert "run/profile/text_summary" in events.Tags()["tensors"]

@@ -1,5 +1,6 @@
 """The run's row on TensorBoard's HPARAMS page."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from gaplab.callbacks.hparams_row import HParamsRow
 from gaplab.config.compose import compose_config
 from gaplab.config.hparams import changed_settings, flat_settings, shown_settings
 from gaplab.errors import DivergedError
@@ -81,6 +84,21 @@ def test_row_of_a_finished_run(finished_run: Path) -> None:
         (point,) = events.Scalars(f"best/{tag.replace('/', '_')}")
         assert point.value == pytest.approx(value, rel=1e-6)
     assert events.Scalars("run/finished")[0].value == 1.0
+
+
+def test_a_job_of_a_sweep_has_its_number_and_the_varied_columns_only(tmp_path: Path) -> None:
+    run = tmp_path / "sweep" / "seed=3,lr=0.1"
+    run.mkdir(parents=True)
+    settings = {"seed": 3, "optimizer.lr": 0.1, "network.widths": "[8]"}
+    job = HParamsRow(run, settings, {"seed": 3, "optimizer.lr": 0.1}, number=7)
+    job.open(partial(EventFileWriter, str(run), filename_suffix=HParamsRow.SUFFIX))
+    job.end({"gap/loss": 0.5}, 10, api_pb2.STATUS_SUCCESS, "best")
+    _, content = row(run)
+    start = content[metadata.SESSION_START_INFO_TAG].session_start_info
+    assert start.group_name == "0007 seed=3,lr=0.1 (sweep)"
+    assert start.hparams["network.widths"].string_value == "[8]", "the row keeps all"
+    experiment = content[metadata.EXPERIMENT_TAG].experiment
+    assert [info.name for info in experiment.hparam_infos] == ["seed", "optimizer.lr"]
 
 
 def test_diverged_run_has_a_row_that_says_so(quick: Compose, tmp_path: Path) -> None:

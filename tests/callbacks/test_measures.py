@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gaplab.callbacks import measures
 from gaplab.config import registry
 from gaplab.config.compose import compose_config
 from gaplab.config.data import LabelNoise
@@ -18,6 +20,7 @@ from gaplab.config.network import NetworkConfig
 from gaplab.config.registry import register
 from gaplab.config.spiral_data import NotebookSpiralsConfig, Sampling, SpiralsConfig
 from gaplab.metrics.capacity.catalogue import MEASURES
+from gaplab.metrics.certificates import data_prior_certificate, pac_bayes_certificate
 from gaplab.report import main as report
 from gaplab.train import run_one
 from quick_runs import QUICK, Compose
@@ -52,20 +55,31 @@ def test_default_run_prints_and_keeps_the_free_bounds(
     assert logged == {(tag, step) for tag in tags for step in (8, 16, 24)}, "lines beside the gap"
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is measured, not of how well."""
+    few = partial(pac_bayes_certificate, num_steps=20, num_draws=200)
+    with_prior = partial(data_prior_certificate, num_prior_steps=20, num_steps=20, num_draws=200)
+    monkeypatch.setattr(measures, "LANGEVIN_STEPS", 50)
+    monkeypatch.setattr(measures, "pac_bayes_certificate", few)
+    monkeypatch.setattr(measures, "data_prior_certificate", with_prior)
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, tmp_path: Path) -> None:
     run_one(quick("measures=full"), tmp_path / "run")
-    measures = content_of(tmp_path / "run")["measures"]
-    assert {name for name in measures if name.startswith("bound/")} == {
+    found = content_of(tmp_path / "run")["measures"]
+    assert {name for name in found if name.startswith("bound/")} == {
         "bound/hoeffding_test",
         "bound/finite_precision",
         "bound/pac_bayes",
         "bound/pac_bayes_data_prior",
     }
-    assert {name for name in measures if name.startswith("capacity/")} == {
+    assert {name for name in found if name.startswith("capacity/")} == {
         f"capacity/{name}" for name in MEASURES
     }
-    assert measures["capacity/params"] == pytest.approx(math.sqrt(40 / 60), rel=1e-4)
-    assert 0 < measures["bound/pac_bayes"] <= 1
+    assert found["capacity/params"] == pytest.approx(math.sqrt(40 / 60), rel=1e-4)
+    assert 0 < found["bound/pac_bayes"] <= 1
 
 
 @pytest.mark.parametrize("word", ["measures=none", "data.sampling=grid", "data.label_noise=0.1"])
@@ -101,6 +115,7 @@ def build_keeping(config: KeepingConfig, in_features: int, out_features: int, ge
     return nn.Sequential(nn.Linear(in_features, 4), normalised, nn.Linear(4, out_features))
 
 
+@pytest.mark.usefixtures("few_steps")
 @pytest.mark.parametrize("kind", ["batch_norm", "memory", "layer_norm"])
 def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -22,11 +22,11 @@ def no_group_is_left() -> Iterator[None]:
     leave_group()
 
 
-def test_a_port_in_use() -> None:
+def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(RendezvousError, match="its port is free .MASTER_ADDR, MASTER_PORT.") as raised:
-            join_group(Ranks(processes_per_node=2, port=port), PATIENT)
+            join_group(Ranks(processes_per_node=2, port=port), PATIENT, tmp_path)
     assert f"at 127.0.0.1:{port}, but: " in str(raised.value)
     assert "Address already in use" in str(raised.value)
 
@@ -43,6 +43,6 @@ def test_no_network_interface(tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists()
 
 
-def test_nobody_else_comes(free_port: int) -> None:
+def test_nobody_else_comes(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(RendezvousError, match="all processes were started"):
-        join_group(Ranks(processes_per_node=2, port=free_port), PATIENT)
+        join_group(Ranks(processes_per_node=2, port=free_port), PATIENT, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gaplab.distributed.ranks import Ranks, check_ranks, find_ranks, first_host
+from gaplab.distributed.ranks import SECRET, Ranks, check_ranks, find_ranks, first_host
 from gaplab.errors import ConfigError
 from gaplab.launch.processes import num_local_processes
 from quick_runs import Compose
@@ -31,8 +31,8 @@ SRUN = BATCH | {
 
 def test_torchrun_and_srun_place_a_process() -> None:
     four = {"rank": 3, "local_rank": 1, "node_rank": 1, "processes_per_node": 2, "num_nodes": 2}
-    assert find_ranks(TORCHRUN) == Ranks(**four, address="h1", port=29400, starter="torchrun")
-    assert find_ranks(SRUN) == Ranks(**four, address="gpu07", port=20_041, starter="srun")
+    assert find_ranks(TORCHRUN) == Ranks(**four, address="h1", port=29400, starter="torchrun", job="x.0")
+    assert find_ranks(SRUN) == Ranks(**four, address="gpu07", port=20_041, starter="srun", job="41.0")
     chosen = find_ranks(SRUN | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "5000"})
     assert chosen is not None
     assert (chosen.address, chosen.port) == ("10.0.0.1", 5000)
@@ -54,6 +54,16 @@ def test_torchrun_and_srun_place_a_process() -> None:
 )
 def test_nobody_else_has_started_processes(environment: dict[str, str]) -> None:
     assert find_ranks(environment) is None
+
+
+@pytest.mark.parametrize("environment", [TORCHRUN, SRUN], ids=["torchrun", "srun"])
+def test_the_secret_of_the_environment_is_taken_and_never_shown(environment: dict[str, str]) -> None:
+    ranks = find_ranks(environment | {SECRET: "s" * 32})
+    assert ranks is not None
+    assert ranks.secret == "s" * 32
+    assert "sss" not in repr(ranks)
+    with pytest.raises(ConfigError, match="expected at least 32 random characters, such as .* but got 31"):
+        find_ranks(environment | {SECRET: "s" * 31})
 
 
 def test_impossible_placements_are_refused() -> None:

@@ -5,7 +5,7 @@ import torch
 from matplotlib.image import imread
 
 from gaplab.figures.curves import draw_gap_curves
-from gaplab.figures.rendering import new_figure, raster, save_png
+from gaplab.figures.rendering import new_figure, raster, save_figure
 
 
 def test_raster_has_the_size_and_colour_of_the_figure() -> None:
@@ -21,7 +21,7 @@ def test_saved_png_shows_the_same_pixels(tmp_path: Path) -> None:
     figure = new_figure(2.0, 1.0, layout=None)
     figure.add_axes((0.1, 0.1, 0.8, 0.8)).plot([0, 1], [0, 1])
     path = tmp_path / "new" / "line.png"
-    save_png(figure, path)
+    save_figure(figure, path)
     saved = torch.from_numpy((imread(path)[..., :3] * 255).round()).to(torch.uint8)
     assert torch.equal(saved, raster(figure))
     assert [file.name for file in path.parent.iterdir()] == ["line.png"]
@@ -39,7 +39,7 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing_behind(
 
     monkeypatch.setattr(figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_png(figure, path)
+        save_figure(figure, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,6 +1,7 @@
 """A new project trains, its tests pass, and nothing is written where it cannot stand."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from gaplab.errors import ConfigError
 from gaplab.new.__main__ import main
 from gaplab.new.project import TEMPLATES, make_project
-from running import finished, running
+from running import finished
 
 FEW = "trainer.max_steps=20 data.num_test_points=200 trainer.progress_bar=false logging.pictures=false"
 
@@ -22,13 +23,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_its_own_tests_pass_and_make_train_trains(project: Path) -> None:
-    python = f"PYTHON={sys.executable}"
-    with running(["make", "test", python, "ARGS=-q -p no:cacheprovider"], project / "test.log") as tests:
-        train = finished(["make", "train", python, f"ARGS={FEW}"], project / "train.log")
-        assert train.process.returncode == 0, train.output
-        assert tests.finish() == 0, tests.output
-    assert "3 passed" in tests.output
+def made(project: Path, target: str, arguments: str) -> list[str]:
+    """Return the command that a target of the project's Makefile stands for."""
+    words = ["make", "-n", target, f"PYTHON={sys.executable}", f"ARGS={arguments}"]
+    return shlex.split(subprocess.run(words, cwd=project, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("really", [False, pytest.param(True, marks=pytest.mark.thorough)])
+def test_its_own_tests_pass_and_make_train_trains(
+    tmp_path_factory: pytest.TempPathFactory, really: bool
+) -> None:
+    """Really: by make, with interpreters of their own."""
+    project = tmp_path_factory.mktemp("trained") / "mypaper"
+    main([str(project)])
+    for target, arguments in (("test", "-q -p no:cacheprovider"), ("train", FEW)):
+        by_make = ["make", target, f"PYTHON={sys.executable}", f"ARGS={arguments}"]
+        words = by_make if really else made(project, target, arguments)
+        command = finished(words, project / f"{target}.log")
+        assert command.process.returncode == 0, command.output
+    assert "3 passed" in (project / "test.log").read_text()
     (run,) = (project / "logs" / "first").iterdir()
     assert {file.name for file in (run / "provenance" / "extensions" / "mypaper").iterdir()} == {
         "__init__.py",

@@ -110,4 +110,8 @@ def test_bounds_and_the_verdict_stand_in_the_report(finished_run: Path, tmp_path
     assert (
         "| finite_precision | error - training error | 4.7000 | 95 % | vacuous: known without data |" in text
     )
-    assert text.index("![gap and bounds]") < text.index("## Result") < text.index("## What ran")
+    assert (
+        text.index("![Errors, gap and bounds of the last weights]")
+        < text.index("## Result")
+        < text.index("## What ran")
+    )

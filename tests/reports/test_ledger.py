@@ -109,7 +109,7 @@ def test_the_summary_names_the_best_and_the_lost(sweep: Path) -> None:
     print_summary(rows, group_by_setting(rows), console)
     text = console.export_text()
     assert "3 of 4 runs finished" in text
-    assert "Best by loss/val: a" in text
+    assert "Best run by loss/val: a" in text
     assert "d: diverged" in text
 
 

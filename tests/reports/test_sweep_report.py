@@ -62,22 +62,30 @@ def test_summary_run_has_the_setting_as_axis_and_the_page(sweep: Path) -> None:
     assert {point.step: point.value for point in points} == {
         number: pytest.approx(sum(gaps) / 2) for number, gaps in GAPS.items()
     }
-    assert events.Tags()["images"] == ["figures/gap_against_data.num_points"]
+    assert events.Tags()["images"] == [
+        "figures/01_gap_loss_against_data.num_points",
+        "figures/02_loss_test_against_data.num_points",
+    ]
     assert "sweep/table/text_summary" in events.Tags()["tensors"]
 
 
 def test_page_needs_no_other_file_and_names_means_and_losses(sweep: Path) -> None:
     page = (sweep / "report.html").read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert len(re.findall(r"base64,", page)) == 1
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert len(re.findall(r"image/svg.xml;base64,", page)) == 2
     row = '<th scope="row">num_points=100</th><td>2</td><td>0.6000</td><td>0.1414</td><td>0.5000, 0.7000</td>'
     assert row in page, "setting, runs, mean, standard deviation, the values of few seeds"
     assert '<th scope="row">lost</th><td>diverged</td>' in page
     assert "4 of 5 runs finished. By loss/val of the last weights num_points=1000 is best: 1.1500" in page
-    assert "the mean of 2 runs, 0.4500 below the next, num_points=100." in page
+    assert (
+        "the mean of 2 runs, 0.4500 below the next setting. There: gap/loss 0.15 (runs: 0.1 to 0.2)." in page
+    )
     text = (sweep / "report.md").read_text()
-    (link,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
-    assert (sweep / link).is_file()
+    links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert len(links) == 2
+    assert all((sweep / link).is_file() for link in links)
+    assert text.index("## By setting") < text.index("## Best runs"), "one table, and the rest folded away"
+    assert page.count("<details>") == 6
 
 
 def test_a_second_report_is_the_same(sweep: Path) -> None:
@@ -110,7 +118,7 @@ def test_lines_hold_what_agrees_in_every_other_setting(tmp_path: Path) -> None:
 def test_a_figure_has_the_means_in_order() -> None:
     points = [Point(1_000.0, 0.1, 0.01, (0.09, 0.1, 0.11)), Point(10.0, 0.9, 0.1, (0.8, 0.9, 1.0))]
     figure = draw_against(
-        "data.num_points", [Against("gap", [Line("", points)], [(10.0, 9.0), (1_000.0, 0.9)])]
+        "data.num_points", Against("gap", [Line("", points)], [(10.0, 9.0), (1_000.0, 0.9)])
     )
     (axes,) = figure.axes
     assert list(axes.lines[0].get_xdata()) == [10, 1_000]

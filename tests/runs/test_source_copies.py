@@ -8,6 +8,7 @@ import pytest
 from gaplab.config import extensions
 from gaplab.config.extensions import check_offered, load_files
 from gaplab.errors import ConfigError
+from gaplab.runs import provenance
 from gaplab.runs.provenance import git_state
 from gaplab.runs.source_copies import write_sources
 
@@ -28,6 +29,19 @@ def test_untracked_files_make_a_repository_dirty(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("2\n")
     git_state.cache_clear()
     assert git_state(tmp_path) == {"commit": clean["commit"], "dirty": True, "untracked": ["mine.py"]}
+
+
+def test_a_clone_of_somebody_else_has_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "one")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests play a stranger with it
+    assert git_state(tmp_path) is None, "a folder of the user's is git's to refuse"
+    git_state.cache_clear()
+    monkeypatch.setattr(provenance, "PROJECT_ROOT", tmp_path)
+    state = git_state(tmp_path)
+    git_state.cache_clear()
+    assert state is not None
+    assert len(state["commit"]) == 40
 
 
 def test_runs_keep_extensions_and_share_what_is_equal(

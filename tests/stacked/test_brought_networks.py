@@ -107,10 +107,17 @@ def compose(*words: str) -> Composed:
 
 
 @pytest.mark.parametrize(
-    ("kind", "compiled"),
-    [("batch_norm", False), ("batch_norm", True), ("counter", False)],
+    ("kind", "way"),
+    [
+        ("batch_norm", "eager"),
+        ("batch_norm", "traced"),
+        pytest.param("batch_norm", "compiled", marks=pytest.mark.thorough),
+        ("counter", "eager"),
+    ],
 )
-def test_running_statistics_are_those_of_the_run_alone(tmp_path: Path, kind: str, compiled: bool) -> None:
+def test_running_statistics_are_those_of_the_run_alone(
+    tmp_path: Path, kind: str, way: str, request: pytest.FixtureRequest
+) -> None:
     """60 points in batches of 16: the last batch of an epoch has 12, of which alone the statistics are taken."""
     jobs = [
         compose(f"network.kind={kind}", f"seed={seed}", f"optimizer.lr={lr}", *more)
@@ -122,7 +129,9 @@ def test_running_statistics_are_those_of_the_run_alone(tmp_path: Path, kind: str
     ]
     said: list[str] = []
     plans = [plan_new(job, tmp_path / "together" / str(number)) for number, job in enumerate(jobs)]
-    run_many(plans, compile=compiled, log=said.append)
+    if way == "traced":
+        request.getfixturevalue("traced_only")
+    run_many(plans, compile=way != "eager", log=said.append)
     assert len(said) == 1, said
     for number, job in enumerate(jobs):
         run_one(job, tmp_path / "alone" / str(number))

@@ -95,7 +95,7 @@ def test_other_optimisers_objectives_and_networks(tmp_path: Path, job: tuple[str
     train_both(tmp_path, [("seed=1", *job), ("seed=2", *job, "optimizer.lr=0.03")], [1])
 
 
-@pytest.mark.parametrize(("num_models", "max_models"), [(1, 64), (2, 1), (9, 4)])
+@pytest.mark.parametrize(("num_models", "max_models"), [(1, 64), (2, 1), (5, 2)])
 def test_any_number_of_models(tmp_path: Path, num_models: int, max_models: int) -> None:
     jobs = [(f"seed={seed}",) for seed in range(num_models)]
     objectives = train_both(tmp_path, jobs, [num_models - 1], max_models=max_models)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,21 @@ def test_resources_follow_from_the_trainer(quick: Compose, tmp_path: Path) -> No
     assert (found["array"], found["partition"], found["account"]) == ("0-19%5", "p", "a")
     assert (found["time"], found["signal"]) == ("60", "USR1@120")
     assert script.index("module load x") < script.index("srun")
+
+
+def test_folders_with_spaces_and_a_secret_of_each_job(quick: Compose, tmp_path: Path) -> None:
+    folder = tmp_path / "my sweep" / "0"
+    script = batch_script(SlurmConfig(), SweepJob(quick("data.batch_size=30"), tmp_path), 1, folder)
+    assert options(script)["output"] == f"'{folder}/%a.txt'"
+    last = script.splitlines()[-1]
+    assert shlex.split(last)[-1] == f"{folder}/$SLURM_ARRAY_TASK_ID.json"
+    (export,) = (line for line in script.splitlines() if "GAPLAB_SECRET" in line)
+    secrets = [
+        subprocess.run(["sh", "-c", f"{export}; echo $GAPLAB_SECRET"], capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert all(re.fullmatch("[0-9a-f]{64}\n", secret) for secret in secrets)
+    assert secrets[0] != secrets[1], "a requeued job draws a new one"
 
 
 def test_a_job_on_the_cpu_asks_for_no_gpu(quick: Compose, tmp_path: Path) -> None:

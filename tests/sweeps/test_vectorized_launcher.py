@@ -74,7 +74,7 @@ def test_mistakes_are_named_before_anything_runs(jobs: list[list[str]], message:
 
 def test_a_sweep_from_the_command_line(tmp_path: Path) -> None:
     command = [*TRAIN, "-m", "seed=0,1", "optimizer.lr=0.1,0.01", "hydra/launcher=vectorized"]
-    command += ["trainer.max_steps=10", "data.num_test_points=100"]
+    command += ["trainer.max_steps=10", "data.num_test_points=100", "logging.pictures=false"]
     for shown in ("4 of 4 runs finished", "4 of 4 runs are finished already"):
         done = finished(command, tmp_path / "log.txt")
         assert done.process.returncode == 0, done.output

@@ -5,8 +5,6 @@ import json
 import math
 import os
 import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.process.children import Child, started_children
@@ -58,7 +55,8 @@ def assert_same(one: Path, other: Path) -> None:
     assert points(one) == points(other)
 
 
-@pytest.mark.parametrize("takes_part", [pytest.param(False, marks=pytest.mark.thorough), True])
+@pytest.mark.thorough  # the sweeps below share their work, too
+@pytest.mark.parametrize("takes_part", [False, True])
 def test_two_processes_leave_the_runs_of_one(tmp_path: Path, takes_part: bool) -> None:
     before = set(children(os.getpid()))
     said: list[str] = []
@@ -97,57 +95,55 @@ def reached(run: Path) -> int:
     return read_weights(last).step if last.is_file() else -1
 
 
-def test_killed_worker_is_reported_and_its_runs_are_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Checkpoints, "on_train_batch_start", Checkpoints.on_train_batch_start)
-    gate, gated = closed_gate(tmp_path, 8)
-    jobs = [(f"seed={seed}", "trainer.checkpoint_every_n_seconds=1e-9", gated) for seed in range(4)]
-    run = tmp_path / "two" / "0"
-    killed: list[int] = []
-    said: list[str] = []
-
-    def kill_at_gate() -> None:
-        """Only at the gate are the checkpoints of runs 0 and 1 of one step, so that they go on as one stack."""
-        deadline = time.monotonic() + DEADLINE
-        while reached(run) != 8 or reached(run.with_name("1")) != 8:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        killed.append(int(json.loads((run / "run.json").read_text())["pid"]))
-        os.kill(killed[0], signal.SIGKILL)
-        gate.unlink()
-
-    options = {"compile": False, "max_models": 2, "log": said.append}
-    planned = plans(tmp_path / "two", *jobs)
-    with started_workers(cpu_shares(2)) as workers:
-        killer = threading.Thread(target=kill_at_gate)
-        killer.start()
-        first = run_many(planned, workers=workers, takes_part=False, **options)
-        killer.join()
-    assert killed
-    assert [math.isnan(value) for value in first] == [True, True, False, False]
-    assert said[-1] == (
-        "A process of the sweep was ended by SIGKILL; 2 of its 2 runs are not done. "
-        "The same command tries them again."
-    )
-    record = json.loads((tmp_path / "two" / "0" / "run.json").read_text())
-    assert (record["status"], record["error"]) == ("failed", "its process was ended by SIGKILL")
-    second = run_many(plans(tmp_path / "two", *jobs), **options)
-    assert second[2:] == first[2:]
-    assert run_many(plans(tmp_path / "undisturbed", *jobs), **options) == second
-    for number in range(4):
-        assert_same(tmp_path / "two" / str(number), tmp_path / "undisturbed" / str(number))
-
-
-def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path: Path) -> None:
-    gate, gated = closed_gate(tmp_path, 8)
-    words = [*TRAIN, "-m", *WORDS, gated, "seed=0,1,2,3"]
+def swept(tmp_path: Path, gated: str) -> list[str]:
+    """A sweep of four runs, gated, in two processes."""
+    words = [*TRAIN, "-m", *WORDS, gated, "seed=0,1,2,3", f"run.root={tmp_path / 'logs'}"]
     words += ["hydra/launcher=vectorized", "hydra.launcher.processes=2", "hydra.launcher.compile=false"]
-    words += ["trainer.checkpoint_every_n_seconds=1e-9", f"run.root={tmp_path / 'logs'}"]
+    return [*words, "trainer.checkpoint_every_n_seconds=1e-9"]
 
-    def runs() -> list[Path]:
-        return sorted(tmp_path.glob("logs/sweep-*/seed=*/"))
 
+def runs(tmp_path: Path) -> list[Path]:
+    return sorted(tmp_path.glob("logs/sweep-*/seed=*/"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one process that nobody disturbs; where they stand shows in nothing that is compared."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    options = {"compile": False, "max_models": 2}
+    run_many(plans(folder, *[(f"seed={seed}",) for seed in range(4)]), **options)
+    return folder
+
+
+def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path, undisturbed: Path) -> None:
+    gate, gated = closed_gate(tmp_path, 8)
+    words = swept(tmp_path, gated)
+    with running(words, tmp_path / "killed.txt") as command:
+        # Only at the gate are the checkpoints of a chunk of one step, so that its runs go on as one stack.
+        command.wait_for(lambda: [reached(run) for run in runs(tmp_path)] == [8] * 4)
+        (worker,) = command.children()
+        os.kill(worker, signal.SIGKILL)
+        gate.unlink()
+        assert command.finish() == 1, command.output
+    said = " ".join(command.output.split())
+    assert "was ended by SIGKILL; 2 of its 2 runs are not done. The same command tries them again." in said
+    assert "2 of 4 runs finished" in command.output
+    records = [json.loads((run / "run.json").read_text()) for run in runs(tmp_path)]
+    assert sorted(record["status"] for record in records) == ["failed", "failed", "finished", "finished"]
+    assert {record["error"] for record in records if record["pid"] == worker} == {
+        "its process was ended by SIGKILL"
+    }
+    again = finished(words, tmp_path / "again.txt")
+    assert again.process.returncode == 0, again.output
+    for seed, run in enumerate(runs(tmp_path)):
+        assert_same(run, undisturbed / str(seed))
+
+
+def test_control_c_reaches_all_processes_and_the_same_command_continues(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    gate, gated = closed_gate(tmp_path, 8)
+    words = swept(tmp_path, gated)
     with running(words, tmp_path / "stopped.txt") as command:
         command.wait_for(lambda: len(list(tmp_path.glob("logs/*/*/checkpoints/last.ckpt"))) == 4)
         assert len(command.children()) == 1
@@ -155,14 +151,15 @@ def test_control_c_reaches_all_processes_and_the_same_command_continues(tmp_path
         assert command.finish() == 130, command.output
     assert "Saved after SIGINT" in command.output
     assert "Traceback" not in command.output
-    assert [status(run) for run in runs()] == ["preempted"] * 4
+    assert [status(run) for run in runs(tmp_path)] == ["preempted"] * 4
+    pids = [json.loads((run / "run.json").read_text())["pid"] for run in runs(tmp_path)]
+    assert [pids.count(pid) for pid in set(pids)] == [2, 2], "each process had a chunk"
     gate.unlink()
     command = finished(words, tmp_path / "continued.txt")
     assert command.process.returncode == 0, command.output
     assert "4 of 4 runs finished" in command.output
-    run_many(plans(tmp_path / "own", *[(f"seed={seed}",) for seed in (0, 1)]), compile=False)
-    for seed in (0, 1):
-        assert_same(runs()[seed], tmp_path / "own" / str(seed))
+    for seed, run in enumerate(runs(tmp_path)):
+        assert_same(run, undisturbed / str(seed))
 
 
 def test_memory_is_shared_by_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

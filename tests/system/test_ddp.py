@@ -53,7 +53,10 @@ def numbers(run: Path) -> dict[str, float]:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One multirun whose jobs have 3 processes and one; the other tests here have two."""
     folder = tmp_path_factory.mktemp("sweep")
-    overrides = ["trainer.devices=3,1", "trainer.precision=64-true", *ODD, f"run.root={folder / 'logs'}"]
+    words = set_once(
+        *ODD, "trainer.max_steps=20", "trainer.eval_every_n_steps=10", "trainer.precision=64-true"
+    )
+    overrides = ["trainer.devices=3,1", *words, f"run.root={folder / 'logs'}"]
     command = finished([*TRAIN, "-m", *overrides], folder / "log.txt")
     assert command.process.returncode == 0, command.output
     return folder
@@ -149,7 +152,7 @@ def test_killed_worker_ends_the_run_and_killed_parent_ends_the_worker(tmp_path: 
 
 
 TWO = """
-import sys, torch
+import pathlib, sys, torch
 from gaplab.config.checks import ConfigError
 from gaplab.config.trainer import TrainerConfig
 from gaplab.distributed.process_group import broadcast_from_rank0, check_equal_parameters, join_group
@@ -157,7 +160,8 @@ from gaplab.errors import RanksDisagreeError
 from gaplab.distributed.ranks import Ranks
 rank, port = int(sys.argv[1]), int(sys.argv[2])
 ranks = Ranks(rank=rank, local_rank=rank, processes_per_node=2, port=port)
-join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300))
+join_group(ranks, TrainerConfig(accelerator="cpu", rendezvous_seconds=300), pathlib.Path("logs"))
+assert not pathlib.Path("logs").exists(), "it held the secret for as long as they met"
 assert broadcast_from_rank0(ranks, lambda: f"from {rank}") == "from 0"
 def refuse():
     raise ConfigError("no")

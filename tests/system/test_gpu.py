@@ -56,6 +56,15 @@ def test_half_precision_learns_nearly_what_single_precision_learns(tmp_path: Pat
     assert found["bf16-mixed"] != found["32-true"]
 
 
+def test_the_benchmark_measures_runs_and_the_core_loop(capfd: pytest.CaptureFixture[str]) -> None:
+    gpu.single_runs("cpu", 20, ["data.num_test_points=100"])
+    gpu.core_loop("cpu", (4,), 2, compile=False)
+    said = capfd.readouterr().out
+    for line in ("| bf16-mixed | 1 |", "| 4 | ", "JAX"):
+        assert line in said
+
+
+@pytest.mark.thorough
 def test_the_benchmark_goes_through_all_its_steps(capfd: pytest.CaptureFixture[str]) -> None:
     assert gpu.main(["--device", "cpu", "--small", "--no-compile"]) == 0
     said = capfd.readouterr().out

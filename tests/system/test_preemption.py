@@ -203,7 +203,12 @@ def test_second_ctrl_c_does_not_wait() -> None:
 
 def test_a_terminal_that_closes_lets_the_run_save(tmp_path: Path) -> None:
     words = [*TRAIN, *set_once(*QUICK, "trainer.max_steps=10000000", "trainer.progress_bar=true")]
-    words += ["trainer.checkpoint_every_n_seconds=0.1", f"run.root={tmp_path}", "run.id=mine"]
+    words += [
+        "trainer.compile=false",
+        "trainer.checkpoint_every_n_seconds=0.1",
+        f"run.root={tmp_path}",
+        "run.id=mine",
+    ]
     run = tmp_path / "default" / "mine"
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"}
     pid, terminal = pty.fork()

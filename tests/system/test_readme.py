@@ -43,6 +43,9 @@ def shortened(words: list[str]) -> list[str]:
     """Return a command that takes fewer steps, on fewer points, in fewer runs."""
     large = re.compile(r"(?<=^trainer\.max_steps=)\d+$|(?<=^data\.num_points=)\d+$")
     words = [large.sub(lambda found: str(max(20, int(found[0]) // 10)), word) for word in words]
+    words = [
+        "measures=capacity" if word == "measures=full" else word for word in words
+    ]  # test_measures.py has it
     words = ["seed=range(0,4)" if word.startswith("seed=range") else word for word in words]
     given = {word.partition("=")[0] for word in words}
     if words[1] != "train.py" or {"--help", "--cfg", "resume"} & given or "phenomena" in " ".join(words):
@@ -50,6 +53,8 @@ def shortened(words: list[str]) -> list[str]:
     wanted = {"trainer.max_steps": "20", "data.num_test_points": "500", "logging.pictures": "false"}
     if given & {"data", "task"}:  # which may have no such points
         del wanted["data.num_test_points"]
+    if any(word.startswith("experiment=gan") for word in words):
+        wanted |= dict.fromkeys(("task.num_samples", "data.num_val_points", "data.num_test_points"), "200")
     if "experiment=generalization_study_small" in words:
         words = words + FEWER
     return words + [f"{key}={value}" for key, value in wanted.items() if key not in given]

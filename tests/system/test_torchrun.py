@@ -31,6 +31,49 @@ SMALL = (
 )
 
 
+def started(rank: int, port: int, restart: int = 0) -> dict[str, str]:
+    """What torchrun's agent says to a worker, here where rank 0 keeps the store itself."""
+    return {
+        "TORCHELASTIC_RUN_ID": "night",
+        "TORCHELASTIC_RESTART_COUNT": str(restart),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "GROUP_RANK": "0",
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+
+
+def test_workers_started_again_go_on_with_the_run(tmp_path: Path, free_port: int) -> None:
+    gate, gated = closed_gate(tmp_path, 20)
+    gate.unlink()
+    words = [*TRAIN, *SMALL, gated, f"run.root={tmp_path / 'logs'}"]
+    own = finished([*words, "run.id=own", "trainer.devices=2"], tmp_path / "own.txt")
+    assert own.process.returncode == 0, own.output
+    gate.write_text("20")
+    pattern = "logs/default/torchrun-night-*/checkpoints/last.ckpt"
+    for restart in (0, 1):
+        with (
+            running(words, tmp_path / f"0.{restart}.txt", started(0, free_port, restart)) as first,
+            running(words, tmp_path / f"1.{restart}.txt", started(1, free_port, restart)) as second,
+        ):
+            if restart == 0:
+                first.wait_for(lambda: list(tmp_path.glob(pattern)))
+                second.process.kill()  # and the agent ends the others
+                gate.unlink()
+            else:
+                assert first.finish() == 0, first.output
+                assert second.finish() == 0, second.output
+    (run,) = (path.parents[1] for path in tmp_path.glob(pattern))
+    assert sorted(path.name for path in run.parent.iterdir()) == ["own", run.name]
+    assert (run / "result.json").read_text() == (run.parent / "own" / "result.json").read_text()
+    assert points(run) == points(run.parent / "own")
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["default"], "no secret is left"
+
+
+@pytest.mark.thorough
 def test_killed_worker_is_restarted_and_nothing_is_different(tmp_path: Path) -> None:
     gate, gated = closed_gate(tmp_path, 20)
     gate.unlink()
@@ -53,16 +96,7 @@ def test_killed_worker_is_restarted_and_nothing_is_different(tmp_path: Path) -> 
 
 
 def test_unreachable_rendezvous_and_other_numbers_end_with_a_hint(tmp_path: Path, free_port: int) -> None:
-    environment = {
-        "TORCHELASTIC_RUN_ID": "x",
-        "RANK": "1",
-        "LOCAL_RANK": "1",
-        "GROUP_RANK": "0",
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port),
-    }
+    environment = started(1, free_port)
     words = [*TRAIN, *SMALL, "trainer.rendezvous_seconds=1", f"run.root={tmp_path / 'logs'}"]
     alone = finished(words, tmp_path / "alone.txt", environment)
     assert alone.process.returncode == 2, alone.output

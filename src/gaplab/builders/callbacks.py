@@ -48,6 +48,7 @@ def build_callbacks(
     recorder: Recorder,
     overrides: Sequence[str] = (),
     varied: Sequence[str] = (),
+    number: int | None = None,
     task: LightningModule | None = None,
     until: int | None = None,
 ) -> list[Callback]:
@@ -58,7 +59,8 @@ def build_callbacks(
         run: Its directory.
         recorder: Its books.
         overrides: What the user typed, for the run card and the HPARAMS row.
-        varied: Keys that its sweep varies: what the row shows first, instead of all that was typed.
+        varied: Keys that its sweep varies: what the row shows, instead of all settings.
+        number: Its place among the jobs of its sweep.
         task: What is trained; one that does not measure itself is measured by ``GeneralizationGap``.
         until: The step at which a search looks at the run.
     """
@@ -75,7 +77,7 @@ def build_callbacks(
         callbacks.append(SubRunCurves(run.path))
     if logging.tensorboard:
         shown = shown_settings(config, overrides, varied)
-        callbacks.append(HParamsRow(run.path, flat_settings(config), shown, recorder))
+        callbacks.append(HParamsRow(run.path, flat_settings(config), shown, recorder, number))
         callbacks.append(RunCard(lambda: to_markdown(card_of(run.path, config, overrides, run.record))))
     if logging.diagnostics is not Diagnostics.none and not plain:
         callbacks.append(LayerDiagnostics(histograms=logging.diagnostics is Diagnostics.full))

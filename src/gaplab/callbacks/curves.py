@@ -87,7 +87,7 @@ class GapCurves(Callback):
 
         for curve in gap_curves(self.recorder.history):
             pixels = draw_gap_over_steps(curve.steps, curve.gap, curve.half_widths, quantity=curve.quantity)
-            tag = f"pictures/2_gap_{curve.quantity.replace('/', '_')}"
+            tag = f"pictures/1_gap_{curve.quantity.replace('/', '_')}"
             write_picture(writer, tag, pixels, step, encode_png(pixels))
 
 

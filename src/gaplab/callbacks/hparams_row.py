@@ -30,6 +30,8 @@ OF_OTHERS = (
     "distance/sliced_w2_test",
 )
 """TensorBoard takes the columns of one run of a folder: each also names what runs of other kinds have."""
+USUAL = ("seed", "num_steps", "optimizer.lr", "network.widths", "data.num_points")
+"""The columns that are switched on where the user chose nothing."""
 PRUNED = "run/pruned_at_step"
 """Where a search stopped a run."""
 
@@ -53,8 +55,10 @@ class HParamsRow(Callback):
     Args:
         folder: The run directory.
         settings: The columns, flat; a list is a text and None is ``"null"``.
-        changed: The settings that the user chose; they come first on the page.
+        changed: The settings that the user chose; they come first on the page. Of a job of a sweep they are the only
+            columns: what the sweep varies.
         recorder: Knows the best measurement of a run that fails; None where ``end`` is called by hand.
+        number: The place of a job in its sweep.
     """
 
     SUFFIX = ".session"
@@ -65,11 +69,13 @@ class HParamsRow(Callback):
         settings: Mapping[str, Setting],
         changed: Collection[str],
         recorder: Recorder | None = None,
+        number: int | None = None,
     ) -> None:
         self.folder = folder
         self.recorder = recorder
         self.settings = dict(settings)
-        self.changed = changed
+        self.changed = changed or USUAL
+        self.number = number
         self.file: EventFile | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -82,8 +88,9 @@ class HParamsRow(Callback):
             old.unlink()
         self.file = begin()
         # Rows of equal names would be averaged; a run's name alone may occur in several folders.
-        # The column is narrow, so that what differs within a sweep comes first.
-        name = f"{self.folder.name} ({self.folder.parent.name})"
+        # The column is narrow, so that the number within a sweep comes first.
+        place = "" if self.number is None else f"{self.number:04d} "
+        name = f"{place}{self.folder.name} ({self.folder.parent.name})"
         self._write(hparams_pb(self.settings, trial_id=name), 0)
 
     def on_result(self, trainer: Trainer, result: Result) -> None:
@@ -141,6 +148,7 @@ class HParamsRow(Callback):
                 differs=name in self.changed,
             )
             for name, value in self.settings.items()
+            if self.number is None or name in self.changed
         ]
         shown = [
             api_pb2.MetricInfo(

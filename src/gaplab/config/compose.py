@@ -58,6 +58,8 @@ class Composed:
     """What the user typed."""
     varied: list[str] = field(default_factory=list)
     """Keys in which the jobs of its sweep differ; empty for a run that belongs to none."""
+    number: int | None = None
+    """Its place among the jobs of its sweep."""
 
 
 def compose_config(overrides: Sequence[str], config_dir: Path = CONFIG_DIR) -> Composed:

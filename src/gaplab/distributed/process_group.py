@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +19,13 @@ from torch.distributed.rendezvous import rendezvous
 
 from gaplab.config.trainer import Accelerator, TrainerConfig
 from gaplab.distributed.ranks import Ranks
+from gaplab.distributed.sealed_store import SealedStore, shared_secret
 from gaplab.errors import ConfigError, OtherProcessFailedError, RanksDisagreeError, RendezvousError
 
 FAILURE = "gaplab/failure"
 """Key of the store under which the first process that fails leaves its message."""
 
-
-_store: Store | None = None
+_sealed: SealedStore | None = None
 
 
 def backend(config: TrainerConfig) -> str:
@@ -32,35 +33,43 @@ def backend(config: TrainerConfig) -> str:
     return "nccl" if on_gpu else "gloo"
 
 
-def join_group(ranks: Ranks, config: TrainerConfig, listener: socket.socket | None = None) -> None:
+def join_group(
+    ranks: Ranks, config: TrainerConfig, root: Path, listener: socket.socket | None = None
+) -> None:
     """Enter the process group of a run, if there is more than one process and no group yet.
 
     Args:
         ranks: The place of this process.
         config: Tells the backend and how long to wait for the others.
+        root: ``run.root``, where rank 0 leaves the secret of the run if nobody else has made one.
         listener: The socket at the address of the ranks, where it is open already.
 
     Raises:
-        RendezvousError: If the other processes cannot be reached in time, or no network interface fits.
+        RendezvousError: If the other processes cannot be reached in time, no network interface fits, or who is
+            there is not of this run.
     """
     if ranks.world_size == 1 or dist.is_initialized():
         return
-    global _store
+    global _sealed
     try:
         timeout = timedelta(seconds=config.rendezvous_seconds)
-        _store = _meet(ranks, timeout, listener)
-        # The group itself would wait for those that are missing as long as for a collective call.
-        _store.set(f"here/{ranks.rank}", "")
-        _store.wait([f"here/{rank}" for rank in range(ranks.world_size)], timeout)
+        store = _meet(ranks, timeout, listener)
+        with shared_secret(ranks, root, store, timeout) as secret:
+            _sealed = SealedStore(store, secret, ranks.rank)
+            # The group itself would wait for those that are missing as long as for a collective call.
+            _sealed.store.set(f"here/{ranks.rank}", "")
+            _sealed.store.wait([f"here/{rank}" for rank in range(ranks.world_size)], timeout)
         dist.init_process_group(
             backend(config),
-            store=_store,
+            store=_sealed.store,
             rank=ranks.rank,
             world_size=ranks.world_size,
             device_id=_device(ranks) if backend(config) == "nccl" else None,
         )
         # A group that the interpreter's end tears down may abort the process.
         atexit.register(leave_group)
+    except RendezvousError:
+        raise
     except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RendezvousError(
@@ -104,10 +113,10 @@ def _device(ranks: Ranks) -> torch.device:
 
 def leave_group() -> None:
     """Destroy the process group, so that the next job of a sweep can build its own."""
-    global _store
+    global _sealed
     if dist.is_initialized():
         dist.destroy_process_group()
-    _store = None
+    _sealed = None
 
 
 def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Any]) -> Any:
@@ -115,33 +124,23 @@ def broadcast_from_rank0(ranks: Ranks, decide: Callable[[], Any]) -> Any:
 
     Raises:
         ConfigError: On all ranks, if ``decide`` raises one on rank 0.
+        RendezvousError: If what comes is not from rank 0 of this run.
     """
     if ranks.world_size == 1:
         return decide()
+    assert _sealed is not None, "the processes have met"
     if ranks.rank > 0:
-        message = json.loads(_broadcast_bytes(b""))
+        message = json.loads(_sealed.hear())
         if "refused" in message:
             raise ConfigError(message["refused"])
         return message["decided"]
     try:
         decided = decide()
     except ConfigError as error:
-        _broadcast_bytes(json.dumps({"refused": str(error)}).encode())
+        _sealed.tell(json.dumps({"refused": str(error)}))
         raise
-    _broadcast_bytes(json.dumps({"decided": decided}).encode())
+    _sealed.tell(json.dumps({"decided": decided}))
     return decided
-
-
-def _broadcast_bytes(content: bytes) -> bytes:
-    """Return what rank 0 gives."""
-    device = _tensors_on()
-    size = torch.tensor([len(content)], device=device)
-    dist.broadcast(size, src=0)
-    shared = torch.zeros(int(size), dtype=torch.uint8, device=device)
-    if dist.get_rank() == 0:
-        shared.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-    dist.broadcast(shared, src=0)
-    return bytes(shared.cpu().numpy())
 
 
 def _tensors_on() -> torch.device:
@@ -185,11 +184,11 @@ def reported_failures(ranks: Ranks) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _store is None:
+        if _sealed is None:
             raise
         mine = f"process {ranks.rank}: {type(error).__name__}: {error}"
         with contextlib.suppress(RuntimeError):  # the store ends with rank 0
-            first = _store.compare_set(FAILURE, "", mine).decode()
+            first = _sealed.store.compare_set(FAILURE, "", mine).decode()
             if first != mine:
                 raise OtherProcessFailedError(first) from error
         raise

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gaplab.config.schema import Config
 from gaplab.errors import ConfigError
@@ -23,6 +23,10 @@ class Ranks:
     port: int = 0
     starter: str = "gaplab"
     """Who started the processes: ``gaplab``, ``torchrun`` or ``srun``."""
+    job: str = ""
+    """What the starter calls them together."""
+    secret: str | None = field(default=None, repr=False)
+    """What only they know; None where rank 0 has yet to make it known (``sealed_store.py``)."""
 
     @property
     def world_size(self) -> int:
@@ -30,6 +34,8 @@ class Ranks:
 
 
 ALONE = Ranks()
+SECRET = "GAPLAB_SECRET"
+"""Environment variable with the secret of a run; batch scripts of the launcher export a random one."""
 
 OPTIONS = {
     "torchrun": {"devices": "--nproc-per-node", "num_nodes": "--nnodes"},
@@ -44,8 +50,8 @@ def find_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
     A job step of one task counts as started by nobody, so that it may start processes of its own.
 
     Raises:
-        ConfigError: If SLURM allotted several tasks but ``srun`` did not start them, or if nodes have
-            different numbers of tasks.
+        ConfigError: If SLURM allotted several tasks but ``srun`` did not start them, if nodes have
+            different numbers of tasks, or if the secret is too short.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         return Ranks(
@@ -57,6 +63,8 @@ def find_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
             address=environment["MASTER_ADDR"],
             port=int(environment["MASTER_PORT"]),
             starter="torchrun",
+            job=f"{environment['TORCHELASTIC_RUN_ID']}.{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}",
+            secret=_secret(environment),
         )
     if "SLURM_JOB_ID" not in environment:
         return None
@@ -76,7 +84,19 @@ def find_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
         address=environment.get("MASTER_ADDR") or meeting_point(environment, num_tasks // per_node),
         port=int(environment.get("MASTER_PORT") or 20_000 + int(environment["SLURM_JOB_ID"]) % 20_000),
         starter="srun",
+        job=f"{environment['SLURM_JOB_ID']}.{environment['SLURM_STEP_ID']}",
+        secret=_secret(environment),
     )
+
+
+def _secret(environment: Mapping[str, str]) -> str | None:
+    secret = environment.get(SECRET) or None
+    if secret is not None and len(secret) < 32:
+        raise ConfigError(
+            f"{SECRET}: expected at least 32 random characters, such as openssl rand -hex 32 prints, but got "
+            f"{len(secret)}."
+        )
+    return secret
 
 
 def refuse_without_srun(environment: Mapping[str, str]) -> None:

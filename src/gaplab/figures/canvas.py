@@ -7,6 +7,8 @@ import functools
 import io
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -114,6 +116,8 @@ def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's wheels come with FreeType"
-    return font
+    """Return Matplotlib's font, so that all figures have one; finding it does not import Matplotlib."""
+    found = find_spec("matplotlib")
+    assert found is not None, "gaplab requires Matplotlib"
+    assert found.origin is not None
+    return ImageFont.truetype(str(Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"), size)

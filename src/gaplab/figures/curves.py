@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from matplotlib.figure import Figure
 
-from gaplab.figures.palette import TEST, TRAIN, VAL
+from gaplab.figures.palette import GAP, TEST, TRAIN, VAL
 from gaplab.figures.rendering import new_figure
 
 FAR_ABOVE = 4.0
@@ -44,10 +44,10 @@ def draw_gap_curves(
     upper.set(ylabel=quantity, title=title)
 
     lower.axhline(0, color="0.6", linewidth=0.8)
-    lower.plot(steps, gap, color="black", label=f"gap (last: {gap[-1]:+.4f})")
+    lower.plot(steps, gap, color=GAP, label=f"gap (last: {gap[-1]:+.4f})")
     if half_widths is not None:
         ends = [[g + side * width for g, width in zip(gap, half_widths, strict=True)] for side in (-1, 1)]
-        lower.fill_between(steps, *ends, color="black", alpha=0.15, linewidth=0, label="95 % interval")
+        lower.fill_between(steps, *ends, color=GAP, alpha=0.15, linewidth=0, label="95 % interval")
     if scale is not None:
         above = scale > FAR_ABOVE * max(map(abs, gap))
         label = rf"$\sqrt{{N/m}}$ = {scale:.3g}, heuristic scale" + (" (far above)" if above else "")

@@ -57,9 +57,11 @@ def draw_gap_and_bounds(marks: Sequence[Mark], guessing: float | None = None) ->
         )
     if guessing is not None:
         axes.axvline(guessing, color="0.4", linestyle="--", linewidth=1)
-        axes.annotate("guessing", (guessing, -0.75), ha="center", fontsize=8, color="0.3")
+        axes.annotate(
+            "guessing", (guessing, -0.7), (4, 0), textcoords="offset points", fontsize=8, color="0.3"
+        )
     axes.set_yticks(range(len(marks)), [mark.label for mark in marks])
-    axes.set_ylim(len(marks) - 0.4, -0.9)
+    axes.set_ylim(len(marks) - 0.4, -1.0)
     highest = max([edge, *(mark.value + mark.half_width for mark in marks)])
     axes.set_xlim(0.8 * edge, 4 * highest)
     axes.set_xlabel("0-1 error, gap, or bound (logarithmic); lines are 95 % intervals")

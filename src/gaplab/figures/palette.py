@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-TRAIN, VAL, TEST = BLUE, GREEN, VERMILLION
-"""The splits have these colours in every figure."""
+TRAIN, VAL, TEST, GAP = BLUE, GREEN, VERMILLION, "#000000"
+"""The splits and the gap between them have these colours in every figure."""
+OF_BOUNDS = (PURPLE, "#56B4E9", "#E69F00", "#F0E442", "#7f7f7f")
+"""Bounds that are told apart; none has the colour of a split or of the gap."""
 OKABE_ITO = (BLUE, VERMILLION, GREEN, PURPLE, "#56B4E9", "#E69F00", "#F0E442")
 
 VIRIDIS = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#27ad81", "#5cc863", "#aadc32", "#fde725")

@@ -26,6 +26,8 @@ class Curve(NamedTuple):
     x: Sequence[float]
     values: Sequence[Sequence[float]]
     dashed: bool = False
+    color: str = ""
+    """That of a split; others have one each, in their order."""
 
 
 class Panel(NamedTuple):
@@ -61,7 +63,7 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     for index, curve in enumerate(panel.curves):
-        color = COLORS[index % len(COLORS)]
+        color = curve.color or COLORS[index % len(COLORS)]
         values = torch.tensor(curve.values, dtype=torch.float64)
         few = len(curve.x) <= 25
         axes.plot(

@@ -29,14 +29,12 @@ def raster(figure: Figure) -> Tensor:
     return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
-def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure to ``path``; a reader sees the old file or the whole new one, never a part of it."""
-    with replacing(path, durable=False) as temporary:
-        figure.savefig(temporary, format="png")
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure as the suffix of ``path`` says, ``.png``, ``.svg`` or ``.pdf``; equal figures give equal bytes.
 
-
-def save_vector(figure: Figure, path: Path) -> None:
-    """Write the figure as the suffix of ``path`` says, ``.pdf`` or ``.svg``; the same figure gives the same bytes."""
+    A reader sees the old file or the whole new one, never a part of it.
+    """
     kind = path.suffix.removeprefix(".")
+    dated = {"pdf": "CreationDate", "svg": "Date"}.get(kind)
     with replacing(path, durable=False) as temporary, rc_context({"svg.hashsalt": path.stem}):
-        figure.savefig(temporary, format=kind, metadata={"CreationDate" if kind == "pdf" else "Date": None})
+        figure.savefig(temporary, format=kind, metadata={dated: None} if dated else None)

@@ -1,8 +1,9 @@
 """Real and generated points side by side on the discriminator's field, and their animation."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -79,6 +80,31 @@ def draw_samples(
                 axes.dots(points[labels == c], 1.3, color)
         axes.finish(xlabel="", ylabel="")
     canvas.text(WIDTH / 2, HEIGHT - 10, "background: taken for real (blue) or generated (orange)", size=11)
+    return canvas.pixels()
+
+
+def draw_sample_grid(pictures: Mapping[str, bytes], columns: int = 4) -> Tensor:
+    """Put the samples of several runs side by side, the true points first.
+
+    Args:
+        pictures: Name of a run to its picture, a PNG by ``draw_samples``.
+        columns: Panels in a row.
+
+    Returns:
+        Pixels [H, W, 3] uint8.
+    """
+    images = {name: Image.open(io.BytesIO(png)).convert("RGB") for name, png in pictures.items()}
+    first = next(iter(images.values()))
+    panels = [("true points", first.crop(BOXES[0]))]
+    panels += [(name, image.crop(BOXES[1])) for name, image in images.items()]
+    side, room = BOXES[0][2] - BOXES[0][0], 24
+    columns = min(columns, len(panels))
+    canvas = Canvas(columns * (side + 8), -(-len(panels) // columns) * (side + room))
+    for place, (name, panel) in enumerate(panels):
+        left, top = place % columns * (side + 8), place // columns * (side + room) + room
+        canvas.text(left + side / 2, top - 12, name, size=12)
+        pixels = torch.from_numpy(np.array(panel))
+        canvas.paste(pixels, (left, top, left + side, top + side))
     return canvas.pixels()
 
 

@@ -1,5 +1,6 @@
 """What a sweep found against one of its settings, with intervals over seeds."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,8 +18,12 @@ SPAN = 20.0
 """An axis is logarithmic where its largest value is so many times its smallest, and for learning rates."""
 
 
+MOST_VECTORS = 2_000
+"""Dots of more runs than this are pixels, also in a figure of vectors."""
+
+
 class Point(NamedTuple):
-    """Mean over some runs with half the width of its 95 % interval, NaN for a single run."""
+    """Mean over some runs with half the width of its 95 % interval, NaN for few runs."""
 
     x: float | str
     mean: float
@@ -41,27 +46,26 @@ class Against(NamedTuple):
     lines: Sequence[Line]
     scale: Sequence[tuple[float, float]] = ()
     """√(N/m) at values of the setting: a heuristic scale, no bound."""
+    span: tuple[float, float] = (-math.inf, math.inf)
+    """The least and the greatest value that the quantity can have: no interval leaves it."""
 
 
-def draw_against(setting: str, panels: Sequence[Against]) -> Figure:
-    """Draw quantities of a sweep against a setting: numbers on an axis, words side by side.
+def draw_against(setting: str, panel: Against) -> Figure:
+    """Draw a quantity of a sweep against a setting: numbers on an axis, words side by side.
 
     Args:
-        setting: Key of the setting.
-        panels: What is drawn, from left to right. A scale far above the points is only named, so that they stay
-            readable.
+        setting: Key of the setting; empty where the runs differ in their seeds only.
+        panel: What is drawn. A scale far above the points is only named, so that they stay readable.
     """
-    crowded = max(len(panel.lines) for panel in panels) > 1
-    figure = new_figure(5.2 * len(panels) + 0.6, 4.2 + 0.6 * crowded)
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw(axes, setting, panel)
-    counts = sorted({len(point.values) for panel in panels for line in panel.lines for point in line.points})
+    figure = new_figure(4.2, 3.6 + 0.6 * (len(panel.lines) > 1))
+    _draw(figure.subplots(), setting, panel)
+    counts = sorted({len(point.values) for line in panel.lines for point in line.points})
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    text = (
-        f"mean and 95 % t-interval over {runs} run{'s' * (runs != '1')} a point; small dots are single runs"
+    spread = any(line.half_width == line.half_width for drawn in panel.lines for line in drawn.points)
+    interval = ", 95 % interval," if spread else ""
+    figure.suptitle(
+        "one run a point" if runs == "1" else f"mean of {runs} runs{interval} and every run", fontsize=9
     )
-    figure.suptitle(text if runs != "1" else "one run a point", fontsize=11)
     return figure
 
 
@@ -73,9 +77,13 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         axes.errorbar(
             [point.x for point in points],  # Matplotlib places words itself
             [point.mean for point in points],
-            yerr=[point.half_width for point in points],
+            yerr=[
+                [min(point.half_width, point.mean - panel.span[0]) for point in points],
+                [min(point.half_width, panel.span[1] - point.mean) for point in points],
+            ],
             fmt=f"{MARKERS[index % len(MARKERS)]}-" if numeric else MARKERS[index % len(MARKERS)],
             capsize=3,
+            zorder=3,
             color=COLORS[index % len(COLORS)],
             label=line.label,
         )
@@ -83,7 +91,10 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         if dots:
             places: Any = np.array([place for place, _ in dots])  # of lists Matplotlib looks at every number
             values = np.array([value for _, value in dots])
-            axes.scatter(places, values, s=9, color=COLORS[index % len(COLORS)], alpha=0.5)
+            color = COLORS[index % len(COLORS)]
+            axes.scatter(
+                places, values, s=9, color=color, alpha=0.3, zorder=1, rasterized=len(dots) > MOST_VECTORS
+            )
     x = [point.x for line in panel.lines for point in line.points if not isinstance(point.x, str)]
     rate = setting.rpartition(".")[2] == "lr"
     if x and min(x) > 0 and (rate or max(x) / min(x) >= SPAN):
@@ -92,11 +103,15 @@ def _draw(axes: Axes, setting: str, panel: Against) -> None:
         top = max(abs(point.mean) for line in panel.lines for point in line.points)
         far = max(height for _, height in panel.scale) > FAR_ABOVE * top
         low, high = min(h for _, h in panel.scale), max(h for _, h in panel.scale)
-        label = f"√(N/m), heuristic scale: {low:.3g} to {high:.3g}" + (" (far above)" if far else "")
+        heights = " to ".join(dict.fromkeys((f"{low:.3g}", f"{high:.3g}")))
+        label = f"√(N/m), heuristic scale: {heights}" + (" (far above)" if far else "")
         shown = [] if far else sorted(panel.scale)
         axes.plot([a for a, _ in shown], [b for _, b in shown], color="0.4", linestyle="--", label=label)
+    if not setting:
+        axes.set_xlim(-1, 1)
+        axes.set_xticks([0], ["all runs"])
     axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.set(xlabel=setting, ylabel=panel.quantity)
+    axes.set(xlabel=setting or "runs with different seeds", ylabel=panel.quantity)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -8,11 +8,13 @@ one configuration, one directory and one sweep, whatever the number of processes
 import contextlib
 import dataclasses
 import os
+import secrets
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaplab.config.schema import Config
@@ -46,12 +48,12 @@ def run_with_all_processes(decide: Callable[[], "Plan"], config: Config) -> floa
         ranks = find_ranks()
         if ranks is not None:
             check_ranks(ranks, config)
-            return _run_as(ranks, decide, config.trainer)
+            return _run_as(ranks, decide, config)
         count = num_local_processes(config.trainer)
         if count == 1:
-            return _run_as(ALONE, decide, config.trainer)
+            return _run_as(ALONE, decide, config)
         with started_ranks(count, config) as (ranks, listener):
-            return _run_as(ranks, decide, config.trainer, listener)
+            return _run_as(ranks, decide, config, listener)
 
 
 def num_local_processes(config: TrainerConfig) -> int:
@@ -77,7 +79,7 @@ def num_local_processes(config: TrainerConfig) -> int:
 def _run_as(
     ranks: Ranks,
     decide: Callable[[], "Plan"],
-    config: TrainerConfig,
+    config: Config,
     listener: socket.socket | None = None,
 ) -> float:
     # Torch is imported only here, while the others start, which takes them as long.
@@ -86,7 +88,7 @@ def _run_as(
         from gaplab.runs.shared_plan import plan_together
         from gaplab.train import run_planned
 
-    join_group(ranks, config, listener)
+    join_group(ranks, config.trainer, Path(config.run.root), listener)
     return run_planned(plan_together(ranks, decide), ranks)
 
 
@@ -98,7 +100,7 @@ def started_ranks(count: int, config: Config) -> Iterator[tuple[Ranks, socket.so
     """
     # The socket listens before the others start: nobody else can take its port.
     listener = socket.create_server(("127.0.0.1", 0))
-    ranks = Ranks(processes_per_node=count, port=listener.getsockname()[1])
+    ranks = Ranks(processes_per_node=count, port=listener.getsockname()[1], secret=secrets.token_hex(32))
     check_ranks(ranks, config)
     ended = threading.Event()
     module = "gaplab.launch.rank_main"

@@ -1,6 +1,7 @@
 """A process that ``gaplab.launch.processes`` starts beside rank 0: it joins the group and does what rank 0 plans."""
 
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from gaplab.config.extensions import load_extensions
@@ -34,7 +35,7 @@ def main() -> None:
         from gaplab.train import run_planned
 
     try:
-        join_group(ranks, config.trainer)
+        join_group(ranks, config.trainer, Path(config.run.root))
     except RendezvousError as error:
         refuse(error)
     try:

@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from gaplab.data.corruption import flip_labels
 from gaplab.data.spirals import sample_spirals
+from gaplab.figures.palette import TEST, TRAIN
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.phenomena.verdict import Check, Phenomenon, Row, Verdict, at_least
 from gaplab.randomness import make_generator
@@ -99,11 +100,12 @@ def judge(num_features: Sequence[int], num_points: int, results: list[dict[str, 
                 [
                     Panel(
                         [
-                            Curve("test", num_features, tests),
+                            Curve("test", num_features, tests, color=TEST),
                             Curve(
                                 "train (at least 1e-12)",
                                 num_features,
                                 [_visible(r["train"]) for r in results],
+                                color=TRAIN,
                             ),
                         ],
                         "random ReLU features",
@@ -112,7 +114,7 @@ def judge(num_features: Sequence[int], num_points: int, results: list[dict[str, 
                         marks=[(f"features = points = {num_points}", num_points)],
                     ),
                     Panel(
-                        [Curve("test", num_features, [result["accuracy"] for result in results])],
+                        [Curve("test", num_features, [result["accuracy"] for result in results], color=TEST)],
                         "random ReLU features",
                         "accuracy",
                         log="x",

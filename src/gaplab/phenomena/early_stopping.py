@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gaplab.figures.palette import TEST, TRAIN, VAL
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.phenomena.training import Parameters, build_networks, draw_spirals
 from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, mean_at_least
@@ -62,15 +63,18 @@ def judge(seeds: Sequence[int], steps: list[int], history: History) -> Verdict:
             "curves": draw_panels(
                 [
                     Panel(
-                        [Curve(name, steps, curves[f"loss/{name}"]) for name in ("train", "val")],
+                        [
+                            Curve(name, steps, curves[f"loss/{name}"], color=color)
+                            for name, color in (("train", TRAIN), ("val", VAL))
+                        ],
                         "optimiser step",
                         "cross-entropy (nats)",
                         marks=[("least validation loss (first seed)", steps[best[0]])],
                     ),
                     Panel(
                         [
-                            Curve("train (wrong labels)", steps, curves["accuracy/train"]),
-                            Curve("test (true labels)", steps, curves["accuracy/test"]),
+                            Curve("train (wrong labels)", steps, curves["accuracy/train"], color=TRAIN),
+                            Curve("test (true labels)", steps, curves["accuracy/test"], color=TEST),
                         ],
                         "optimiser step",
                         "accuracy",

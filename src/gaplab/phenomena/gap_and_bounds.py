@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from gaplab.figures.palette import GAP, OF_BOUNDS, TEST
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.metrics.gap import effective_parameters, sqrt_params_over_points
 from gaplab.networks import num_parameters
@@ -118,15 +119,18 @@ def _draw_bounds(results: dict[int, list[Result]]) -> Figure:
     sizes = list(results)
     seeds = range(len(results[sizes[0]]))
 
-    def curve(label: str, value: Callable[[Result], float], dashed: bool = False) -> Curve:
+    def curve(label: str, value: Callable[[Result], float], dashed: bool = False, color: str = "") -> Curve:
         # Not a number is not drawn: the VC bound is infinite with fewer points than the dimension.
         values = [[value(results[m][k]) for m in sizes] for k in seeds]
         rows = [[v if math.isfinite(v) else math.nan for v in row] for row in values]
-        return Curve(label, sizes, rows, dashed)
+        return Curve(label, sizes, rows, dashed, color)
 
-    curves = [curve(label, lambda r, name=name: r.bounds[name]) for name, label in BOUNDS.items()]  # type: ignore[misc]
+    curves = [
+        curve(label, lambda r, name=name: r.bounds[name], color=color)  # type: ignore[misc]
+        for (name, label), color in zip(BOUNDS.items(), OF_BOUNDS, strict=True)
+    ]
     panel = Panel(
-        [*curves, curve("measured test error", lambda r: r.test, dashed=True)],
+        [*curves, curve("measured test error", lambda r: r.test, dashed=True, color=TEST)],
         "training points m",
         "error, and upper bounds on it (95 %)",
         log="xy",
@@ -141,7 +145,7 @@ def _draw_scale(size: int, results: dict[int, list[Result]], gaps_by_width: dict
     counts = [num_parameters(build_networks([0], [w], out_features=2).template) for w in widths]
     over_points = Panel(
         [
-            Curve("0-1 gap", sizes, [[max(r.gap, FLOOR) for r in group] for group in by_seed]),
+            Curve("0-1 gap", sizes, [[max(r.gap, FLOOR) for r in group] for group in by_seed], color=GAP),
             Curve("√(N/m), N = weights", sizes, [[sqrt_params_over_points(size, m) for m in sizes]]),
             Curve(
                 "√(N/m), N from the Hessian",
@@ -159,7 +163,7 @@ def _draw_scale(size: int, results: dict[int, list[Result]], gaps_by_width: dict
     )
     over_width = Panel(
         [
-            Curve("0-1 gap", widths, list(zip(*gaps_by_width.values(), strict=True))),
+            Curve("0-1 gap", widths, list(zip(*gaps_by_width.values(), strict=True)), color=GAP),
             Curve(
                 "√(N/m), N = weights",
                 widths,

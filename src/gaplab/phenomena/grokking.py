@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from gaplab.figures.palette import TEST, TRAIN
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.phenomena.training import Networks, Parameters
 from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, at_most, mean_at_least
@@ -133,8 +134,8 @@ def judge(results: dict[float, Result], few: Result) -> Verdict:
                 [
                     Panel(
                         [
-                            Curve("training sums", r.steps, list(zip(*r.train, strict=True))),
-                            Curve("the others", r.steps, list(zip(*r.test, strict=True))),
+                            Curve("training sums", r.steps, list(zip(*r.train, strict=True)), color=TRAIN),
+                            Curve("the others", r.steps, list(zip(*r.test, strict=True)), color=TEST),
                         ],
                         "optimiser step",
                         "accuracy",

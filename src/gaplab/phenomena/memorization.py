@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from gaplab.figures.palette import TEST, TRAIN
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.phenomena.training import Parameters, build_networks, draw_spirals
 from gaplab.phenomena.verdict import Check, Phenomenon, Verdict, at_least, mean_at_least, mean_at_most, spread
@@ -112,9 +113,22 @@ def judge(results: dict[str, Result]) -> Verdict:
                     ),
                     Panel(
                         [
-                            Curve("train, last weights", shares, _by_seed(r.train for r, _ in noise)),
-                            Curve("test, last weights", shares, _by_seed(r.test for r, _ in noise)),
-                            Curve("test, stopped early", shares, _by_seed(r.stopped for r, _ in noise)),
+                            Curve(
+                                "train, last weights",
+                                shares,
+                                _by_seed(r.train for r, _ in noise),
+                                color=TRAIN,
+                            ),
+                            Curve(
+                                "test, last weights", shares, _by_seed(r.test for r, _ in noise), color=TEST
+                            ),
+                            Curve(
+                                "test, stopped early",
+                                shares,
+                                _by_seed(r.stopped for r, _ in noise),
+                                dashed=True,
+                                color=TEST,
+                            ),
                         ],
                         "share of wrong training labels",
                         "accuracy",

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gaplab.figures.rendering import save_png
+from gaplab.figures.rendering import save_figure
 from gaplab.phenomena.verdict import Phenomenon, Verdict
 from gaplab.reports.render import markdown_table
 from gaplab.storage.atomic import write_text
@@ -67,7 +67,7 @@ def write_page(
         )
     for name, figure in verdict.figures.items():
         picture = Path(folder) / f"{prefix}{name}.png"
-        save_png(figure, page.parent / picture)
+        save_figure(figure, page.parent / picture)
         lines += ["", f"![{name.replace('_', ' ')}]({picture})"]
     lines += ["", *markdown_table(verdict.columns, [[cell(value) for value in row] for row in verdict.rows])]
     if verdict.remark:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gaplab.figures.gap_and_bounds import Mark
-from gaplab.figures.palette import TEST, TRAIN
+from gaplab.figures.palette import GAP, TEST, TRAIN
 
 
 def bound_marks(result: Mapping[str, Any]) -> list[Mark]:
@@ -16,7 +16,7 @@ def bound_marks(result: Mapping[str, Any]) -> list[Mark]:
     marks = [
         Mark("training error", 1 - last["accuracy/train"], TRAIN),
         Mark("test error", 1 - last["accuracy/test"], TEST, radius),
-        Mark("gap", last["gap/accuracy"], "black", radius),
+        Mark("gap", last["gap/accuracy"], GAP, radius),
     ]
     for bound in result.get("bounds", ()):
         # Hoeffding's is the interval of the test error.

@@ -28,6 +28,15 @@ def short(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def percent(value: float) -> str:
+    """Return a share as a percentage.
+
+    >>> percent(0.9732)
+    '97.3 %'
+    """
+    return f"{100 * value:.1f} %"
+
+
 def plus_minus(value: float, half_width: float | None, digits: int = 4) -> str:
     """Return a value with half the width of its interval, if it has one."""
     if half_width is None or math.isnan(half_width):

@@ -2,11 +2,12 @@
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gaplab.reports.captions import alternative, caption
+from gaplab.storage.reading import read_regular
 
 
 @dataclass(slots=True)
@@ -27,29 +28,45 @@ class Report:
     title: str
     tables: list[Table] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
-    """Name to PNG; the first ones stand above the tables."""
+    """Name to PNG or SVG; the first ones stand above the tables."""
     verdict: str = ""
     """The answer in a few sentences."""
     num_leading: int = 0
     """How many pictures stand above the tables."""
 
 
+def read_pictures(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Return pictures of a folder by name, as vectors where it has them; links and pipes are left out."""
+    found = {}
+    for name in names:
+        kinds = (read_regular(folder / f"{name}.{kind}") for kind in ("svg", "png"))
+        content = next((content for content in kinds if content is not None), None)
+        if content is not None:
+            found[name] = content
+    return found
+
+
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; max-width: 88rem; margin: 2rem auto; padding: 0 1rem; }
 .verdict { font-size: 1.2rem; max-width: 45rem; }
+nav { margin: 0 0 1.5rem; }
+nav a { margin-right: 1.2rem; }
 .wide { overflow-x: auto; margin: 0 0 1.5rem; }
 table { border-collapse: collapse; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { border-bottom: 1px solid #8886; padding: .3rem .8rem; text-align: left; vertical-align: top; }
-td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; min-width: 4rem; }
+td { font-variant-numeric: tabular-nums; overflow-wrap: break-word; max-width: 40rem; }
 details { margin: 0 0 1rem; }
 summary { cursor: pointer; font-weight: 600; }
 figure { display: inline-block; margin: 0 1rem 1.5rem 0; vertical-align: top; max-width: 100%; }
-figure img { max-width: 100%; height: auto; border-radius: 6px; }
+figure img { max-width: 100%; height: auto; border-radius: 6px; background: #fff; }
 figcaption { font-size: .9rem; max-width: 40rem; }
 @media print {
-  body { font-size: 10pt; max-width: none; margin: 0; }
+  body { font-size: 9pt; max-width: none; margin: 0; }
+  nav { display: none; }
+  figure { margin-bottom: .5rem; }
+  figure img { max-height: 10cm; width: auto; }
   figure, tr { break-inside: avoid; }
   details::details-content { content-visibility: visible; display: block; }
   .wide { overflow: visible; }
@@ -89,18 +106,25 @@ def _row(cells: Iterable[str]) -> str:
 
 def to_html(report: Report) -> str:
     """Return a report as one page that needs no other file."""
-    figures = [_figure(name, png) for name, png in report.pictures.items()]
+    figures = [_figure(name, content) for name, content in report.pictures.items()]
+    tables = {f"table{place}": table for place, table in enumerate(report.tables)}
     body = [f"<h1>{html.escape(report.title)}</h1>"]
     if report.verdict:
         body.append(f'<p class="verdict">{html.escape(report.verdict)}</p>')
-    body += figures[: report.num_leading]
-    body += [_table(table) for table in report.tables if not table.folded]
-    body += figures[report.num_leading :]
+    body += [*figures[: report.num_leading], _contents(tables, len(figures) > report.num_leading)]
+    body += [_table(key, table) for key, table in tables.items() if not table.folded]
     body += [
-        f"<details><summary>{html.escape(table.title)}</summary>\n{_table(table)}\n</details>"
-        for table in report.tables
+        '<section id="pictures">',
+        *figures[report.num_leading :],
+        "</section>",
+        '<section id="details">',
+    ]
+    body += [
+        f"<details><summary>{html.escape(table.title)}</summary>\n{_table(key, table)}\n</details>"
+        for key, table in tables.items()
         if table.folded
     ]
+    body.append("</section>")
     head = [
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -111,7 +135,15 @@ def to_html(report: Report) -> str:
     return "\n".join([*lines, "</main>", "</body>", "</html>", ""])
 
 
-def _table(table: Table) -> str:
+def _contents(tables: Mapping[str, Table], pictures: bool) -> str:
+    places = [(key, table.title) for key, table in tables.items() if not table.folded]
+    places += [("pictures", "Pictures")] if pictures else []
+    places += [("details", "Details")] if any(table.folded for table in tables.values()) else []
+    links = [f'<a href="#{key}">{html.escape(title)}</a>' for key, title in places]
+    return f'<nav aria-label="Contents">{" ".join(links)}</nav>'
+
+
+def _table(key: str, table: Table) -> str:
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
     rows = []
     for first, *others in table.rows:
@@ -119,10 +151,11 @@ def _table(table: Table) -> str:
         rows.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
     title = f"<caption>{html.escape(table.title)}</caption>"
     lines = "\n".join(rows)
-    return f'<div class="wide"><table>\n{title}\n<tr>{head}</tr>\n{lines}\n</table></div>'
+    return f'<div class="wide" id="{key}"><table>\n{title}\n<tr>{head}</tr>\n{lines}\n</table></div>'
 
 
-def _figure(name: str, png: bytes) -> str:
-    data, seen = base64.b64encode(png).decode(), html.escape(alternative(name))
-    image = f'<img alt="{seen}" src="data:image/png;base64,{data}">'
+def _figure(name: str, content: bytes) -> str:
+    data, seen = base64.b64encode(content).decode(), html.escape(alternative(name))
+    kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
+    image = f'<img alt="{seen}" src="data:image/{kind};base64,{data}">'
     return f"<figure>{image}<figcaption>{html.escape(caption(name))}</figcaption></figure>"

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from gaplab.errors import ConfigError
+from gaplab.reports.captions import SEEN
 from gaplab.reports.gap_curves import gap_curves
 from gaplab.reports.latex import to_latex
-from gaplab.reports.render import to_html, to_markdown
+from gaplab.reports.render import read_pictures, to_html, to_markdown
 from gaplab.reports.run_card import run_card
 from gaplab.reports.run_verdict import verdict_of_run
 from gaplab.reports.score_tables import score_table
 from gaplab.runs.directory import read_json
 from gaplab.storage.atomic import write_text
-from gaplab.storage.reading import read_regular
 from gaplab.tensorboard.read_curves import History, read_history
 
-FIRST = ("curves", "gap_and_bounds")
+FIRST = ("samples", "curves", "gap_and_bounds")
 """The pictures above the tables."""
 MAIN = ("loss", "distance/sliced_w2")
 """What ``curves.png`` shows of classifiers and of GANs."""
@@ -25,8 +25,8 @@ MAIN = ("loss", "distance/sliced_w2")
 def report_run(path: Path, formats: Collection[str] = ()) -> Path:
     """Write ``report.html`` (one file, pictures inside) and ``report.md`` (pictures linked) into a run.
 
-    ``formats`` asks for more: curves and bounds as ``pdf`` or ``svg`` in its ``figures/``, and ``tex`` for the table of
-    results, ``result.tex``.
+    Curves and bounds are vectors, ``figures/curves.svg`` beside ``curves.png``. ``formats`` asks for more: ``pdf`` of
+    both, and ``tex`` for the table of results, ``result.tex``.
 
     Pictures that are links or pipes are left out: they could lead anywhere.
 
@@ -47,9 +47,8 @@ def report_run(path: Path, formats: Collection[str] = ()) -> Path:
         if "tex" in formats:
             write_text(path / "result.tex", to_latex(score_table(result)))
         report.verdict = verdict_of_run(result, history)
-    files = sorted((path / "figures").glob("*.png"), key=_place)
-    pictures = {file.stem: read_regular(file) for file in files}
-    report.pictures = {name: png for name, png in pictures.items() if png is not None}
+    names = sorted({file.stem for file in (path / "figures").glob("*.png")}, key=_place)
+    report.pictures = read_pictures(path / "figures", names)
     report.num_leading = sum(name in report.pictures for name in FIRST)
     page = path / "report.html"
     write_text(page, to_html(report))
@@ -57,8 +56,9 @@ def report_run(path: Path, formats: Collection[str] = ()) -> Path:
     return page
 
 
-def _place(file: Path) -> tuple[int, str]:
-    return (FIRST.index(file.stem) if file.stem in FIRST else len(FIRST)), file.stem
+def _place(name: str) -> tuple[int, str]:
+    known = (*FIRST, *(name for name in SEEN if name not in FIRST))
+    return (known.index(name) if name in known else len(known)), name
 
 
 def draw_curves(path: Path, history: History, formats: Collection[str] = ()) -> None:
@@ -92,8 +92,7 @@ def draw_bounds(path: Path, result: Mapping[str, Any], formats: Collection[str] 
 
 
 def _save(figure: Any, file: Path, formats: Collection[str]) -> None:
-    from gaplab.figures.rendering import save_png, save_vector
+    from gaplab.figures.rendering import save_figure
 
-    save_png(figure, file)
-    for kind in sorted({"pdf", "svg"} & set(formats)):
-        save_vector(figure, file.with_suffix(f".{kind}"))
+    for kind in ("png", "svg", *sorted({"pdf"} & set(formats))):
+        save_figure(figure, file.with_suffix(f".{kind}"))

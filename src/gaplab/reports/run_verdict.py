@@ -1,15 +1,16 @@
 """What a run found, in a few sentences."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from gaplab.metrics.scorecard import half_width
-from gaplab.reports.numbers import number, plus_minus
+from gaplab.reports.numbers import number, percent, plus_minus, short
 from gaplab.tensorboard.read_curves import History
 from gaplab.tensorboard.tags import draws_samples, split_quantities
 
 RISE = 0.05
-"""The loss on val has to rise by this share above its minimum before a run counts as overfitted."""
+"""The value on val has to rise by this share above its minimum before a run counts as past its best."""
 
 
 def verdict_of_run(result: Mapping[str, Any], history: History) -> str:
@@ -27,7 +28,7 @@ def _of_classifier(last: dict[str, float], result: Mapping[str, Any]) -> list[st
     gap, radius = 100 * last["gap/accuracy"], 100 * (half_width(last, "gap/accuracy") or 0.0)
     direction = "fewer" if gap >= 0 else "more"
     sentences = [
-        f"{100 * last['accuracy/test']:.1f} % right on unseen points: "
+        f"{percent(last['accuracy/test'])} right on unseen points: "
         f"{abs(gap):.1f} ± {radius:.1f} points {direction} than on training points (95 %).",
         f"The gap of the loss is {number(last['gap/loss'])} ± {number(half_width(last, 'gap/loss'))}.",
     ]
@@ -62,20 +63,23 @@ def _of_any_task(last: dict[str, float]) -> list[str]:
 
 def _of_gan(last: dict[str, float]) -> list[str]:
     sentences = []
-    for tag, text in (
-        ("modes/captured", "{} modes captured"),
-        ("modes/high_quality", "a share of {} good samples"),
-        ("distance/sliced_w2_test", "a sliced W2 distance of {} to test points"),
+    for tag, text, shown in (
+        ("modes/captured", "{} modes captured", short),
+        ("modes/high_quality", "{} of the samples near one", percent),
+        ("distance/sliced_w2_test", "sliced W2 distance to test points {}", number),
     ):
         if tag in last:
             ceiling = last.get(f"ceiling/{tag}")
-            beside = "" if ceiling is None else f" (a perfect sampler: {number(ceiling)})"
-            sentences.append(text.format(number(last[tag])) + beside)
-    return [f"{', '.join(sentences)}.".capitalize()] if sentences else []
+            beside = "" if ceiling is None else f" (a perfect sampler: {shown(ceiling)})"
+            sentences.append(text.format(shown(last[tag])) + beside)
+    return [f"{', '.join(sentences)}."] if sentences else []
 
 
 def _overfitting(history: History, monitor: str) -> list[str]:
-    """Name the step of the smallest value on val, if the value rises again after it."""
+    """Name the step of the smallest value on val, if the value rises again after it.
+
+    That is overfitting where the value on train does not rise with it; a GAN may lose what it had learned.
+    """
     values = {step: row[monitor] for step, row in history.items() if monitor in row}
     if len(values) < 3:
         return []
@@ -83,6 +87,7 @@ def _overfitting(history: History, monitor: str) -> list[str]:
     end = values[max(values)]
     if end <= values[lowest] + RISE * abs(values[lowest]):
         return []
-    return [
-        f"It overfits after step {lowest}: {monitor} rises from {number(values[lowest])} to {number(end)}."
-    ]
+    train = f"{monitor.removesuffix('val')}train"
+    then, now = (history[step].get(train, -math.inf) for step in (lowest, max(values)))
+    what = "It overfits after" if now <= then else "It was better at"
+    return [f"{what} step {lowest}: {monitor} rises from {number(values[lowest])} to {number(end)}."]

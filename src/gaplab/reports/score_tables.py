@@ -81,7 +81,7 @@ def measure_tables(result: Mapping[str, Any]) -> list[Table]:
         found = {tag: value for tag, value in result.get("measures", {}).items() if tag.startswith(kind)}
         if found:
             rows = [(tag.removeprefix(kind), number(value)) for tag, value in found.items()]
-            tables.append(Table(f"{title}, last weights", ("measure", "value"), rows))
+            tables.append(Table(f"{title}, last weights", ("measure", "value"), rows, folded=True))
     return tables
 
 
@@ -96,7 +96,7 @@ def further_numbers(result: Mapping[str, Any]) -> Table:
         rows = [(tag, number(value)) for tag, value in scores.items() if tag not in split]
     rows.append(("parameters N", str(result["num_parameters"])))
     rows.append(("training points m", str(result["num_train_points"])))
-    return Table("Further numbers (a scale is not a bound)", ("quantity", "value"), rows)
+    return Table("Further numbers (a scale is not a bound)", ("quantity", "value"), rows, folded=True)
 
 
 def published_table(result: Mapping[str, Any]) -> Table:

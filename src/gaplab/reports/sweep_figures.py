@@ -4,8 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gaplab.figures.rendering import save_figure
 from gaplab.figures.sweeps import Against, Line, Point, draw_against
+from gaplab.reports.intervals import FEWEST_FOR_INTERVAL, span
 from gaplab.reports.ledger import Row, final_tags, short_keys, summarize, varied_keys
+from gaplab.storage.atomic import write_bytes
+from gaplab.storage.reading import read_regular
 from gaplab.tensorboard.tags import split_quantities
 
 DRAWN = (
@@ -17,30 +21,53 @@ DRAWN = (
     ("modes/high_quality", "share of good samples"),
 )
 SCALE = "scale/sqrt_params_over_points"
-MOST_PANELS, MOST_LINES = 3, 8
+MOST_PANELS, MOST_LINES, MOST_SAMPLES = 3, 8, 11
 
 
-def draw_sweep(sweep: Path, rows: Sequence[Row]) -> dict[str, bytes]:
-    """Draw ``figures/gap_against_<setting>.png`` for every varied setting; return caption to PNG.
+def draw_sweep(sweep: Path, rows: Sequence[Row]) -> list[str]:
+    """Draw ``figures/<quantity>_against_<setting>``, PNG and SVG, for every varied setting; return their names.
 
-    Runs that agree in all other settings make a line; where that were more than eight lines, all make one.
+    Runs that agree in all other settings make a line; where that were more than eight lines, all make one. A sweep
+    of seeds alone has one point.
     """
-    from gaplab.figures.rendering import save_png
-
-    pictures = {}
-    for key in varied_keys(rows):
-        panels: list[Against] = []
-        parts = _parts(rows, key)
+    names = []
+    keys = varied_keys(rows)
+    for key in keys or [""]:
+        parts, drawn = _parts(rows, key), 0
         for quantity, label in _drawn(rows):
-            lines = [] if len(panels) == MOST_PANELS else _lines(parts, quantity)
-            if max((len(line.points) for line in lines), default=0) >= 2:
-                scale = _scale(rows, key) if quantity.startswith("gap/") and len(lines) == 1 else []
-                panels.append(Against(label, lines, scale))
-        if panels:
-            file = sweep / "figures" / f"gap_against_{key.replace('/', '_')}.png"
-            save_png(draw_against(key, panels), file)
-            pictures[file.stem] = file.read_bytes()
-    return pictures
+            lines = [] if drawn == MOST_PANELS else _lines(parts, quantity)
+            if max((len(line.points) for line in lines), default=0) >= (2 if keys else 1):
+                drawn += 1
+                scale = _scale(rows, key) if keys and quantity.startswith("gap/") and len(lines) == 1 else []
+                name = f"{quantity}_against_{key or 'seeds'}".replace("/", "_")
+                figure = draw_against(key, Against(label, lines, scale, span(quantity)))
+                for kind in ("png", "svg"):
+                    save_figure(figure, sweep / "figures" / f"{name}.{kind}")
+                names.append(name)
+    return names
+
+
+def draw_samples_of_runs(sweep: Path, rows: Sequence[Row]) -> list[str]:
+    """Draw ``figures/samples_by_run.png`` where runs have drawn samples; return its name."""
+    from gaplab.figures.canvas import encode_png
+    from gaplab.figures.samples import HEIGHT, WIDTH, draw_sample_grid
+
+    found = {row.name: read_regular(sweep / row.name / "figures" / "samples.png") for row in rows}
+    pictures = {
+        name: png for name, png in found.items() if png is not None and size_of(png) == (WIDTH, HEIGHT)
+    }
+    shown = dict(list(pictures.items())[:MOST_SAMPLES])
+    if not shown:
+        return []
+    png = encode_png(draw_sample_grid(shown))
+    write_bytes(sweep / "figures" / "samples_by_run.png", png, durable=False)
+    return ["samples_by_run"]
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG, as its header says."""
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    return width, height
 
 
 def _drawn(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -81,7 +108,9 @@ def _points(values: Mapping[float | str, list[Row]], quantity: str) -> list[Poin
     for x, members in values.items():
         summary = summarize(members, quantity)
         if summary is not None and math.isfinite(summary.mean):
-            points.append(Point(x, summary.mean, summary.half_width, summary.values))
+            few = len(summary.values) < FEWEST_FOR_INTERVAL  # the runs themselves say more
+            width = math.nan if few else summary.half_width
+            points.append(Point(x, summary.mean, width, summary.values))
     return points
 
 

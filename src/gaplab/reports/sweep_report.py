@@ -1,7 +1,7 @@
 """Everything about a sweep, made from the directories of its runs."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -12,9 +12,10 @@ from rich.table import Table
 from gaplab.reports.intervals import interval_text
 from gaplab.reports.ledger import PRUNED, Row, group_by_setting, read_ledger, summarize, write_ledger
 from gaplab.reports.numbers import number
-from gaplab.reports.render import Report, to_html, to_markdown
+from gaplab.reports.ranking_page import keep_ranking_picture, ranking_table, verdict_of_ranking
+from gaplab.reports.render import Report, read_pictures, to_html, to_markdown
 from gaplab.reports.sample_tables import print_sample_tables, sample_tables
-from gaplab.reports.sweep_figures import draw_sweep
+from gaplab.reports.sweep_figures import MOST_PANELS, draw_samples_of_runs, draw_sweep
 from gaplab.reports.sweep_tables import (
     best_value,
     finished_of,
@@ -37,8 +38,15 @@ MOST_SHOWN = 12
 """Settings that a terminal has room for; the page has all."""
 
 
-def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
+def report_sweep(
+    sweep: Path, console: Console | None = None, rank: Callable[[Path], object] | None = None
+) -> list[Row]:
     """Write the ledger, the page, the figures and the TensorBoard run ``summary`` of a sweep; show its table.
+
+    Args:
+        sweep: The folder of the sweep.
+        console: Where the table is shown.
+        rank: Called when the ledger is written: ranks the capacity measures of a study, for the page to show.
 
     Raises:
         ConfigError: If the folder holds no run.
@@ -46,16 +54,25 @@ def report_sweep(sweep: Path, console: Console | None = None) -> list[Row]:
     console = console or Console()
     rows = read_ledger(sweep)
     write_ledger(rows, sweep / "ledger.csv")
+    if rank is not None:
+        rank(sweep)
     groups = group_by_setting(rows)
     gans = sample_tables(sweep, rows)
-    report = Report(f"Sweep {sweep.name}", gans + sweep_tables(sweep, rows, groups))
-    report.verdict = verdict_of_sweep(rows, groups)
-    report.pictures = draw_sweep(sweep, rows)
-    report.num_leading = 1
+    others = sweep_tables(sweep, rows, groups)
+    ranking = ranking_table(sweep)
+    others[0].folded = bool(gans or ranking)  # the page has another table that tells more
+    report = Report(f"Sweep {sweep.name}", [*([ranking] if ranking else []), *gans, *others])
+    of_study = [verdict_of_ranking(ranking)] if ranking else []
+    report.verdict = " ".join([*of_study, verdict_of_sweep(rows, groups)])
+    leading = keep_ranking_picture(sweep) if ranking else draw_samples_of_runs(sweep, rows)
+    names = [*leading, *draw_sweep(sweep, rows)]
+    report.pictures = read_pictures(sweep / "figures", names)
+    report.num_leading = len(leading) + MOST_PANELS
     page = sweep / "report.html"
     write_text(page, to_html(report))
     write_text(sweep / "report.md", to_markdown(report, sweep / "figures"))
-    write_summary(sweep, rows, groups, to_markdown(report), report.pictures)
+    images = {name: (sweep / "figures" / f"{name}.png").read_bytes() for name in names}
+    write_summary(sweep, rows, groups, to_markdown(report), images)
     if gans:
         print_sample_tables(gans, console)
         print_lost(rows, console)
@@ -90,7 +107,8 @@ def print_summary(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]], cons
     best_runs, tag = ranked(rows), monitor(rows)
     if best_runs and tag is not None:
         best_run = best_runs[0]
-        text = f"Best by {tag}: {best_run.name} ({number(best_run.final[tag])})"
+        console.print(verdict_of_sweep(rows, groups), highlight=False, markup=False)
+        text = f"Best run by {tag}: {best_run.name} ({number(best_run.final[tag])})"
         console.print(text, highlight=False, soft_wrap=True, markup=False)
     print_lost(rows, console)
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gaplab.reports.intervals import interval_text
+from gaplab.reports.intervals import FEWEST_FOR_INTERVAL, interval, interval_text
 from gaplab.reports.ledger import PRUNED, UNREADABLE, Row, Summary, final_tags, summarize, varied_keys
-from gaplab.reports.numbers import number
+from gaplab.reports.numbers import number, short
 from gaplab.reports.render import Table
 from gaplab.runs.directory import read_json
 from gaplab.tensorboard.tags import draws_samples, split_quantities
@@ -32,6 +32,8 @@ SHOWN = (
 MONITORS = ("loss/val", "distance/sliced_w2_val", "loss/test", "distance/sliced_w2_test")
 """What makes a run the best: the first of these that the sweep has. Smaller is better."""
 HIGHER_IS_BETTER = ("accuracy/", "modes/captured", "modes/balanced", "modes/high_quality", "coverage/")
+HEADLINES = ("accuracy/test", "gap/", "modes/captured", "modes/high_quality")
+"""What a verdict tells of the best setting."""
 MOST_BEST, MOST_LOST = 10, 50
 FOLDS = (
     "{}: runs that differ in their fold are averaged. Their training points overlap, so that the interval of such a "
@@ -83,13 +85,13 @@ def best_value(summary: Summary, quantity: str, rows: Sequence[Row] = ()) -> flo
 def sweep_tables(sweep: Path, rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> list[Table]:
     """Return all tables of a sweep, from its directories alone."""
     facts = Table("What ran", ("fact", "value"), list(_facts(sweep, rows).items()), folded=True)
-    tables = [facts, _rungs(rows), _best_runs(rows)]
+    tables = [setting_table(rows, groups), _rungs(rows), _best_runs(rows), facts]
     tables += [_by_setting(quantity, groups) for quantity in shown_quantities(rows)]
     lost = [row for row in rows if row.status not in ("finished", PRUNED)]
     if lost:
         cells = [(row.name, row.status, _reason(sweep, row)) for row in lost[:MOST_LOST]]
         more = f" (the first {MOST_LOST} of {len(lost)})" if len(lost) > MOST_LOST else ""
-        tables.insert(2, Table(f"Not finished{more}", ("run", "status", "reason"), cells))
+        tables.insert(1, Table(f"Not finished{more}", ("run", "status", "reason"), cells))
     return [table for table in tables if table.rows]
 
 
@@ -129,10 +131,25 @@ def verdict_of_sweep(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -
         return text
     mean, name, count = order[0]
     runs = "1 run" if count == 1 else f"{count} runs"
-    text += f" By {tag} of the last weights {name} is best: {number(mean)}, the mean of {runs}"
     if len(order) == 1:
-        return text.replace(f"{name} is best:", "the mean is").replace(", the mean of", " over") + "."
-    return f"{text}, {number(order[1][0] - mean)} below the next, {order[1][1]}."
+        text += f" The mean of {tag} over {runs} is {number(mean)}."
+    else:
+        text += f" By {tag} of the last weights {name} is best: {number(mean)}, the mean of {runs}, "
+        text += f"{number(order[1][0] - mean)} below the next setting."
+    shown = [quantity for quantity in shown_quantities(rows) if quantity.startswith(HEADLINES)]
+    told = [(quantity, summarize(groups[name], quantity)) for quantity in shown]
+    cells = [_told(q, found, groups[name]) for q, found in told if found is not None]
+    where = "There" if len(order) > 1 else "In the mean"
+    return f"{text} {where}: {'; '.join(cells)}." if cells else text
+
+
+def _told(quantity: str, found: Summary, members: Sequence[Row]) -> str:
+    """Say a mean with its interval, or with the least and the greatest value of few runs."""
+    few = len(found.values) < FEWEST_FOR_INTERVAL
+    ends = (min(found.values), max(found.values))
+    low, high = ends if few else interval(found, quantity, most_possible(members, quantity))
+    spread = f" ({'runs' if few else '95 %'}: {short(low)} to {short(high)})" if len(found.values) > 1 else ""
+    return f"{quantity} {short(found.mean)}{spread}"
 
 
 def _facts(sweep: Path, rows: Sequence[Row]) -> dict[str, str]:
@@ -160,7 +177,26 @@ def _facts(sweep: Path, rows: Sequence[Row]) -> dict[str, str]:
 def _best_runs(rows: Sequence[Row]) -> Table:
     order, shown = ranked(rows)[:MOST_BEST], shown_quantities(rows)
     cells = [(row.name, *(number(row.final.get(tag)) for tag in shown)) for row in order]
-    return Table(f"Best runs by {monitor(rows)} of the last weights", ("run", *shown), cells)
+    return Table(f"Best runs by {monitor(rows)} of the last weights", ("run", *shown), cells, folded=True)
+
+
+def setting_table(rows: Sequence[Row], groups: Mapping[str, Sequence[Row]]) -> Table:
+    """Return mean and interval of every quantity, a row a setting; the gaps come first."""
+    shown = sorted(shown_quantities(rows), key=lambda quantity: not quantity.startswith("gap/"))
+    cells = []
+    for name, members in groups.items():
+        row = [name, str(sum(bool(member.final) for member in members))]
+        for quantity in shown:
+            found = summarize(members, quantity)
+            row.append("" if found is None else _mean_and_spread(found, quantity, members))
+        cells.append(row)
+    title = "By setting: mean (95 % interval, or the values of few runs)"
+    return Table(title, ("setting", "runs", *shown), cells)
+
+
+def _mean_and_spread(found: Summary, quantity: str, members: Sequence[Row]) -> str:
+    spread = interval_text(found, quantity, most_possible(members, quantity))
+    return number(found.mean) if len(found.values) == 1 else f"{number(found.mean)} ({spread})"
 
 
 def _by_setting(quantity: str, groups: Mapping[str, Sequence[Row]]) -> Table:
@@ -175,7 +211,7 @@ def _by_setting(quantity: str, groups: Mapping[str, Sequence[Row]]) -> Table:
         spread = interval_text(found, quantity, most)
         cells.append((name, count, *best, number(found.mean), number(found.deviation), spread))
     columns = ("setting", "runs", *([] if gap else ["best"]), "mean", "standard deviation", INTERVAL)
-    return Table(f"{quantity} by setting", columns, cells)
+    return Table(f"{quantity} by setting", columns, cells, folded=True)
 
 
 def most_possible(rows: Sequence[Row], quantity: str) -> float:

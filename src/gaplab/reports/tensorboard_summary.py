@@ -10,9 +10,10 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard.summary import text
 
 from gaplab.reports.ledger import Row, bands, final_tags, short_keys, summarize, varied_keys
-from gaplab.reports.sweep_figures import by_value
+from gaplab.reports.sweep_figures import by_value, size_of
 from gaplab.tensorboard.custom_scalars import Layout, band
 from gaplab.tensorboard.event_files import write_events
+from gaplab.tensorboard.links import headline
 from gaplab.tensorboard.read_curves import History, read_history
 from gaplab.tensorboard.tags import split_quantities
 
@@ -45,7 +46,7 @@ def write_summary(
         rows: Its runs.
         groups: The runs by setting.
         table: Markdown for the page Text.
-        pictures: Caption to PNG for the page Images.
+        pictures: Name to PNG for the page Images.
     """
     root = sweep / "summary"
     root.mkdir(exist_ok=True)
@@ -115,16 +116,19 @@ def _without_other_bands(table: Mapping[str, float], charted: Mapping[str, str])
 def _own_tags(table: Mapping[str, float], charted: Mapping[str, str]) -> dict[str, float]:
     ends = ("", "_lower", "_upper")
     found = {own_tag(tag) + end: table.get(tag + end) for tag in charted.values() for end in ends}
+    found |= {headline(tag): table.get(tag) for tag in charted.values() if tag.startswith("gap/")}
     return {tag: value for tag, value in found.items() if value is not None}
 
 
 def _write_page(folder: Path, table: str, pictures: Mapping[str, bytes]) -> None:
     writer = EventFileWriter(str(folder), filename_suffix=".page")
     summaries = [text("sweep/table", table)]
-    for caption, png in pictures.items():
-        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    for place, (name, png) in enumerate(pictures.items(), start=1):
+        width, height = size_of(png)
         image = EventSummary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
-        summaries.append(EventSummary(value=[EventSummary.Value(tag=f"figures/{caption}", image=image)]))
+        summaries.append(
+            EventSummary(value=[EventSummary.Value(tag=f"figures/{place:02}_{name}", image=image)])
+        )
     for summary in summaries:
         writer.add_event(Event(wall_time=time.time(), step=0, summary=summary))
     writer.close()

@@ -32,6 +32,7 @@ def as_plain(plan: Plan) -> dict[str, Any]:
         "resolved": plan.composed.resolved,
         "overrides": plan.composed.overrides,
         "varied": plan.composed.varied,
+        "number": plan.composed.number,
         "path": str(plan.path),
         "checkpoint": None if plan.checkpoint is None else str(plan.checkpoint),
         "finished": plan.finished,
@@ -49,7 +50,7 @@ def from_plain(plain: dict[str, Any]) -> Plan:
     config = restore(plain["resolved"], "the plan of process 0")
     checkpoint = plain["checkpoint"]
     return Plan(
-        Composed(config, plain["resolved"], plain["overrides"], plain["varied"]),
+        Composed(config, plain["resolved"], plain["overrides"], plain["varied"], plain["number"]),
         Path(plain["path"]),
         None if checkpoint is None else Path(checkpoint),
         finished=plain["finished"],

@@ -88,7 +88,7 @@ def write_hparams_row(
         return
     config = composed.config
     shown = shown_settings(config, composed.overrides, composed.varied)
-    row = HParamsRow(folder, flat_settings(config), shown)
+    row = HParamsRow(folder, flat_settings(config), shown, number=composed.number)
     row.open(partial(WholeEventFile, folder, HParamsRow.SUFFIX))
     if final is not None:
         weights = "best" if member.has_best else "last"

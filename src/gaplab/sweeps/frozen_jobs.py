@@ -47,8 +47,8 @@ def thaw(file: Path) -> list[SweepJob]:
     first = Composed(to_config(tree), base, [])
     allow(first.config.task.named_classes)
     jobs = [SweepJob(_vary(tree, first, row, words, str(file)), Path(path)) for path, words, row in rows]
-    for job in jobs:
-        job.composed.varied = content.get("varied", [])
+    for job, (_, _, row) in zip(jobs, rows, strict=True):
+        job.composed.varied, job.composed.number = content.get("varied", []), row.get("number")
     return jobs
 
 
@@ -62,6 +62,7 @@ def frozen_paths(file: Path) -> list[Path]:
 
 def _difference(job: SweepJob, base: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"path": str(job.path.resolve()), "overrides": job.composed.overrides}
+    row["number"] = job.composed.number
     own = _flat(job.composed.resolved)
     if own.keys() != base.keys():
         return row | {"config": job.composed.resolved}

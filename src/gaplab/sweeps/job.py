@@ -72,7 +72,7 @@ def jobs_of_launcher(
     jobs = []
     for number, job in enumerate(composed, start=first):
         own = [word for word in job.overrides if _key(word) not in fixed]
-        job.varied = [_key(word) for word in own]
+        job.varied, job.number = [_key(word) for word in own], number
         jobs.append(SweepJob(job, folder / job_name(own, [], number)))
     return jobs
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gaplab.config.cluster import SlurmConfig
 from gaplab.config.trainer import Accelerator
+from gaplab.distributed.ranks import SECRET
 from gaplab.errors import ConfigError
 from gaplab.process.children import COMMAND, typed_command
 from gaplab.storage.locking import lock, unlock
@@ -188,4 +189,7 @@ def batch_script(site: SlurmConfig, job: SweepJob, num_tasks: int, folder: Path)
     ]
     place = f"{shlex.quote(str(folder))}/$SLURM_ARRAY_TASK_ID.json"
     typed = f"export {COMMAND}={shlex.quote(typed_command())}"
-    return "\n".join(["#!/bin/bash", *lines, typed, *site.setup, f"{shlex.join(command)} {place}", ""])
+    secret = f"export {SECRET}=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \\n')"
+    return "\n".join(
+        ["#!/bin/bash", *lines, typed, secret, *site.setup, f"{shlex.join(command)} {place}", ""]
+    )

@@ -12,13 +12,10 @@ HOME = "http://127.0.0.1:6006/"
 
 MOST_SELECTED = 500
 """With more runs in a folder, TensorBoard starts with none of them selected."""
-OF_A_SUMMARY = (
-    "^(loss/(train|test)|accuracy/test|distance/sliced_w2_test|modes/high_quality)$"
-    "|^gap/(loss|accuracy|distance_sliced_w2)$"
-)
-"""Means over seeds, without the tags that only draw their bands."""
 HEADLINE = "Generalization gap"
 """The group of tags with the gaps of a run that has sub-runs: a capital letter sorts before all others."""
+OF_A_SUMMARY = f"^{HEADLINE}/|^(loss/(train|test)|accuracy/test|distance/sliced_w2_test|modes/high_quality)$"
+"""Means over seeds, without the tags that only draw their bands."""
 
 
 def headline(gap: str) -> str:
@@ -79,7 +76,7 @@ def addresses_of_sweep(home: str = HOME) -> dict[str, str]:
     """Return the addresses for a sweep, by what they show; other pages are blank with many runs."""
     return {
         "the table by setting": f"{home}#generalization",
-        "means over seeds": deep_link("summary", OF_A_SUMMARY, home, ["gap/loss"]),
+        "means over seeds": deep_link("summary", OF_A_SUMMARY, home),
         "with 95 % intervals": f"{home}#custom_scalars&regexInput=summary&_smoothingWeight=0",
         "figures": f"{home}#images&regexInput=summary",
         "the table as text": f"{home}#text&regexInput=summary",
@@ -92,5 +89,7 @@ def how_to_look(path: Path) -> str:
 
     >>> how_to_look(Path("logs/default/mine"))
     'Look: python -m gaplab.look logs/default/mine'
+    >>> how_to_look(Path("my logs/mine"))
+    "Look: python -m gaplab.look 'my logs/mine'"
     """
     return f"Look: python -m gaplab.look {shlex.quote(str(path))}"

@@ -17,9 +17,8 @@ class SweepSummary(Callback):
         folder = Path(str(config.hydra.sweep.dir))
         if not any(folder.glob("*/run.json")):
             return
-        report_sweep(folder)
-        if str(config.measures) in (Measures.capacity, Measures.full):
-            rank(folder)
+        ranks = str(config.measures) in (Measures.capacity, Measures.full)
+        report_sweep(folder, rank=rank if ranks else None)
 
 
 def rank(folder: Path) -> None:

@@ -95,10 +95,7 @@ class Slurm:
         owner = pwd.getpwnam("munge")
         for path in (folder, key):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-        for parent in self.folder.parents:  # munge must be able to reach its folder
-            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(0o755)
-        self.folder.chmod(0o755)
+        self.folder.chmod(0o755)  # munge must be able to reach its folder
         files = {
             "key-file": "key",
             "socket": "sock",

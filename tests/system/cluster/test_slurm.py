@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from slurm import Slurm, wait_until
 
+from gaplab.config.compose import compose_config
 from gaplab.runs.resume import plan_new
 from gaplab.sweeps.frozen_jobs import thaw
 from gaplab.sweeps.train_work import run_many
@@ -48,14 +50,52 @@ def wait_for(slurm: Slurm, job: str, log: Path, *, state: str = "COMPLETED", sec
         raise AssertionError(f"job {job} is {slurm.state(job)}; {text}") from None
 
 
-def test_srun_on_two_nodes_makes_one_run(slurm: Slurm, tmp_path: Path) -> None:
-    train = shlex.join([*TRAIN, *set_once(*SMALL, "trainer.max_steps=60"), f"run.root={tmp_path / 'logs'}"])
-    job = submit(slurm, tmp_path, "--nodes=2", "--ntasks-per-node=1", script=f"srun {train}")
+def check_equal_runs(run: Path, alone: Path) -> None:
+    """Compare what two nodes computed with what one process does; the order of sums differs in the last digits."""
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    found, expected = (json.loads((path / "result.json").read_text())["last"] for path in (run, alone))
+    assert found == pytest.approx(expected, abs=1e-8)
+    files = [torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (run, alone)]
+    torch.testing.assert_close(files[0]["state_dict"], files[1]["state_dict"], rtol=0, atol=1e-8)
+
+
+TWO_NODES = (
+    *set_once(*SMALL, "trainer.max_steps=60"),
+    "trainer.precision=64-true",
+    "data.num_test_points=1000",
+)
+
+
+def test_srun_on_two_nodes_makes_the_run_of_one_process(slurm: Slurm, tmp_path: Path) -> None:
+    words = [*TWO_NODES, f"run.root={tmp_path / 'logs'}"]
+    script = f"srun {shlex.join([*TRAIN, *words])}"
+    job = submit(slurm, tmp_path, "--nodes=2", "--ntasks-per-node=1", script=script)
     wait_for(slurm, job, tmp_path / "out.txt")
     (run,) = (tmp_path / "logs" / "default").iterdir()
     assert run.name.startswith(f"slurm-{job}-")
-    assert json.loads((run / "run.json").read_text())["status"] == "finished"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["batch.sh", "logs", "out.txt"]
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["default"], "no secret is left"
+    run_one(compose_config(words), tmp_path / "alone")
+    check_equal_runs(run, tmp_path / "alone")
+
+
+def test_a_sweep_of_runs_on_two_nodes(slurm: Slurm, tmp_path: Path) -> None:
+    """The batch script gives every task its secret; both runs of an array task meet once."""
+    words = [
+        *TWO_NODES,
+        "seed=0,1",
+        "trainer.num_nodes=2",
+        "trainer.devices=1",
+        f"run.root={tmp_path / 'logs'}",
+    ]
+    launch = ["hydra/launcher=slurm", "hydra.launcher.jobs_per_task=2"]
+    array, sweep = submitted_array(slurm, tmp_path, *words, *launch)
+    wait_for(slurm, f"{array}_0", sweep / "slurm" / "0" / "0.txt")
+    assert [path.name for path in sweep.parent.iterdir()] == [sweep.name], "the secret was in the environment"
+    for job in thaw(sweep / "slurm" / "0" / "0.json"):
+        job.composed.config.trainer.num_nodes = 1
+        run_one(job.composed, tmp_path / job.path.name)
+        check_equal_runs(job.path, tmp_path / job.path.name)
 
 
 def submitted_array(slurm: Slurm, folder: Path, *words: str) -> tuple[str, Path]:

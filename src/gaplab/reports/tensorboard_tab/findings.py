@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from gaplab.errors import ConfigError
-from gaplab.figures.palette import TEST, TRAIN, VAL
+from gaplab.figures.palette import GAP, TEST, TRAIN, VAL
 from gaplab.reports.bound_marks import bound_marks, guessing_error
 from gaplab.reports.gap_curves import gap_curves
-from gaplab.reports.intervals import interval, interval_text
+from gaplab.reports.intervals import FEWEST_FOR_INTERVAL, interval
 from gaplab.reports.ledger import PRUNED, group_by_setting, read_ledger, summarize
-from gaplab.reports.numbers import number
 from gaplab.reports.render import Table
 from gaplab.reports.run_verdict import verdict_of_run
 from gaplab.reports.score_tables import bound_table, score_table
-from gaplab.reports.sweep_tables import most_possible, shown_quantities, verdict_of_sweep
+from gaplab.reports.sweep_tables import setting_table, shown_quantities, verdict_of_sweep
 from gaplab.runs.directory import read_json
 from gaplab.tensorboard.read_curves import read_history
 
-COLORS = {"train": TRAIN, "val": VAL, "test": TEST, "gap": "#000000"}
+COLORS = {"train": TRAIN, "val": VAL, "test": TEST, "gap": GAP}
 
 
 def findings_of_run(path: Path) -> dict[str, Any]:
@@ -74,33 +73,21 @@ def findings_of_sweep(path: Path) -> dict[str, Any]:
     """
     rows = read_ledger(path)
     groups = group_by_setting(rows)
-    shown = shown_quantities(rows)
-    cells, forests = [], []
-    for name, members in groups.items():
-        row = [name, str(sum(bool(member.final) for member in members))]
-        for quantity in shown:
-            found = summarize(members, quantity)
-            if found is None:
-                row.append("")
-                continue
-            spread = interval_text(found, quantity, most_possible(members, quantity))
-            row.append(f"{number(found.mean)} ({spread})")
-        cells.append(row)
-    for quantity in [tag for tag in shown if tag.startswith("gap/")]:
+    forests = []
+    for quantity in [tag for tag in shown_quantities(rows) if tag.startswith("gap/")]:
         lines = []
         for name, members in groups.items():
             found = summarize(members, quantity)
             if found is not None and math.isfinite(found.mean):
-                low, high = interval(found, quantity)
-                ends = [low, high] if math.isfinite(high) else None
+                few = len(found.values) < FEWEST_FOR_INTERVAL  # the runs themselves say more
+                ends = None if few else list(interval(found, quantity))
                 lines.append({"label": name, "mean": found.mean, "ends": ends, "values": found.values})
         forests.append({"quantity": quantity, "lines": lines})
-    table = Table("By setting: mean (95 % interval, or few values)", ("setting", "runs", *shown), cells)
     return {
         "verdict": verdict_of_sweep(rows, groups),
         "colors": COLORS,
         "forests": forests,
-        "tables": _plain([table]),
+        "tables": _plain([setting_table(rows, groups)]),
     }
 
 

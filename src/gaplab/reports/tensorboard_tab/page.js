@@ -3,7 +3,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const SECONDS_BETWEEN_LOOKS = 30;
 const STYLE = `
-  body { font: 15px/1.45 system-ui, sans-serif; margin: 0; background: #fff; color: #222; color-scheme: light; }
+  body { font: 14px/1.45 "DejaVu Sans", Verdana, sans-serif; margin: 0; background: #fff; color: #222; color-scheme: light; }
   main { max-width: 76rem; margin: 0 auto; padding: 1rem; }
   .choose { display: flex; gap: 1rem; flex-wrap: wrap; align-items: center; margin-bottom: .5rem; }
   select { font: inherit; max-width: 100%; }
@@ -12,14 +12,14 @@ const STYLE = `
   figure { margin: 0; flex: 1 1 30rem; min-width: 0; max-width: 40rem; }
   figcaption { font-weight: 600; margin-bottom: .2rem; }
   svg { width: 100%; height: auto; display: block; }
-  svg text { font: 12px system-ui, sans-serif; fill: #333; }
+  svg text { font: 12px "DejaVu Sans", Verdana, sans-serif; fill: #333; }
   .wide { overflow-x: auto; margin-top: 1.2rem; }
   table { border-collapse: collapse; }
   caption { text-align: left; font-weight: 600; }
-  th, td { border-bottom: 1px solid #ccc; padding: .25rem .7rem; text-align: left; white-space: nowrap;
+  th, td { border-bottom: 1px solid #ccc; padding: .25rem .7rem; text-align: left; vertical-align: top; max-width: 16rem;
            font-variant-numeric: tabular-nums; }
 `;
-const W = 560, H = 300, LEFT = 62, RIGHT = 14, TOP = 12, BOTTOM = 44;
+const W = 560, H = 300, LEFT = 62, RIGHT = 26, TOP = 20, BOTTOM = 44;
 
 function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -116,15 +116,20 @@ function drawLine(svg, steps, values, x, y, color, name, dashed) {
   });
 }
 
+// The words of a tag: "distance/sliced_w2" is "distance sliced w2".
+function words(tag) {
+  return tag.replace(/[/_]/g, ' ');
+}
+
 function drawSplits(curve, colors, logarithmic) {
-  const all = Object.values(curve.splits).flat();
-  const { svg, y, figure } = axes(`${curve.quantity} on every split`, curve.quantity, ...range(all, false));
+  const all = Object.values(curve.splits).flat(), name = words(curve.quantity);
+  const { svg, y, figure } = axes(`${name} on every split`, name, ...range(all, false));
   const x = drawSteps(svg, stepAxis(curve.steps, logarithmic));
   let place = LEFT + 10;
   for (const [split, values] of Object.entries(curve.splits)) {
     drawLine(svg, curve.steps, values, x, y, colors[split], split, split === 'val');
-    drawn(svg, 'line', { x1: place, x2: place + 18, y1: 6, y2: 6, stroke: colors[split], 'stroke-width': 2 });
-    drawn(svg, 'text', { x: place + 23, y: 10 }, split);
+    drawn(svg, 'line', { x1: place, x2: place + 18, y1: 9, y2: 9, stroke: colors[split], 'stroke-width': 2 });
+    drawn(svg, 'text', { x: place + 23, y: 13 }, split);
     place += 75;
   }
   return figure;
@@ -134,7 +139,7 @@ function drawGap(curve, colors, logarithmic) {
   const widths = curve.half_widths || curve.gap.map(() => 0);
   const lower = curve.gap.map((gap, i) => gap - widths[i]), upper = curve.gap.map((gap, i) => gap + widths[i]);
   const band = curve.half_widths ? ' with its 95 % interval' : '';
-  const title = `generalization gap in ${curve.quantity}${band}`;
+  const title = `generalization gap in ${words(curve.quantity)}${band}`;
   const { svg, y, figure } = axes(title, 'gap', ...range([...lower, ...upper], true));
   const x = drawSteps(svg, stepAxis(curve.steps, logarithmic));
   const back = path([...curve.steps].reverse(), [...lower].reverse(), x, y).replace('M', 'L');
@@ -183,7 +188,7 @@ function drawForest(forest) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', `0 0 ${1.5 * W} ${height}`);
   svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', `${forest.quantity} by setting`);
+  svg.setAttribute('aria-label', `${words(forest.quantity)} by setting`);
   const x = (value) => left + (value - low) / (high - low) * (1.5 * W - left - 20);
   for (const value of roundNumbers(low, high)) {
     drawn(svg, 'line', { x1: x(value), x2: x(value), y1: 8, y2: height - 34, stroke: value === 0 ? '#888' : '#e8e8e8' });
@@ -193,14 +198,14 @@ function drawForest(forest) {
     const y = 22 + 26 * i;
     drawn(svg, 'text', { x: left - 12, y: y + 4, 'text-anchor': 'end' }, line.label);
     for (const value of line.values) {
-      drawn(svg, 'circle', { cx: x(value), cy: y, r: 3.5, fill: '#0072B2', opacity: 0.45, class: 'seed' });
+      drawn(svg, 'circle', { cx: x(value), cy: y, r: 3.5, fill: '#888', opacity: 0.5, class: 'seed' });
     }
     if (line.ends) {
       drawn(svg, 'line', { x1: x(line.ends[0]), x2: x(line.ends[1]), y1: y, y2: y, stroke: '#000', 'stroke-width': 2 });
     }
     drawn(svg, 'rect', { x: x(line.mean) - 3.5, y: y - 3.5, width: 7, height: 7, fill: '#000', class: 'mark' });
   });
-  const caption = element('figcaption', {}, `${forest.quantity} by setting: mean, 95 % interval, and every run`);
+  const caption = element('figcaption', {}, `${words(forest.quantity)} by setting: mean, its 95 % interval (of five runs or more), and every run`);
   return element('figure', { style: 'flex-basis: 100%; max-width: 60rem; margin-top: 1rem' }, caption, svg);
 }
 
@@ -249,8 +254,9 @@ export async function render() {
         if ([...select.options].some((option) => option.value === before)) select.value = before;
       }
       if (!select.value) throw new Error('There is no run of gaplab in this folder.');
-      const kind = select.value.split(' ', 1)[0];
-      const found = await ask(kind, select.value.slice(kind.length + 1));
+      const chosen = select.value, kind = chosen.split(' ', 1)[0];
+      const found = await ask(kind, chosen.slice(kind.length + 1));
+      if (chosen !== select.value) return;  // another one was chosen while this one was read
       const state = JSON.stringify([select.value, scale.checked, found]);
       if (state !== shownFindings) show(place, found, scale.checked);
       shownFindings = state;
