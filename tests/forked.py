@@ -149,6 +149,7 @@ def _installed() -> list[str]:
 
 def _interpret(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
     """Do what ``python`` with these arguments does, in what is left of the copied process."""
+    multiprocessing.set_start_method(None, force=True)  # not the template's: that of a process of its own
     os.environ.clear()
     os.environ.update(environment)
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)

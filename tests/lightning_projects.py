@@ -124,3 +124,24 @@ class TwoPlayers(LightningModule):
 
 def subset_loader(data: TensorDataset, indices: list[int], batch_size: int = 16) -> Any:
     return DataLoader(Subset(data, indices), batch_size=batch_size)
+
+
+class Silent(LightningModule):
+    """Logs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(4, 3)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return self.net(batch[0]).square().mean()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        return self.training_step(batch, batch_idx)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class Aimless(LightningModule):
+    """Has no optimizer."""

@@ -2,6 +2,10 @@
 
 It holds configuration, record, result, sources, changes and versions, and hashes of the data, not the weights.
 ``python -m gaplab.archive --check ARCHIVE RUN`` says in what a run differs from it: exit code 1 if in anything.
+
+Hashed is every example of every split, as it is measured. What Datasets and DataLoaders read lazily is read once, a
+chunk at a time, as long as one measurement reads; where a batch holds objects that are no numbers or texts, the archive
+says that it is not hashed, and so does the check.
 """
 
 import argparse
@@ -11,7 +15,8 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +33,7 @@ DATA = "data.json"
 FILES = ("config.yaml", "overrides.yaml", "run.json", "result.json")
 RECORDED = ("status", "seeds", "data", "git", "project", "versions", "python", "device", "num_threads")
 """Entries of ``run.json`` that say how numbers came about; the others say when and where."""
+NOT_HASHED = "not hashed"
 MOST_BYTES = 50_000_000
 
 
@@ -37,20 +43,31 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the directory of a finished run")
     parser.add_argument("--check", type=Path, metavar="ARCHIVE", help="compare the run with this archive")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: RUN.tar.gz beside the run")
-    parser.add_argument("extensions", nargs="*", help="extensions=[mine.py], for choices of a file")
+    parser.add_argument(
+        "brought", nargs="*", help="extensions=[mine.py] or task.module=mypkg.LitCNN, if it is yours"
+    )
     options = parser.parse_intermixed_args(arguments)
     try:
-        for word in options.extensions:
-            if not word.startswith("extensions="):
-                raise ConfigError(f"{word}: expected nothing but extensions=[FILE.py] beside the run.")
-        content = contents(options.run, options.extensions)
+        for word in options.brought:
+            if not word.startswith(("extensions=", "task.module=", "task.datamodule=")):
+                raise ConfigError(
+                    f"{word}: expected nothing but extensions=[FILE.py], task.module=CLASS and task.datamodule=CLASS "
+                    "beside the run."
+                )
+        content = contents(options.run, options.brought)
         if options.check is None:
             run = options.run.resolve()
             file = options.output or run.with_name(f"{run.name}.tar.gz")
             write_bytes(file, packed(content))
             print(file)
             return
-        found = list(compared(unpacked(options.check), content))
+        archived = unpacked(options.check)
+        found = list(compared(archived, content))
+        for split, digest in _entries(DATA, archived[DATA]).items():
+            if str(digest).startswith(NOT_HASHED):
+                print(
+                    f"{DATA}, {split}: {digest}, so this check cannot tell whether the examples are the same."
+                )
     except (ConfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -59,8 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def contents(run: Path, extensions: list[str]) -> dict[str, bytes]:
-    """Return the files of an archive by name; the data are built anew to hash them.
+def contents(run: Path, brought: list[str]) -> dict[str, bytes]:
+    """Return the files of an archive by name; the data are built anew to hash them, with what the user ``brought``.
 
     Raises:
         ConfigError: If ``run`` is no finished run, or a file in it is damaged.
@@ -77,26 +94,89 @@ def contents(run: Path, extensions: list[str]) -> dict[str, bytes]:
         if (content := read_regular(run / name)) is None:
             raise ConfigError(f"{run / name}: expected a file of the run, but it is not there, or is a link.")
         found[name] = content
-    hashes = data_hashes(with_overrides(saved, extensions, str(run / "config.yaml")).config)
+    hashes = data_hashes(with_overrides(saved, brought, str(run / "config.yaml")).config)
     return found | {DATA: (json.dumps(hashes, indent=2) + "\n").encode()}
 
 
 def data_hashes(config: Any) -> dict[str, str]:
-    """Return a SHA-256 of points and labels by split; none of data that are read lazily or by a module's loaders."""
+    """Return a SHA-256 of all examples by split; of what is no number or text, that it is not hashed."""
     from gaplab.builders import build_data_and_task
+    from gaplab.data.datamodule import DatasetDataModule, PointDataModule
 
-    data, _ = build_data_and_task(config)
+    data, task = build_data_and_task(config)
+    if isinstance(data, DatasetDataModule):
+        return {name: _digest(loader) for name, loader in zip(data.splits, data.split_loaders(), strict=True)}
+    if isinstance(data, PointDataModule):
+        return {name: _digest([_parts(split)]) for name, split in data.splits.items()}
+    return _hashes_of_loaders(config, data, task)
+
+
+def _parts(split: Any) -> dict[str, Any]:
+    points = split.points if isinstance(split.points, dict) else {"points": split.points}
+    return {**points, "labels": split.labels}
+
+
+def _hashes_of_loaders(config: Any, data: Any, task: Any) -> dict[str, str]:
+    """Return the hashes of what a Trainer would measure of a data module, or of a module with loaders of its own."""
+    from lightning.pytorch import Callback
+
+    from gaplab.builders import build_trainer
+    from gaplab.builders.process import prepare_process
+    from gaplab.callbacks.evaluation_loaders import evaluation_loaders
+    from gaplab.randomness import seeded_global_generators
+
+    prepare_process(config)
+    config.trainer.devices, config.trainer.num_nodes, config.trainer.progress_bar = 1, 1, False
+    most = getattr(config.task, "max_batches", None)
     hashes = {}
-    for name, split in getattr(data, "splits", {}).items():
-        if not hasattr(split, "points"):
-            continue
-        parts = split.points if isinstance(split.points, dict) else {"points": split.points}
-        digest = hashlib.sha256()
-        for part, tensor in {**parts, "labels": split.labels}.items():
-            digest.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        hashes[name] = digest.hexdigest()
+
+    class Hashing(Callback):
+        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+            for name, loader in evaluation_loaders(trainer, most).items():
+                with seeded_global_generators(
+                    0, "measuring"
+                ):  # what an augmentation draws is the same every time
+                    hashes[name] = _digest(islice(loader, most))
+
+    with seeded_global_generators(config.data_seed, "global", "setup"):
+        build_trainer(config, [Hashing()], []).validate(task, datamodule=data, verbose=False)
     return hashes
+
+
+def _digest(batches: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    try:
+        for batch in batches:
+            _feed(digest, "", batch)
+    except TypeError as error:
+        return f"{NOT_HASHED}: {error}"
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, name: str, value: Any) -> None:
+    """Let a digest take in a batch.
+
+    Raises:
+        TypeError: If there is something else in it than tensors, arrays, numbers and texts.
+    """
+    import numpy as np
+    from torch import Tensor, as_tensor, uint8
+
+    if isinstance(value, np.ndarray | np.generic):
+        value = as_tensor(value)
+    if isinstance(value, Tensor):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(uint8).numpy().tobytes())
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            _feed(digest, str(key), part)
+    elif isinstance(value, list | tuple):
+        for place, part in enumerate(value):
+            _feed(digest, f"{name}[{place}]", part)
+    elif isinstance(value, str | bytes | int | float | None):
+        digest.update(f"{name} {value!r}\n".encode())
+    else:
+        raise TypeError(f"its batches hold objects of {type(value).__name__}")
 
 
 def packed(content: Mapping[str, bytes]) -> bytes:

@@ -4,6 +4,7 @@ import math
 from functools import partial
 from pathlib import Path
 
+from lightning.pytorch.strategies import FSDPStrategy
 from rich.console import Console
 
 from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
@@ -17,6 +18,7 @@ from gaplab.distributed.process_group import check_equal_parameters, reported_fa
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
 from gaplab.errors import Preempted, Pruned
+from gaplab.networks.mlp import num_parameters
 from gaplab.process.signals import stop_signals_caught
 from gaplab.randomness import seeded_global_generators
 from gaplab.reports.result_table import print_result
@@ -93,20 +95,23 @@ def run_one(
     )
     loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
     trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
+    sharded = isinstance(trainer.strategy, FSDPStrategy)
+    size = num_parameters(task) if sharded else None
     step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
     run.open(composed, step, getattr(data, "facts", None))
     keep_initial_weights(run, config, task, checkpoint)
     with stop_signals_caught(), run.recorded(), reported_failures(ranks):
         with seeded_global_generators(config.data_seed, "global", "setup"):  # where a project splits its data
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        check_equal_parameters(task)
+        if not sharded:
+            check_equal_parameters(task)
         if recorder.step not in recorder.measured:  # continued at its end, perhaps on other data
             trainer.validate(task, datamodule=data, verbose=False)
             if recorder.record(recorder.step, scorecard(task)):
                 trainer.save_checkpoint(run.best, weights_only=True)
         points, epochs = training_points(trainer)
         best = partial(read_weights, run.best)
-        result = conclude(recorder, task, data, best, num_train_points=points, epochs=epochs)
+        result = conclude(recorder, task, data, best, num_train_points=points, epochs=epochs, size=size)
         if run.writes:
             write_json(path / "result.json", result.as_json())
         run.prepare_mark(Status.finished)

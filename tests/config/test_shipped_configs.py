@@ -1,7 +1,6 @@
 """Every shipped configuration composes, builds, trains, and survives being saved."""
 
 from enum import StrEnum
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,21 +10,16 @@ from gaplab.builders import build_data_and_task, build_trainer
 from gaplab.builders.process import prepare_process
 from gaplab.config.compose import CONFIG_DIR, compose_config, restore
 from gaplab.config.network import Activation, Block, Initialization
-from gaplab.config.registry import CHOICES
 from gaplab.config.task import ClassificationLoss
 from gaplab.errors import ConfigError
 from gaplab.losses.classification import LOSSES
 from gaplab.networks import ACTIVATIONS, BLOCKS, INITIALIZATIONS
 from quick_runs import Compose
+from shipped_choices import COMPANIONS, shipped_choices
 
 
 def shipped_words() -> list[str]:
-    words = [
-        f"{group}={name}"
-        for group, options in CHOICES.items()
-        for name, config in options.items()
-        if config.__module__.startswith("gaplab.")  # not those of extensions that the checkout lists
-    ]
+    words = shipped_choices()
     for group in ("experiment", "debug"):
         folder = CONFIG_DIR / group
         words += sorted(
@@ -41,21 +35,6 @@ def few_steps(word: str) -> list[str]:
     quiet = ["trainer.progress_bar=false", "trainer.accelerator=cpu", "trainer.devices=1"]
     few = ["task.num_samples=200", "data.num_val_points=200", "data.num_test_points=200"]
     return [word, *steps, *quiet, *(few if word.startswith("experiment=gan") else [])]
-
-
-TABLE = Path(__file__).parents[1] / "data" / "points.csv"
-COMPANIONS = {
-    "optimizer=lbfgs": ["data.batch_size=null"],
-    "data=swiss_roll": ["task=gan", "task.num_samples=200", "data.num_test_points=200"],
-    "data=file": [f"data.path={TABLE}", "data.batch_size=8"],
-    "network=cnn": ["data=digits"],
-    "data=sine": ["task=regression"],
-    "data=friedman": ["task=regression"],
-    "task=regression": ["data=sine"],
-    "optimizer=torch": ["optimizer.name=NAdam"],
-    "schedule=torch": ["schedule.name=ExponentialLR", "schedule.args.gamma=0.9"],
-}
-"""What a choice needs beside it."""
 
 
 def test_one_class_is_not_enough_to_classify() -> None:

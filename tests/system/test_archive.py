@@ -2,12 +2,20 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch.utils.data import Dataset, default_collate
 
-from gaplab.archive import main, unpacked
+import lightning_projects
+from gaplab import register
+from gaplab.archive import data_hashes, main, unpacked
 from gaplab.config.compose import compose_config
+from gaplab.config.data import DataConfig
+from gaplab.config.registry import CHOICES
 from gaplab.train import run_one
 from quick_runs import DRAWN, QUICK
 
@@ -67,6 +75,93 @@ def test_changed_versions_and_lost_sources_are_said(
     (run / "provenance" / "packages.txt").unlink()
     lines = differing(archive, run, capsys)
     assert [line.split(": ")[0] for line in lines] == ["provenance/packages.txt", "run.json, versions.torch"]
+
+
+class Lazy(Dataset[Any]):
+    """Classes beside points that are read one at a time, with noise of the global generator."""
+
+    def __init__(self, number: int, shift: float = 0.0) -> None:
+        self.number, self.shift = number, shift
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, row: int) -> Any:
+        return torch.tensor([row + self.shift, 1.0]) + torch.rand(2), row % 2
+
+
+@dataclass(kw_only=True, slots=True)
+class LazyConfig(DataConfig):
+    shift: float = 0.0
+
+    def build(self, stream: Any) -> Any:
+        return {"train": Lazy(530), "test": Lazy(20, self.shift)}
+
+
+def test_what_datasets_read_lazily_is_hashed_as_it_is_measured() -> None:
+    register("data", "lazy", LazyConfig)
+    try:
+        one, again, workers, moved, reseeded = (
+            data_hashes(compose_config(["data=lazy", "trainer.accelerator=cpu", *words]).config)
+            for words in ((), (), ("data.num_workers=1",), ("data.shift=1e-3",), ("data_seed=1",))
+        )
+    finally:
+        CHOICES["data"].pop("lazy")
+    assert one == again == workers
+    assert one.keys() == {"train", "test"}
+    assert (one["train"] == moved["train"], one["test"] == moved["test"]) == (True, False)
+    assert one["train"] != reseeded["train"]
+
+
+PROJECT = [
+    "task=lightning",
+    "task.module=lightning_projects.Net",
+    "task.datamodule=lightning_projects.BlobsDM",
+]
+
+
+@pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`:UserWarning")  # beside the object
+def test_a_project_is_hashed_through_its_loaders_and_what_cannot_be_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*PROJECT, "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.progress_bar=false"]
+    run_one(compose_config([*words, "logging.pictures=false"]), tmp_path / "run")
+    monkeypatch.delenv("GAPLAB_MODULES", raising=False)
+    command, file = [str(tmp_path / "run"), *PROJECT[1:]], tmp_path / "run.tar.gz"
+    main(command)
+    hashes = json.loads(unpacked(file)["data.json"])
+    assert set(hashes) == {"train", "val", "test"}
+    assert {len(digest) for digest in hashes.values()} == {64}
+    main([*command, "--check", str(file)])
+    assert "is what" in capsys.readouterr().out
+    fewer = compose_config([*words, "task.datamodule_args.num_train=69"]).config
+    differing = data_hashes(fewer)
+    assert [name for name in hashes if hashes[name] != differing[name]] == ["train"]
+
+    loader, step = lightning_projects.BlobsDM._loader, lightning_projects.Net.validation_step
+    monkeypatch.setattr(
+        lightning_projects.BlobsDM,
+        "_loader",
+        lambda self, data, **settings: loader(self, data, collate_fn=with_object, **settings),
+    )
+    monkeypatch.setattr(
+        lightning_projects.Net, "validation_step", lambda self, batch, number: step(self, batch[:2], number)
+    )
+    main(command)
+    assert json.loads(unpacked(file)["data.json"])["val"] == "not hashed: its batches hold objects of Origin"
+    main([*command, "--check", str(file)])
+    answer = capsys.readouterr().out
+    assert (
+        "data.json, val: not hashed: its batches hold objects of Origin, so this check cannot tell" in answer
+    )
+
+
+class Origin:
+    """What no hash is known of."""
+
+
+def with_object(rows: list[Any]) -> Any:
+    return (*default_collate(rows), Origin())
 
 
 def test_mistakes_end_with_a_sentence(

@@ -244,3 +244,59 @@ def test_a_network_with_batch_norm_and_a_scalar_runs_in_two_processes(tmp_path: 
         found.append(numbers(tmp_path / str(devices) / "default" / "normalised"))
     assert found[0].keys() == found[1].keys()
     assert all(abs(value) < 1e3 for value in found[1].values())
+
+
+JITTERED = """
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Dataset
+
+from gaplab import register
+from gaplab.config.data import DataConfig
+
+
+class Jittered(Dataset):
+    def __init__(self, points, labels):
+        self.points, self.labels = points, labels
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, row):
+        return self.points[row] + 0.1 * torch.randn(1), int(self.labels[row])
+
+
+@dataclass(kw_only=True, slots=True)
+class JitteredConfig(DataConfig):
+    def build(self, stream):
+        def dataset(split, number):
+            labels = torch.arange(number) % 3
+            points = torch.randn(number, 2, generator=stream(split)) + labels.unsqueeze(1)
+            return Jittered(points, labels)
+
+        return {"train": dataset("train", 53), "val": dataset("val", 21), "test": dataset("test", 31)}
+
+
+register("data", "jittered", JitteredConfig)
+"""
+
+
+def test_datasets_that_are_read_lazily_give_two_processes_the_numbers_of_one(tmp_path: Path) -> None:
+    """Augmented by the global generators, read by workers or not, in batches that two processes share unequally."""
+    (tmp_path / "jittered.py").write_text(JITTERED)
+    words = [word for word in ODD if not word.startswith("data.")]
+    words = [
+        *words,
+        "data=jittered",
+        "data.batch_size=25",
+        "extensions=[jittered.py]",
+        "trainer.precision=64-true",
+    ]
+    words = set_once(*words, "trainer.max_steps=12", "trainer.eval_every_n_steps=6", f"run.root={tmp_path}")
+    for name, *own in (("one",), ("two", "trainer.devices=2", "data.num_workers=1")):
+        command = finished([*TRAIN, *words, *own, f"run.id={name}"], tmp_path / f"{name}.txt")
+        assert command.process.returncode == 0, command.output
+    one, two = (tmp_path / "default" / name for name in ("one", "two"))
+    torch.testing.assert_close(weights(two), weights(one), rtol=0, atol=1e-8)
+    assert numbers(two) == pytest.approx(numbers(one), abs=1e-8)

@@ -157,12 +157,47 @@ def test_a_run_directory_imports_nothing_unless_the_user_names_it(
         ("task.module_args.width=wide", "width: expected a whole number for Net, but got 'wide'"),
         ("task.datamodule_args.batchsize=3", "argument of BlobsDM, .* Did you mean 'batch_size'"),
         ("data.noise=0.3", "data.noise: expected a key that has an effect"),
+        (
+            "schedule=torch schedule.name=StepLR schedule.args.step_size=5",
+            "schedule: expected a key that has an effect",
+        ),
     ],
 )
 def test_mistakes_are_answered_before_anything_is_written(word: str, message: str) -> None:
-    composed = compose(word)
+    composed = compose(*word.split())
     with pytest.raises(ConfigError, match=message):
-        refuse_ignored(composed.config, [*PROJECT, word], stacked=False)
+        refuse_ignored(composed.config, [*PROJECT, *word.split()], stacked=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "task.module=lightning_projects.TwoPlayers trainer.gradient_clip_val=1",
+            "gradient_clip_val: expected null",
+        ),
+        (
+            "task.module=lightning_projects.TwoPlayers trainer.accumulate_grad_batches=2",
+            "accumulate_grad_batches: expected 1, as TwoPlayers takes its steps by hand .* got 2",
+        ),
+        (
+            "task.datamodule=null",
+            "task.datamodule: expected a LightningDataModule, .* Net has no train_dataloader",
+        ),
+        ("task.module=lightning_projects.Aimless", "expected a method configure_optimizers, but Aimless has"),
+    ],
+)
+def test_what_lightning_would_refuse_later_leaves_nothing_behind(
+    word: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_one(compose(*word.split()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_module_that_logs_nothing_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a validation_step that logs .*, but Silent logs no number"):
+        run_one(compose("task.module=lightning_projects.Silent"), tmp_path / "run")
 
 
 def test_arguments_of_lightnings_trainer_reach_a_project(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LinearLR, LRScheduler
 
 from gaplab.builders import build_data_and_task, build_trainer
+from gaplab.config.compose import compose_config
 from gaplab.config.optimizer import AdamConfig, AdamWConfig, LBFGSConfig, OptimizerConfig, Schedule, SGDConfig
 from gaplab.errors import DivergedError
 from gaplab.networks import draw_dropout_masks
@@ -147,6 +148,20 @@ def test_restored_hyperparameters_give_way_to_the_configured_ones() -> None:
     assert (group["weight_decay"], group["betas"]) == (0.5, (0.5, 0.999))
     schedule.step()
     assert group["lr"] == pytest.approx(0.004)
+
+
+def test_a_restored_state_has_the_types_that_were_saved() -> None:
+    layers = [nn.Linear(2, 3).double() for _ in range(2)]
+    config = compose_config(["optimizer=torch", "optimizer.name=NAdam"]).config.optimizer
+    old, new = (build_optimizer(config, layer.parameters()) for layer in layers)
+    layers[0](torch.ones(1, 2).double()).sum().backward()
+    old.step()
+    new.load_state_dict(old.state_dict())
+    for ours, theirs in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
+        types = {name: value.dtype for name, value in old.state[ours].items()}
+        assert types["mu_product"] is torch.float32
+        assert {name: value.dtype for name, value in new.state[theirs].items()} == types
+        assert all(torch.equal(value, new.state[theirs][name]) for name, value in old.state[ours].items())
 
 
 CASES = {

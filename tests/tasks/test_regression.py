@@ -2,14 +2,18 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from gaplab import register
 from gaplab.builders import build_data_and_task
 from gaplab.config.compose import compose_config
-from gaplab.config.registry import PROJECT_ROOT
+from gaplab.config.network import NetworkConfig
+from gaplab.config.registry import CHOICES, PROJECT_ROOT
 from gaplab.data.regression import friedman_mean, sample_noisy, sine_mean
 from gaplab.errors import ConfigError
 from gaplab.losses.regression import absolute_loss, bayes_loss, huber_loss, regression_loss, squared_loss
@@ -132,6 +136,25 @@ def test_runs_are_drawn_charted_and_reported(
     assert ("| r2 |" in page.replace("  ", " ")) == ("task=regression" in more)
     last = json.loads((run / "result.json").read_text())
     assert last["objective"] == last["best"]["loss/val"]
+
+
+@dataclass(kw_only=True, slots=True)
+class OfThreeConfig(NetworkConfig):
+    """Takes vectors of three numbers, whatever the data have."""
+
+    def build(self, out_features: int) -> nn.Module:  # type: ignore[override]
+        return nn.Linear(3, out_features)
+
+
+def test_a_network_that_cannot_rebuild_the_points_is_refused() -> None:
+    register("network", "of_three", OfThreeConfig)
+    try:
+        with pytest.raises(
+            ConfigError, match=r"expected Autoencoder to take points of the shape \(2,\), but"
+        ):
+            build_data_and_task(compose_config(["task=autoencoder", "network=of_three"]).config)
+    finally:
+        CHOICES["network"].pop("of_three")
 
 
 def test_a_task_and_points_that_do_not_fit_are_refused() -> None:

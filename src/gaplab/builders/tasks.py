@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from gaplab.builders.data import build_data
 from gaplab.callbacks.generalization_gap import measures_itself
@@ -10,6 +11,7 @@ from gaplab.config.data import SIZE_KEYS
 from gaplab.config.registry import build_choice
 from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
+from gaplab.errors import ConfigError
 from gaplab.randomness import make_generator, seeded_global_generators
 
 SharedDraws = dict[tuple[str, int], PointDataModule]
@@ -44,4 +46,31 @@ def build_data_and_task(config: Config, draws: SharedDraws | None = None) -> tup
         task = build_choice(config.task, config, data, init_stream)
     if isinstance(data, PointDataModule):
         data.validates_all = measures_itself(task)
+    _check_training(config, data, task)
     return data, task
+
+
+def _check_training(config: Config, data: Any, task: LightningModule) -> None:
+    """Refuse what Lightning would refuse in ``fit`` only, when a run has begun to write.
+
+    Raises:
+        ConfigError: If a module lacks a method, or steps by hand where the Trainer is to clip or to accumulate.
+    """
+    name, section = type(task).__name__, config.trainer
+    if not task.automatic_optimization:
+        for key, value, idle in (
+            ("gradient_clip_val", section.gradient_clip_val, None),
+            ("accumulate_grad_batches", section.accumulate_grad_batches, 1),
+        ):
+            if value != idle:
+                raise ConfigError(
+                    f"trainer.{key}: expected {'null' if idle is None else idle}, as {name} takes its steps by hand "
+                    f"(automatic_optimization=False), but got {value}. Do it in its training_step."
+                )
+    if not is_overridden("configure_optimizers", task, LightningModule):
+        raise ConfigError(f"task: expected a method configure_optimizers, but {name} has none.")
+    if data is None and not is_overridden("train_dataloader", task, LightningModule):
+        raise ConfigError(
+            f"task.datamodule: expected a LightningDataModule, as in task.datamodule=mypkg.DigitsDM, as {name} has no "
+            "train_dataloader of its own, but got null."
+        )

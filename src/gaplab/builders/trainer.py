@@ -140,7 +140,7 @@ def _strategy(config: Config, ranks: Ranks, on_gpu: bool) -> Strategy | str:
     """Return Lightning's strategy.
 
     Raises:
-        ConfigError: For FSDP where it cannot run, or where what is measured needs whole weights.
+        ConfigError: For FSDP where it cannot run, or where something needs whole weights or gradients.
     """
     name, arguments = strategy_of(config.trainer.extra.get("strategy", "auto"))
     if name == "fsdp":
@@ -153,7 +153,17 @@ def _strategy(config: Config, ranks: Ranks, on_gpu: bool) -> Strategy | str:
         if not config.task.shards:
             raise ConfigError(
                 f"{key}: expected auto or ddp: {type(config.task).__name__} is measured, drawn and compared with whole "
-                "weights in every process, and fsdp shards them."
+                "weights in every process, and fsdp shards them. A project of task=lightning may be sharded."
+            )
+        if arguments.get("state_dict_type", "full") != "full":
+            raise ConfigError(
+                f"{key}: expected state_dict_type=full, which makes a checkpoint one file that opens anywhere, but got "
+                f"{arguments['state_dict_type']!r}."
+            )
+        if config.trainer.gradient_clip_val is not None and config.trainer.gradient_clip_algorithm == "norm":
+            raise ConfigError(
+                "trainer.gradient_clip_algorithm: expected value, as Lightning cannot clip the norm of a gradient that "
+                "fsdp has sharded, but got 'norm'."
             )
         return FSDPStrategy(**arguments)
     return "auto" if ranks.world_size == 1 else ExactDDPStrategy(**arguments)

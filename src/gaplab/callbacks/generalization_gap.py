@@ -89,7 +89,7 @@ class GeneralizationGap(Callback):
         """Measure all splits now; return the table.
 
         Raises:
-            ConfigError: If a split cannot be measured; see ``evaluation_loaders``.
+            ConfigError: If a split cannot be measured (see ``evaluation_loaders``), or nothing is logged.
         """
         if self._loaders is None:
             self._loaders = evaluation_loaders(trainer, self.max_batches)
@@ -105,6 +105,11 @@ class GeneralizationGap(Callback):
             for name, quantity in self.names.items():
                 known = logged.higher_is_better.get(name, is_better_when_higher(quantity))
                 self.higher[quantity] = self.told.get(name, self.told.get(quantity, known))
+        if not any(scores.values()):
+            raise ConfigError(
+                "GeneralizationGap: expected a validation_step that logs what is to be measured, as in "
+                f'self.log("val_loss", loss), but {type(trainer.lightning_module).__name__} logs no number.'
+            )
         self.table = gap_table(scores, {name for name, higher in self.higher.items() if higher})
         if trainer.state.fn == "fit":
             self.history[trainer.global_step] = self.table

@@ -29,6 +29,7 @@ class AutoencoderConfig(TaskConfig):
         check_not_negative("task.noise", self.noise)
 
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
+        from gaplab.data.outputs import check_outputs
         from gaplab.tasks.autoencoder import Autoencoder
 
         shape = getattr(data, "example_shape", None)
@@ -48,7 +49,7 @@ class AutoencoderConfig(TaskConfig):
                 generator=init_stream,
             )
 
-        return Autoencoder(
+        autoencoder = Autoencoder(
             network(encoder, data.in_features, self.bottleneck),
             network(mirrored, self.bottleneck, data.in_features),
             noise=self.noise,
@@ -56,6 +57,8 @@ class AutoencoderConfig(TaskConfig):
             num_steps=config.num_steps,
             train_seed=config.train_seed,
         )
+        check_outputs(autoencoder, data, shape)
+        return autoencoder
 
     def build_callbacks(
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]

@@ -24,8 +24,9 @@ def _of_any_name() -> Any:
 class LightningConfig(TaskConfig):
     """Train an existing LightningModule on its own data, unchanged."""
 
-    unused: ClassVar[tuple[str, ...]] = ("data", "network", "optimizer", "measures", "shared_rng")
+    unused: ClassVar[tuple[str, ...]] = ("data", "network", "optimizer", "schedule", "measures", "shared_rng")
     has_own_data: ClassVar[bool] = True
+    shards: ClassVar[bool] = True
 
     module: str = ""
     """The LightningModule as ``package.module.Class``, in the working directory or in ``extensions=[path.py]``."""

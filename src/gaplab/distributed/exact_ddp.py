@@ -1,11 +1,15 @@
 """DistributedDataParallel with gradients that are exact when processes hold unequal shares of a batch."""
 
+import warnings
+from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
 from gaplab.data.loader import Batch
 
@@ -29,7 +33,39 @@ class ExactDDPStrategy(DDPStrategy):
         if not self.lightning_module.automatic_optimization:
             # A player's phase gives the other one's parameters no gradient.
             self._ddp_kwargs["find_unused_parameters"] = True
+        # Of a weight [1, D], whose strides have two spellings: nothing is slower for it.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
         super().configure_ddp()
+
+    def setup_optimizers(self, trainer: Trainer) -> None:
+        super().setup_optimizers(trainer)
+        for optimizer in self.optimizers:
+            own = type(optimizer).__module__.partition(".")[0] not in ("torch", "gaplab")
+            if own or isinstance(optimizer, LBFGS):
+                self._decide_together(optimizer)
+
+    def _decide_together(self, optimizer: Optimizer) -> None:
+        """Show an optimizer that may look at losses, as a line search does, the loss of the whole batch.
+
+        By its own part each process would search to another end, or call the closure more often than the others.
+        """
+        alone: Callable[..., Any] = optimizer.step
+
+        def step(optimizer: Optimizer, closure: Callable[[], Tensor | None] | None = None) -> Any:
+            if closure is None:
+                return alone()
+
+            def whole() -> Tensor | None:
+                loss = closure()
+                if loss is None:
+                    return None
+                total = loss.detach() * self.weight
+                torch.distributed.all_reduce(total)
+                return total / self.world_size
+
+            return alone(whole)
+
+        optimizer.step = MethodType(step, optimizer)  # type: ignore[method-assign]  # schedules wrap a method
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         batch = args[0] if args else None

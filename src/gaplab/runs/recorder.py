@@ -231,6 +231,7 @@ def conclude(
     *,
     num_train_points: int,
     epochs: float | None = None,
+    size: int | None = None,
 ) -> Result:
     """Return the result of a run that is over, whose task holds the last weights.
 
@@ -244,6 +245,7 @@ def conclude(
         best_weights: Reads the best weights.
         num_train_points: Points that trained.
         epochs: How often they were seen; None for what the steps of a point set say.
+        size: Trainable numbers, where the task does not hold all of them any more.
 
     Raises:
         DivergedError: If the last weights cannot be measured.
@@ -257,7 +259,7 @@ def conclude(
             found["best"] = final_scores(task, data, recorder.step) or {}
             task.load_state_dict(last_weights)
     return recorder.result(
-        num_parameters=num_parameters(task),
+        num_parameters=num_parameters(task) if size is None else size,
         num_train_points=num_train_points,
         epochs=epochs,
         num_classes=getattr(data, "num_classes", None) or None,

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -16,9 +17,34 @@ from gaplab.tasks.sharpness_aware import make_sharpness_aware
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Return the torch optimiser of a section ``optimizer`` for some parameters."""
     optimizer: Optimizer = build_choice(config, list(parameters))
+    keep_types(optimizer)
     if config.sharpness_radius:
         make_sharpness_aware(optimizer, config.sharpness_radius)
     return optimizer
+
+
+def keep_types(optimizer: Optimizer) -> None:
+    """Let an optimiser that is restored have its state in the types that were saved.
+
+    By itself torch gives all of it the type of the parameter, so that in double precision the float32 product of
+    momenta of NAdam would go on with other roundings.
+    """
+    saved: dict[str, Any] = {}
+
+    def remember(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+        saved.update(state_dict)
+
+    def give_back(optimizer: Optimizer) -> None:
+        places = [place for group in saved["param_groups"] for place in group["params"]]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for place, parameter in zip(places, parameters, strict=True):
+            for name, value in saved["state"].get(place, {}).items():
+                if isinstance(value, Tensor) and value.dtype != optimizer.state[parameter][name].dtype:
+                    optimizer.state[parameter][name] = value.to(optimizer.state[parameter][name].device)
+        saved.clear()
+
+    optimizer.register_load_state_dict_pre_hook(remember)
+    optimizer.register_load_state_dict_post_hook(give_back)
 
 
 def l2_penalty(config: OptimizerConfig, network: nn.Module) -> float:
