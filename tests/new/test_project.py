@@ -26,7 +26,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(project: Path, target: str, arguments: str) -> list[str]:
     """Return the command that a target of the project's Makefile stands for."""
     words = ["make", "-n", target, f"PYTHON={sys.executable}", f"ARGS={arguments}"]
-    return shlex.split(subprocess.run(words, cwd=project, capture_output=True, text=True, check=True).stdout)
+    # A make that runs the tests hands its own flags down.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    answer = subprocess.run(words, cwd=project, capture_output=True, text=True, check=True, env=environment)
+    return shlex.split(answer.stdout)
 
 
 @pytest.mark.parametrize("really", [False, pytest.param(True, marks=pytest.mark.thorough)])
