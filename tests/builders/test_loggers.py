@@ -7,7 +7,8 @@ import pytest
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
-from quick_runs import Compose
+from quick_runs import QUICK, Compose
+from running import TRAIN, finished
 
 EXTRA = ("logging.tensorboard=false", "logging.diagnostics=none")
 
@@ -34,6 +35,24 @@ def test_mlflow_gets_every_measurement(
     assert run.data.tags["resumed/num_steps"] == "32"
     assert [point.step for point in client.get_metric_history(run.info.run_id, "gap/loss")] == [8, 16, 24, 32]
     assert run.data.metrics["objective"] == pytest.approx(read_json(path / "result.json")["objective"])
+
+
+def test_runs_of_a_pool_share_one_store_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four processes find no database at the same time; one of them makes it."""
+    mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    words = [*QUICK, *EXTRA, "logging.extra=[mlflow]", "seed=0,1,2,3", f"run.root={tmp_path}"]
+    pool = ["hydra/launcher=pool", "hydra.launcher.num_workers=4"]
+    command = finished([*TRAIN, "-m", *words, *pool], tmp_path / "log.txt")
+    assert command.process.returncode == 0, command.output
+    assert "4 of 4 runs finished" in command.output
+    (database,) = tmp_path.rglob("mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{database}")
+    (experiment,) = [one for one in client.search_experiments() if one.name != "Default"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert {(run.info.run_name, run.info.status) for run in runs} == {
+        (f"seed={n}", "FINISHED") for n in range(4)
+    }
 
 
 @pytest.mark.filterwarnings("ignore")
