@@ -1,6 +1,7 @@
 """Pictures of samples: where points land, what the field's colours mean, when frames are drawn."""
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,18 @@ def test_a_run_that_is_stopped_before_its_first_step_shows_each_picture_once(
     stop_at(None)
     run_planned(plan_new(composed, tmp_path / "parts"))
     assert points(tmp_path / "parts").keys() == points(tmp_path / "whole").keys()
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*arguments: Any, **named: Any) -> None:
+        raise RuntimeError("no plane")
+
+    monkeypatch.setattr("gaplab.figures.samples.draw_samples", fails)
+    with caplog.at_level(logging.WARNING, logger="gaplab"):
+        run_one(
+            compose_config([*QUICK_GAN, "logging.pictures=true", "trainer.max_steps=3"]), tmp_path / "run"
+        )
+    assert "The picture samples could not be drawn (RuntimeError: no plane); the run goes on" in caplog.text
+    assert (tmp_path / "run" / "result.json").is_file()

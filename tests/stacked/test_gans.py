@@ -239,6 +239,8 @@ def test_a_sweep_of_gans_from_the_command_line(tmp_path: Path) -> None:
         tags = {tag.removeprefix("./") for tag, _ in points(path)}
         assert {"loss/generator_batch", "gap/loss_discriminator", "modes/captured"} <= tags
         assert len((path / "metrics.csv").read_text().splitlines()) == 3
+        assert (path / "figures" / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert (sweep / "figures" / "samples_by_run.png").is_file()
 
 
 @pytest.mark.usefixtures("traced_only")

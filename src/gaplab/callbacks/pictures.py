@@ -67,7 +67,7 @@ class Pictures(Callback):
         except (
             Exception
         ) as error:  # whatever data and network a user brings: a run is worth more than its pictures
-            _warn("The pictures", error)
+            warn_of_undrawn("The pictures", error)
             return
         if not (final or self.all_along):
             pictures = dict(itertools.islice(pictures.items(), 1))
@@ -77,7 +77,7 @@ class Pictures(Callback):
                 pixels = draw()
                 png = encode_png(pixels)
             except Exception as error:
-                _warn(f"The picture {name}", error)
+                warn_of_undrawn(f"The picture {name}", error)
                 continue
             if final:
                 write_bytes(self.folder / f"{name}.png", png, durable=False)
@@ -87,7 +87,8 @@ class Pictures(Callback):
                 write_picture(writer, f"pictures/{place}_{name}", pixels, trainer.global_step, png)
 
 
-def _warn(what: str, error: Exception) -> None:
+def warn_of_undrawn(what: str, error: Exception) -> None:
+    """Say that something is left out because it could not be drawn."""
     _log.warning(
         "%s could not be drawn (%s: %s); the run goes on. logging.pictures=false draws none.",
         what,

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from gaplab.callbacks.pictures import warn_of_undrawn
 from gaplab.data.datamodule import PointDataModule
 from gaplab.storage.atomic import write_bytes
 from gaplab.tasks.gan import GAN
@@ -65,17 +66,32 @@ class SamplePictures(Callback):
     def _draw(self, trainer: Trainer, task: GAN) -> None:
         if not trainer.is_global_zero:
             return
-        # Pillow is needed from here on only.
-        from gaplab.figures.canvas import encode_png
-        from gaplab.figures.samples import draw_samples
-
         step = trainer.global_step
-        pixels = draw_samples(**scene(task, trainer.datamodule), title=f"step {step:,}")  # type: ignore[attr-defined]
-        png = encode_png(pixels)
+        drawn = picture(task, trainer.datamodule, step)  # type: ignore[attr-defined]
+        if drawn is None:
+            return
+        pixels, png = drawn
         write_bytes(self.folder / "samples" / f"{step:09d}.png", png, durable=False)
         writer = event_writer(trainer)
         if writer is not None:
             write_picture(writer, "pictures/1_samples", pixels, step, png)
+
+
+def picture(task: GAN, data: PointDataModule, step: int) -> tuple[Tensor, bytes] | None:
+    """Return the picture of a GAN at an optimiser step, as pixels [H, W, 3] and as a PNG.
+
+    None, with a warning, where it cannot be drawn: whatever network a user brings, a run is worth more.
+    """
+    # Pillow is needed from here on only.
+    from gaplab.figures.canvas import encode_png
+    from gaplab.figures.samples import draw_samples
+
+    try:
+        pixels = draw_samples(**scene(task, data), title=f"step {step:,}")
+        return pixels, encode_png(pixels)
+    except Exception as error:
+        warn_of_undrawn("The picture samples", error)
+        return None
 
 
 def scene(task: GAN, data: PointDataModule) -> dict[str, Any]:

@@ -234,6 +234,12 @@ class GANConfig(TaskConfig):
 
         return [SamplePictures(run.figures)] if config.logging.pictures else []
 
+    def build_last_picture(self, config: Sections, task: Any, data: Any, step: int) -> dict[str, bytes]:
+        from gaplab.callbacks.samples import picture
+
+        drawn = picture(task, data, step) if config.logging.pictures else None
+        return {} if drawn is None else {"samples.png": drawn[1]}
+
     def networks_of(self, config: Sections) -> tuple[list[NetworkConfig], int]:
         # A step keeps the activations of real and generated points, their gradients, and those of gradients.
         return [self.generator, self.discriminator], 4 * config.data.points_per_step

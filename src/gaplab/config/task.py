@@ -101,6 +101,10 @@ class TaskConfig:
         """Return what stays the same in training and is shown beside every measurement, of data module and task."""
         return {}
 
+    def build_last_picture(self, config: Sections, task: Any, data: Any, step: int) -> dict[str, bytes]:
+        """Return the pictures that a run of a stack leaves at its end, PNGs by their name in ``figures/``."""
+        return {}
+
     def build_callbacks(
         self, config: Sections, run: Any, recorder: Any, rebuild: Callable[[], Any]
     ) -> list[Any]:

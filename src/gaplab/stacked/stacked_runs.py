@@ -37,7 +37,7 @@ from gaplab.stacked.run_files import (
     write_metrics,
 )
 from gaplab.stacked.stacking import unstack
-from gaplab.storage.atomic import without_waiting, write_json
+from gaplab.storage.atomic import without_waiting, write_bytes, write_json
 from gaplab.storage.locking import unlock
 from gaplab.tasks.block_loop import count_steps
 from gaplab.tensorboard.custom_scalars import charts
@@ -229,6 +229,9 @@ class StackedRuns:
         if member.config.logging.tensorboard:
             write_events(run.path, {member.step: news | {"final/seconds": self._seconds()}})
         write_hparams_row(run.path, self.plans[index].composed, member, result.best or result.last)
+        pictures = member.config.task.build_last_picture(member.config, task, data, member.step)
+        for name, png in pictures.items():
+            write_bytes(run.figures / name, png)
         write_json(run.path / "result.json", result.as_json())
         run.mark(Status.finished, **self._facts())
         self.results[self.places[index]] = result
