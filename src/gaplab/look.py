@@ -50,14 +50,10 @@ def start(path: Path, port: int | None = None) -> str:
     Raises:
         ConfigError: If the folder holds no run, or the port is taken.
     """
-    kind = kind_of(path)
+    root, shown = folders(path)
     from gaplab.reports.tensorboard_tab import GeneralizationPlugin
     from tensorboard import default, program
 
-    root = path.resolve().parent if kind == "run" else path
-    shown = root
-    if kind == "sweep" and sum(1 for _ in path.glob("*/run.json")) > MOST_SELECTED:
-        shown = path / "summary"
     plugins = [p for p in default.get_plugins() if p is not GeneralizationPlugin]
     board = program.TensorBoard(plugins=[*plugins, GeneralizationPlugin.loader(root)])
     words = ["gaplab.look", "--logdir", str(shown), *OPTIONS]
@@ -69,6 +65,14 @@ def start(path: Path, port: int | None = None) -> str:
         raise ConfigError(f"--port: expected a port that is free, but: {str(error).strip()}.") from error
     loading.start()
     return home
+
+
+def folders(path: Path) -> tuple[Path, Path]:
+    """Return the folder that the tab "Generalization" reads, and the one that TensorBoard's own pages show."""
+    if kind_of(path) == "run":
+        return path.resolve().parent, path.resolve().parent
+    few = sum(1 for _ in path.glob("*/run.json")) <= MOST_SELECTED
+    return path, path if few else path / "summary"
 
 
 def _load_findings() -> None:

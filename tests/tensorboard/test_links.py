@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gaplab.look import addresses, kind_of, main
+from gaplab.look import addresses, folders, kind_of, main
 from gaplab.tensorboard.links import addresses_of_run, addresses_of_sweep
 from left_runs import leave_run
 
@@ -48,3 +48,15 @@ def test_a_run_a_sweep_and_neither(tmp_path: Path, capsys: pytest.CaptureFixture
         main([str(tmp_path)])
     assert stop.value.code == 2
     assert "holds run directories, but it is neither" in capsys.readouterr().err
+
+
+def test_of_more_runs_than_tensorboard_selects_the_means_are_shown(tmp_path: Path) -> None:
+    """TensorBoard unselects all runs of more than 500, and its charts would be empty."""
+    for number in range(500):
+        (tmp_path / f"seed={number}").mkdir()
+        (tmp_path / f"seed={number}" / "run.json").write_text("{}")
+    assert folders(tmp_path) == (tmp_path, tmp_path)
+    assert folders(tmp_path / "seed=0") == (tmp_path, tmp_path)
+    (tmp_path / "seed=500").mkdir()
+    (tmp_path / "seed=500" / "run.json").write_text("{}")
+    assert folders(tmp_path) == (tmp_path, tmp_path / "summary")
