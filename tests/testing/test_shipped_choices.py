@@ -20,7 +20,8 @@ FURTHER = {
 MORE = (
     "data=digits network=cnn network.norm=batch",
     "network.dropout=0.2",
-    "optimizer=torch optimizer.name=Muon schedule=torch schedule.name=OneCycleLR schedule.args.max_lr=0.01",
+    "optimizer=torch optimizer.name=Muon schedule=torch schedule.name=OneCycleLR schedule.args.max_lr=0.01 "
+    "schedule.args.cycle_momentum=false",
     "optimizer=sgd schedule=torch schedule.name=ReduceLROnPlateau callbacks=[LearningRateMonitor]",
     "trainer.accumulate_grad_batches=2 trainer.gradient_clip_val=1 data.label_noise=0.1",
 )
@@ -42,7 +43,7 @@ def test_a_choice_keeps_its_promises_alone(choice: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("choice", [*shipped_choices(), *MORE])
+@pytest.mark.parametrize("choice", [*shipped_choices(), *MORE], ids=str)
 def test_a_choice_keeps_every_promise(choice: str, tmp_path: Path) -> None:
     # A batch size of a project is that of one process, so that two processes train on other batches.
     leave_out = ["shares"] if choice == "task=lightning" or "norm=batch" in choice else []
