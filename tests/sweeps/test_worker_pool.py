@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shlex
 import signal
 from collections import deque
 from collections.abc import Sequence
@@ -130,6 +131,9 @@ def test_killed_worker_is_reported_and_its_runs_are_tried_again(tmp_path: Path, 
     assert "2 of 4 runs finished" in command.output
     records = [json.loads((run / "run.json").read_text()) for run in runs(tmp_path)]
     assert sorted(record["status"] for record in records) == ["failed", "failed", "finished", "finished"]
+    assert len({record["pid"] for record in records}) == 2
+    typed = shlex.join(["train.py", "--multirun", *words[3:]])
+    assert {record["command"] for record in records} == {typed}, "what the user typed, in a worker too"
     assert {record["error"] for record in records if record["pid"] == worker} == {
         "its process was ended by SIGKILL"
     }
