@@ -19,8 +19,8 @@ from gaplab.tasks.gan import GAN
 from gaplab.tasks.law_scores import SHAPE_POINTS
 
 EXPERIMENTS = {"ring": "gan_ring", "grid": "gan_grid", "spirals": "gan_spiral"}
-BANDWIDTHS = 0.3 * 0.75 ** np.arange(20)
-"""Over the standard deviation of the points; 0.3 to 0.0013."""
+BANDWIDTHS = 0.75 ** np.arange(24)
+"""Over the standard deviation of the points; 1 to 0.0013."""
 SHOWN = (
     *("modes/captured", "modes/high_quality", "modes/reverse_kl", "modes/std_ratio", "modes/center_offset"),
     *("modes/mass_tv", "spiral/angle_std", "spiral/radius_distance", "distance/sliced_w2_test"),
