@@ -34,7 +34,7 @@ def best_estimate(train: Tensor, val: Tensor) -> KernelDensity:
     held_out = PredefinedSplit([-1] * len(train) + [0] * len(val))
     widths = train.std().item() * BANDWIDTHS
     search = GridSearchCV(
-        KernelDensity(rtol=1e-4), {"bandwidth": widths}, cv=held_out, refit=False, error_score="raise"
+        KernelDensity(rtol=1e-3), {"bandwidth": widths}, cv=held_out, refit=False, error_score="raise"
     )
     width = search.fit(points).best_params_["bandwidth"]
     return KernelDensity(bandwidth=width).fit(points[: len(train)])
@@ -43,7 +43,7 @@ def best_estimate(train: Tensor, val: Tensor) -> KernelDensity:
 def scores(data: PointDataModule, task: GAN, seed: int) -> dict[str, float]:
     """Return the scores that a GAN's samples would have, of those of a kernel density estimate."""
     train, val = data.splits["train"].points, data.splits["val"].points
-    estimate = best_estimate(train, val[:: -(-len(val) // 2_000)])
+    estimate = best_estimate(train, val[:: -(-len(val) // 1_000)])
     drawn = torch.as_tensor(estimate.sample(SHAPE_POINTS, random_state=seed)).to(train)
     count = min(task.config.num_samples, *(len(split) for split in data.splits.values()))
     labels = torch.zeros(count, dtype=torch.int64)

@@ -10,6 +10,7 @@ from gaplab.metrics.generative.memorisation import (
     copying_ratio,
     copying_test,
     nearest_distances,
+    nearest_sample,
     nearest_split_gap,
 )
 
@@ -60,6 +61,16 @@ def test_wrong_arguments_are_named():
         birthday_support_size(normal(1), 0.1)
     with pytest.raises(ValueError, match="tolerance must be 0 or more"):
         birthday_support_size(normal(3), -0.1)
+
+
+def test_samples_of_thin_pieces_are_nearer_to_each_other_than_true_ones():
+    points = normal(2000)
+    neighbours = NearestNeighbors(n_neighbors=2).fit(points.numpy()).kneighbors(points.numpy())[0]
+    assert nearest_sample(points) == pytest.approx(
+        float(torch.as_tensor(neighbours[:, 1]).median()), rel=1e-5
+    )
+    pieces = normal(50, seed=1).repeat(40, 1) + 0.05 * normal(2000, seed=2)  # as wide as the law
+    assert nearest_sample(pieces) < 0.5 * nearest_sample(normal(2000, seed=3))
 
 
 def c_t(fake, train, held_out, num_cells=10):
