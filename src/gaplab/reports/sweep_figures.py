@@ -19,6 +19,7 @@ DRAWN = (
     ("gap/distance_sliced_w2", "gap in sliced W2, test − train"),
     ("distance/sliced_w2_test", "sliced W2 to test points"),
     ("modes/high_quality", "share of good samples"),
+    ("distance/c_t", "C_T, far below 0: copied"),
 )
 SCALE = "scale/sqrt_params_over_points"
 MOST_PANELS, MOST_LINES, MOST_SAMPLES = 3, 8, 11
