@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
+from gaplab.metrics.capacity.clusters import davies_bouldin_index, first_representation
 from gaplab.metrics.capacity.curvature import curvature_measures, flatten_parameters
 from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
 from gaplab.metrics.capacity.learning_coefficient import local_learning_coefficient
 from gaplab.metrics.capacity.margins import reached_margin, tenth_percentile_margin
+from gaplab.metrics.capacity.mixup import mixup_error
 from gaplab.metrics.capacity.norms import (
     log_layer_product,
     log_layer_sum,
@@ -95,6 +97,26 @@ def robust_study_measures(
     }
 
 
+def training_point_measures(
+    forward: Forward, features: Forward, parameters: Parameters, points: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
+    """What the network does between and with its training points; a pure function, as ``robust_study_measures``.
+
+    ``features`` are those of ``clusters.first_representation``. Measures of mixtures are left out where points
+    are no floats.
+    """
+    num_classes = forward(parameters, points[:1]).shape[-1]
+    measures = {
+        "fisher_rao_norm": fisher_rao_norm(forward, parameters, points, labels),
+        "gradient_variance": gradient_variance(forward, parameters, points, labels),
+        "davies_bouldin": davies_bouldin_index(features(parameters, points), labels, num_classes),
+    }
+    if points.is_floating_point():
+        measures["mixup_error"] = mixup_error(forward, parameters, points, labels)
+        measures["davies_bouldin_mixup"] = measures["davies_bouldin"] * measures["mixup_error"]
+    return measures
+
+
 def capacity_measures(
     network: nn.Module,
     initial_parameters: Parameters,
@@ -118,8 +140,8 @@ def capacity_measures(
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     noise = draw_noise(parameters, num_draws, generator)
     measures = robust_study_measures(forward, names, parameters, initial_parameters, points, labels, noise)
-    measures["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
-    measures["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
+    features = first_representation(network, points)
+    measures |= training_point_measures(forward, features, parameters, points, labels)
     if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
         double = functional_forward(copy.deepcopy(network).double())  # its buffers too
         measures |= curvature_measures(double, parameters, points, labels)
@@ -156,12 +178,11 @@ def stacked_capacity_measures(
     at a time; on a CPU few are fastest.
     """
     forward, names = functional_forward(network), weight_names(network)
+    features = first_representation(network, points[0])
     noise = draw_noise({name: value[0] for name, value in parameters.items()}, num_draws, generator)
 
     def measures(parameters: Parameters, initial: Parameters, points: Tensor, labels: Tensor) -> Parameters:
         table = robust_study_measures(forward, names, parameters, initial, points, labels, noise)
-        table["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
-        table["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
-        return table
+        return table | training_point_measures(forward, features, parameters, points, labels)
 
     return vmap(measures, chunk_size=chunk_size)(parameters, initial_parameters, points, labels)
