@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gaplab.errors import ConfigError
+from gaplab.metrics.capacity.catalogue import is_measure
 from gaplab.runs.directory import read_config
 from gaplab.storage.atomic import replacing
 
@@ -59,7 +60,9 @@ def read_study(source: Path) -> StudyLedger:
     level = rows[0].get("stop_at_train_loss")
     counts = Counter({"runs": len(rows)})
     usable = []
-    measures = [name for name in rows[0] if name.startswith(MEASURE)]
+    measures = [
+        name for name in rows[0] if name.startswith(MEASURE) and is_measure(name.removeprefix(MEASURE))
+    ]
     if not measures:
         raise ConfigError(
             f"{source}: expected columns {MEASURE}..., but there are none. Train with measures=capacity."

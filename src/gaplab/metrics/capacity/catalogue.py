@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+HEALTH = "health"
+"""Family of numbers that say how far a measure can be trusted."""
 ROBUST = "Dziugaite et al. 2020 (arXiv 2010.11924)"
 
 
@@ -72,4 +74,15 @@ MEASURES: dict[str, Measure] = {
     "local_learning_coefficient": Measure(
         "singular", "mβ·(E[L(w)] − L(w*)), β = 1/ln m", "Lau, Furman, Wang, Murfet and Wei 2023"
     ),
+    "local_learning_coefficient_spread": Measure(
+        HEALTH, "standard deviation of local_learning_coefficient over its chains", "Lau et al. 2023"
+    ),
+    "local_learning_coefficient_r_hat": Measure(
+        HEALTH, "split R̂ of the chains, above 1.1 where they have not mixed", "Gelman et al. 2013"
+    ),
 }
+
+
+def is_measure(name: str) -> bool:
+    """Whether a number is a measure, and not one that says how far another can be trusted."""
+    return name not in MEASURES or MEASURES[name].family != HEALTH

@@ -10,9 +10,13 @@ from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
 from gaplab.metrics.capacity.clusters import davies_bouldin_index, first_representation
-from gaplab.metrics.capacity.curvature import curvature_measures, flatten_parameters
+from gaplab.metrics.capacity.curvature import (
+    curvature_measures,
+    flatten_parameters,
+    large_curvature_measures,
+)
 from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
-from gaplab.metrics.capacity.learning_coefficient import local_learning_coefficient
+from gaplab.metrics.capacity.learning_coefficient import langevin_step, local_learning_coefficient
 from gaplab.metrics.capacity.margins import reached_margin, tenth_percentile_margin
 from gaplab.metrics.capacity.mixup import mixup_error
 from gaplab.metrics.capacity.norms import (
@@ -126,15 +130,20 @@ def capacity_measures(
     generator: torch.Generator,
     num_draws: int = 10,
     max_hessian_parameters: int = 2000,
+    num_hessian_products: int = 0,
     num_langevin_steps: int = 1000,
 ) -> dict[str, float]:
     """Every measure of ``catalogue.MEASURES`` for a trained network on its training set.
 
     ``initial_parameters`` hold the parameters before training, by name; ``points`` [m, D], ``labels`` [m]; the
     generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
-    mode. The family "curvature" is left out when the network has more than ``max_hessian_parameters``
-    parameters; "singular" samples for ``num_langevin_steps``, and is left out at 0. Measures over
-    a margin are infinite when a tenth of the training points is misclassified.
+    mode. The family "curvature" is exact up to ``max_hessian_parameters`` parameters; of larger networks trace
+    and top eigenvalue come from ``num_hessian_products`` products with the Hessian, by SciPy, and are left out
+    at 0. "singular" samples for ``num_langevin_steps``, and is left out at 0. Measures over a margin are
+    infinite when a tenth of the training points is misclassified.
+
+    Raises:
+        ImportError: For products without SciPy.
     """
     forward, names = functional_forward(network), weight_names(network)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
@@ -142,20 +151,37 @@ def capacity_measures(
     measures = robust_study_measures(forward, names, parameters, initial_parameters, points, labels, noise)
     features = first_representation(network, points)
     measures |= training_point_measures(forward, features, parameters, points, labels)
-    if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
+    small = sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters
+    if small or num_hessian_products > 0:
         double = functional_forward(copy.deepcopy(network).double())  # its buffers too
-        measures |= curvature_measures(double, parameters, points, labels)
+        measures |= (
+            curvature_measures(double, parameters, points, labels)
+            if small
+            else large_curvature_measures(
+                double,
+                parameters,
+                points,
+                labels,
+                generator=generator,
+                num_products=num_hessian_products,
+            )
+        )
     table = {name: value.item() for name, value in measures.items()}
     if len(points) > 1 and num_langevin_steps > 0:  # its temperature is 1/ln m
         center, unflatten = flatten_parameters(parameters)
-        table["local_learning_coefficient"] = local_learning_coefficient(
+        top = table.get("hessian_top_eigenvalue")
+        found = local_learning_coefficient(
             lambda vector: cross_entropy(forward(unflatten(vector), points), labels),
             center,
             len(points),
             generator=generator,
+            step_size=1e-5 if top is None else langevin_step(top, len(points)),
             num_steps=num_langevin_steps,
             num_burn_in=num_langevin_steps // 2,
         )
+        table["local_learning_coefficient"] = found.mean
+        table["local_learning_coefficient_spread"] = found.spread
+        table["local_learning_coefficient_r_hat"] = found.r_hat
     return table
 
 
