@@ -1,11 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.func import stack_module_state
 
-from gaplab.metrics.capacity.catalogue import MEASURES
+from gaplab.metrics.capacity.catalogue import HEALTH, MEASURES
 from gaplab.metrics.capacity.sharpness import draw_noise, tolerated_noise
 from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
 from gaplab.metrics.capacity.weights import functional_forward
@@ -44,6 +45,14 @@ def test_every_measure_of_the_catalogue_is_computed() -> None:
     assert table.keys() == MEASURES.keys()
     assert all(math.isfinite(value) for value in table.values())
     assert sum(measure.source.startswith("Dziugaite") for measure in MEASURES.values()) == 24
+
+
+def test_the_pages_explain_every_measure() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    pages = "".join((docs / name).read_text() for name in ("gap_and_bounds.md", "study/README.md"))
+    assert [name for name in MEASURES if f"`{name}`" not in pages] == []
+    quick = [row for row in MEASURES.values() if row.family not in ("curvature", "singular", HEALTH)]
+    assert f"takes {len(quick)} numbers off the last weights" in pages
 
 
 def test_curvature_is_left_out_of_large_networks() -> None:
