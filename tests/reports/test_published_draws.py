@@ -30,7 +30,9 @@ def test_the_page_has_the_sentences_and_the_table_of_the_ledger(
     folder, scores, known = drawn
     assert (folder / "draws.md").read_text() == to_markdown(scores, known)
     page = (STUDY.parent / "generalization_study.md").read_text()
-    assert [line for line in [*describe(scores, known), *draws_table(scores, known)] if line not in page] == []
+    assert [
+        line for line in [*describe(scores, known), *draws_table(scores, known)] if line not in page
+    ] == []
 
 
 def test_the_design_is_complete_and_every_draw_has_the_tau_of_scipy(

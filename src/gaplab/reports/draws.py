@@ -100,10 +100,10 @@ def _scores(ledger: StudyLedger, part: dict[str, Any]) -> dict[str, dict[str, fl
     result = {}
     for name in ledger.measures:
         psi = {a: granulated_tau(part, ledger.axes, a, name, GAP, pairs=pairs[a]) for a in ledger.axes}
-        scores = {TAU: kendall_tau(part[name], part[GAP]), PSI: np.mean(list(psi.values()))}
+        scores = {TAU: kendall_tau(part[name], part[GAP]), PSI: float(np.mean(list(psi.values())))}
         if size is not None:
             scores[TAU + EQUAL] = kendall_tau(part[name], part[GAP], within=part[size])
-            scores[PSI + EQUAL] = np.mean([value for axis, value in psi.items() if axis != size])
+            scores[PSI + EQUAL] = float(np.mean([value for axis, value in psi.items() if axis != size]))
         result[name] = {score: float(np.nan_to_num(value)) for score, value in scores.items()}
     return result
 
