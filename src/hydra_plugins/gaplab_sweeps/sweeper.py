@@ -91,8 +91,7 @@ class GridSweeper(BasicSweeper):
                     f"{override.key_or_group}: expected a list or range in a grid, but got an interval. Draw from it: "
                     "hydra/sweeper=random hydra.sweeper.draws=20."
                 )
-        latest = {override.key_or_group: override.input_line for override in overrides}
-        number = num_jobs([line for line in latest.values() if line])  # words typed replace those of an experiment
+        number = num_jobs(words)
         if number * max(1, len(self.settings)) > MOST_JOBS and number < sys.maxsize:
             raise ConfigError(
                 f"-m: expected at most {MOST_JOBS:_} runs, but got {number:_}. Split the ranges."
