@@ -22,7 +22,7 @@ from gaplab.metrics.rankings import granulated_tau, kendall_tau, one_factor_pair
 from gaplab.metrics.study_scores import jackknife_error, share_between_settings
 from gaplab.reports.ledger import t_quantile
 from gaplab.reports.paired_differences import Difference
-from gaplab.reports.ranking_table import DRAW, GAP, StudyLedger, read_study
+from gaplab.reports.ranking_table import DRAW, GAP, StudyLedger, read_study, write_compact
 from gaplab.reports.render import markdown_table
 from gaplab.storage.atomic import replacing, write_text
 from gaplab.storage.reading import read_regular
@@ -202,6 +202,7 @@ def main(arguments: list[str]) -> None:
         "--against", type=Path, metavar="RANKING", help="ranking.csv of a study with one training set"
     )
     parser.add_argument("--out", type=Path, help="folder for tables and figure")
+    parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
     options = parser.parse_args(arguments)
     console = Console()
     try:
@@ -221,6 +222,8 @@ def main(arguments: list[str]) -> None:
     label = "Ψ at equal m" if scores.ledger.size_axis else "Ψ"
     figure = draw_over_draws(shown, {n: (m.mean, m.half) for n, m in means.items()}, known or {}, label)
     figure.savefig(out / "draws.png", dpi=110)
+    if options.ledger:
+        write_compact(scores.ledger, options.ledger)
     for line in describe(scores, known):
         console.print(line, highlight=False, soft_wrap=True)
     for name in ("draws.csv", "draws.md", "draws.png"):
