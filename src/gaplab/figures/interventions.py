@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from gaplab.figures.palette import OKABE_ITO
 
-
 LINEAR = 0.01
 """Differences up to here are drawn to scale, larger ones by their logarithm."""
 
