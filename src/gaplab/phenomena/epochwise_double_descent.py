@@ -16,6 +16,8 @@ NUM_POINTS, NUM_FAST, NUM_SLOW = 100, 60, 20
 SLOW = 0.1
 """Scale of the slow inputs; gradient descent learns them 1/SLOW² times more slowly than the others."""
 NOISE = 0.3
+NUM_DRAWS = 20
+"""Draws of law and points a seed, over which the errors of the linear model are averaged."""
 STEPS = [0, *sorted({round(10 ** (power / 8)) for power in range(41)})]
 NETWORK_STEPS, NETWORK_POINTS, LABEL_NOISE, WIDTHS = 2500, 100, 0.15, (200, 200)
 
@@ -36,11 +38,18 @@ def descend(inputs: Tensor, targets: Tensor, steps: Sequence[int]) -> Tensor:
 
 
 def measure_linear(seed: int, slow: float) -> Curves:
-    """Errors of a linear model on a linear law whose two groups of inputs tell equally much.
+    """Errors of a linear model in the mean over draws: how far a single one falls and rises is chance."""
+    generator = make_generator(seed, "points")
+    curves = [torch.stack(draw_errors(slow, generator)) for _ in range(NUM_DRAWS)]
+    train, test = torch.stack(curves).mean(dim=0).tolist()
+    return train, test
+
+
+def draw_errors(slow: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Training and test error over ``STEPS`` on a linear law whose two groups of inputs tell equally much.
 
     The test error is exact: the inputs are independent and Gaussian with known scales.
     """
-    generator = make_generator(seed, "points")
     scales = torch.cat((torch.ones(NUM_FAST), torch.full((NUM_SLOW,), slow))).double()
     shares = torch.cat((torch.full((NUM_FAST,), NUM_FAST), torch.full((NUM_SLOW,), NUM_SLOW))).double()
     inputs = scales * torch.randn(NUM_POINTS, len(scales), generator=generator, dtype=torch.float64)
@@ -49,7 +58,7 @@ def measure_linear(seed: int, slow: float) -> Curves:
     weights = descend(inputs, targets, STEPS)
     train = (weights @ inputs.T - targets).square().mean(dim=1)
     test = ((weights - truth) * scales).square().sum(dim=1) + NOISE**2
-    return train.tolist(), test.tolist()
+    return train, test
 
 
 def measure_networks(
@@ -115,14 +124,14 @@ def judge(
     return Verdict(
         checks=[
             at_least(
-                "two speeds: after its first low the test error rises at least 1.25-fold",
+                "two speeds: after its first low the test error rises at least 1.15-fold",
                 [peak / low for low, peak, _ in found["linear, two speeds"]],
-                1.25,
+                1.15,
             ),
             at_most(
-                "and falls again to at most 0.8 of that first low",
+                "and falls again to at most half of that first low",
                 [later / low for low, _, later in found["linear, two speeds"]],
-                0.8,
+                0.5,
             ),
             at_most(
                 "one speed: once risen it falls by no more than 0.02",
