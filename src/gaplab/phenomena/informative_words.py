@@ -139,7 +139,9 @@ def judge(results: dict[int, list[Measured]]) -> Verdict:
         (size, *(fmean(getattr(one, name) for one in measured) for name in Measured._fields))
         for size, measured in results.items()
     ]
-    everything = [one for measured in results.values() for one in measured]
+    gained = [
+        fmean(one.tf_idf - one.counts for one in draws) for draws in zip(*results.values(), strict=True)
+    ]
 
     def curve(label: str, name: str) -> Curve:
         values = zip(
@@ -150,8 +152,8 @@ def judge(results: dict[int, list[Measured]]) -> Verdict:
     return Verdict(
         checks=[
             mean_at_least(
-                "nearest neighbours: TF-IDF beats counts by 0.05 in mean accuracy (all sizes)",
-                [one.tf_idf - one.counts for one in everything],
+                "nearest neighbours: TF-IDF beats counts by 0.05 in mean accuracy over the sizes",
+                gained,
                 0.05,
             ),
             mean_at_least(

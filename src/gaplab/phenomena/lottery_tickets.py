@@ -71,6 +71,7 @@ def measure(seeds: Sequence[int], num_steps: int) -> tuple[list[float], dict[str
 
 
 def judge(shares: list[float], accuracy: dict[str, list[list[float]]]) -> Verdict:
+    shown = [round(share, 3) for share in shares]
     small = f"{shares[-2]:.1%} of the weights"
 
     def lost(kind: str, place: int) -> list[float]:
@@ -108,7 +109,7 @@ def judge(shares: list[float], accuracy: dict[str, list[list[float]]]) -> Verdic
             "tickets": draw_panels(
                 [
                     Panel(
-                        [Curve(kind, shares, list(zip(*accuracy[kind], strict=True))) for kind in KINDS],
+                        [Curve(kind, shown, list(zip(*accuracy[kind], strict=True))) for kind in KINDS],
                         "share of the weights",
                         "test accuracy",
                         f"2-{'-'.join(map(str, WIDTHS))}-3, pruned in rounds",
