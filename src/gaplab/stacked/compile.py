@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class CompiledFunction:
 
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
-            tensors = list(leaves(arguments)) if self.compile else []
+            tensors = leaves(arguments) if self.compile else []
             known = self._compiled(arguments, tensors) if self.compile else None
             if known is None:
                 return self.function(*arguments)
@@ -112,17 +112,17 @@ class CompiledFunction:
             return rebuilt(result, iter(run(*tensors)))
 
     def scan(self, carried: Any, batches: Iterable[Any], fixed: Any) -> tuple[Any, list[Any]]:
-        """Call ``function(carried, batch, fixed)`` for batch after batch; it returns the next ``carried``, and a tensor.
+        """Call ``function(carried, batch, fixed)`` for each batch; it returns the next ``carried``, and a tensor.
 
         Return the last ``carried``, and the tensors. Python looks into ``carried`` and ``fixed`` only once.
         """
         found: list[Tensor] = []
-        state, constants, known = list(leaves(carried)), list(leaves(fixed)), None
+        state, constants, known = leaves(carried), leaves(fixed), None
         shapes: Layouts = ()
         with torch.no_grad():
             for batch in batches:
                 if self.compile:
-                    own = list(leaves(batch))
+                    own = leaves(batch)
                     tensors = [*state, *own, *constants]
                     if known is None or layouts(own) != shapes:
                         carried = carried if known is None else rebuilt(known[1][0], iter(state))
@@ -135,7 +135,7 @@ class CompiledFunction:
         return carried if known is None else rebuilt(known[1][0], iter(state)), found
 
     def _compiled(self, arguments: Any, tensors: list[Tensor]) -> tuple[FlatFunction, Any] | None:
-        """Return the function for the layouts of some arguments, and the form of its result; None without a compiler."""
+        """Return the function for the layouts of some arguments, and the form of its result; None if that fails."""
         key = layouts(tensors)
         if key not in self.compiled:
             try:
@@ -150,13 +150,18 @@ class CompiledFunction:
         return self.compiled[key]
 
 
-def leaves(arguments: Any) -> Iterator[Tensor]:
+def leaves(arguments: Any) -> list[Tensor]:
     """Return the tensors in nested dicts, tuples and lists; torch's own way through them takes as long as a step."""
     if isinstance(arguments, Tensor):
-        yield arguments
-    elif arguments is not None:
-        for part in arguments.values() if isinstance(arguments, Mapping) else arguments:
-            yield from leaves(part)
+        return [arguments]
+    found: list[Tensor] = []
+    if arguments is not None:
+        for part in arguments.values() if isinstance(arguments, dict) else arguments:
+            if isinstance(part, Tensor):
+                found.append(part)
+            else:
+                found += leaves(part)
+    return found
 
 
 def rebuilt(form: Any, tensors: Iterator[Any]) -> Any:
@@ -165,7 +170,7 @@ def rebuilt(form: Any, tensors: Iterator[Any]) -> Any:
     >>> rebuilt({"a": 0, "b": (0, None)}, iter("xy"))
     {'a': 'x', 'b': ('y', None)}
     """
-    if isinstance(form, Mapping):
+    if isinstance(form, dict):
         return {name: rebuilt(part, tensors) for name, part in form.items()}
     if isinstance(form, tuple | list):
         parts = [rebuilt(part, tensors) for part in form]
@@ -185,7 +190,7 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
     from torch._inductor import standalone_compile  # takes a second
 
-    tensors, result = list(leaves(arguments)), []
+    tensors, result = leaves(arguments), []
 
     def flat(*own: Tensor) -> list[Tensor]:
         found = function(*rebuilt(arguments, iter(own)))
@@ -195,5 +200,5 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
 
     # Tensors without numbers are traced in half the time.
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
-    run = standalone_compile(graph, tensors, dynamic_shapes="from_example_inputs", options=OPTIONS)
+    run = standalone_compile(graph, [*tensors], dynamic_shapes="from_example_inputs", options=OPTIONS)
     return run, result[0]
