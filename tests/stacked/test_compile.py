@@ -73,9 +73,10 @@ def added(carried: dict[str, Tensor], batch: tuple[Tensor, ...], fixed: Tensor) 
 def test_scan_hands_on_what_each_call_returns(compile: bool) -> None:
     batches = [torch.full((2, 2), 1.0), torch.full((2, 2), 2.0), torch.tensor([[3.0]]).expand(2, 2)]
     scanned = CompiledFunction(added, compile=compile)
-    last, sums = scanned.scan({"x": torch.zeros(2, 2)}, [(batch,) for batch in batches], torch.tensor(10.0))
-    assert torch.equal(last["x"], torch.full((2, 2), 60.0))
-    assert [float(one) for one in sums] == [40.0, 120.0, 240.0]
+    start = {"x": torch.tensor([[0.0, 1.0], [2.0, 3.0]]).T}
+    last, sums = scanned.scan(start, [(batch,) for batch in batches], torch.tensor(10.0))
+    assert torch.equal(last["x"], start["x"] + 60)
+    assert [float(one) for one in sums] == [46.0, 126.0, 246.0]
     assert len(scanned.compiled) == (2 if compile else 0), "the third batch has another layout"
     assert scanned.scan({"x": last["x"]}, [], torch.tensor(10.0)) == ({"x": last["x"]}, [])
 

@@ -117,22 +117,22 @@ class CompiledFunction:
         Return the last ``carried``, and the tensors. Python looks into ``carried`` and ``fixed`` only once.
         """
         found: list[Tensor] = []
-        state, constants, known = leaves(carried), leaves(fixed), None
-        shapes: Layouts = ()
+        state = [
+            tensor.contiguous() for tensor in leaves(carried)
+        ]  # as what comes back is, of the same layout
+        constants, shapes, known = leaves(fixed), None, None
         with torch.no_grad():
             for batch in batches:
-                if self.compile:
-                    own = leaves(batch)
-                    tensors = [*state, *own, *constants]
-                    if known is None or layouts(own) != shapes:
-                        carried = carried if known is None else rebuilt(known[1][0], iter(state))
-                        known, shapes = self._compiled((carried, batch, fixed), tensors), layouts(own)
+                own = leaves(batch) if self.compile else []
+                if self.compile and layouts(own) != shapes:
+                    carried, shapes = rebuilt(carried, iter(state)), layouts(own)
+                    known = self._compiled((carried, batch, fixed), [*state, *own, *constants])
                 if known is None:
                     carried, output = self.function(carried, batch, fixed)
                 else:
-                    *state, output = known[0](*tensors)
+                    *state, output = known[0](*state, *own, *constants)
                 found.append(output)
-        return carried if known is None else rebuilt(known[1][0], iter(state)), found
+        return carried if known is None else rebuilt(carried, iter(state)), found
 
     def _compiled(self, arguments: Any, tensors: list[Tensor]) -> tuple[FlatFunction, Any] | None:
         """Return the function for the layouts of some arguments, and the form of its result; None if that fails."""
