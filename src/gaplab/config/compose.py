@@ -249,7 +249,7 @@ def refuse_unknown_keys(tree: DictConfig, schema: type, path: str) -> None:
                 refuse_unknown_keys(node, inner, f"{path}{key}.")
 
 
-def resolve(tree: DictConfig) -> None:
+def resolve(tree: DictConfig, prefix: str = "") -> None:
     """Put what interpolations stand for in their places, where it must have the type of the place.
 
     ``OmegaConf.to_object`` takes it without a look; errors of ``OmegaConf.resolve`` do not name the key.
@@ -257,9 +257,13 @@ def resolve(tree: DictConfig) -> None:
     for key in list(tree):
         node = tree._get_node(key)
         if node is not None and node._is_interpolation():
-            tree[key] = tree[key]
+            try:
+                tree[key] = tree[key]
+            except OmegaConfBaseException as error:
+                error.full_key = error.full_key or f"{prefix}{key}"
+                raise
         elif isinstance(node, DictConfig) and not node._is_none():
-            resolve(node)
+            resolve(node, f"{prefix}{key}.")
 
 
 def refuse_huge_numbers(content: Any, path: str) -> None:

@@ -116,6 +116,8 @@ def _wrong_value(inner: OmegaConfBaseException, message: str) -> str | None:
         return f"{key}: expected a list, for example [50,50]{f', but got {given[1]!r}' if given else ''}."
     if "is not a valid bool" in text:
         return f"{key}: expected true or false, but got {given[1] if given else text!r}."
+    if re.search(r"Cannot set '[^']+' because '[^']+' is None", text):
+        return f"{key}: {_NULL_SECTION}"
     if "is not Optional" in text:
         return f"{key}: expected a value, but got null."
     missing = re.search(r"Interpolation key '([^']+)' not found", text)
@@ -130,10 +132,7 @@ def _bad_override(error: BaseException) -> str | None:
         return f"expected the name of an option after group=, but got a value of type {group[1]}."
     if isinstance(error, AssertionError | TypeError | AttributeError | KeyError):
         if "Unexpected type for root: NoneType" in str(error):
-            return (
-                "expected a section that has keys, but it is null. Choose first what fills it, as in "
-                "optimizer@task.discriminator_optimizer=adam."
-            )
+            return _NULL_SECTION
         return "expected key=value as Hydra takes it."
     if not isinstance(error, OverrideParseException):
         return None
@@ -143,6 +142,10 @@ def _bad_override(error: BaseException) -> str | None:
     )
 
 
+_NULL_SECTION = (
+    "expected a section that has keys, but it is null. Choose first what fills it, as in "
+    "optimizer@task.discriminator_optimizer=adam."
+)
 _SPOKEN = {
     "Integer": "a whole number",
     "Float": "a number",
