@@ -1,11 +1,14 @@
 """A network and a data set of the user's own, registered from outside the package."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
+from gaplab.config.compose import compose_config
 from gaplab.config.extensions import load_extensions
 from gaplab.errors import ConfigError
 from quick_runs import QUICK
@@ -104,3 +107,18 @@ def test_a_mistake_inside_an_extension_is_told_with_its_line(tmp_path: Path) -> 
     (tmp_path / "half_written.py").write_text("import math\n\nmath.tau.nothing\n")
     with pytest.raises(ConfigError, match="'half_written' gave: AttributeError: .*'nothing' in line 3"):
         load_extensions(tmp_path / "pyproject.toml")
+
+
+def test_compositions_share_the_store_and_leave_it_as_it_is() -> None:
+    words = ["data=ring", "task=gan", "task.r1=0.5"]
+    compose_config(words)  # Hydra's plugins put their own into the store at the first composition
+    store = ConfigStore.instance()
+    before = copy.deepcopy(vars(store)["repo"])
+    shared = compose_config(words).resolved
+    assert copy.deepcopy(store) is store
+    own = vars(store).pop("__deepcopy__")
+    try:
+        assert compose_config(words).resolved == shared
+    finally:
+        vars(store)["__deepcopy__"] = own
+    assert vars(store)["repo"] == before

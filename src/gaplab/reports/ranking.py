@@ -17,7 +17,7 @@ from rich.table import Table
 from gaplab.metrics.published_ranking import PUBLISHED
 from gaplab.metrics.study_scores import Scores, share_between_settings, study_scores
 from gaplab.reports.numbers import plus_minus
-from gaplab.reports.ranking_table import GAP, SEED, StudyLedger, read_study, write_compact
+from gaplab.reports.ranking_table import GAP, StudyLedger, read_study, write_compact
 from gaplab.reports.render import markdown_table
 from gaplab.reports.study_command import study_command
 from gaplab.storage.atomic import replacing, write_text
@@ -57,7 +57,7 @@ def rank_study(source: Path, out: Path, console: Console | None = None) -> dict[
         ledger.axes,
         ledger.measures,
         GAP,
-        SEED,
+        ledger.seed,
         num_test_points=ledger.num_test_points,
         size_axis=ledger.size_axis,
     )
@@ -118,7 +118,7 @@ def print_scores(ledger: StudyLedger, scores: Mapping[str, Scores], console: Con
     console.print(describe(ledger), highlight=False)
     console.print(table)
     console.print(
-        "error: mean sign error, publ.: that of Dziugaite et al. 2020. Errors over seeds: ranking.md",
+        "error: mean sign error, publ.: that of Dziugaite et al. 2020. Errors over seeds or draws: ranking.md",
         highlight=False,
     )
 
