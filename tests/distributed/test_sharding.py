@@ -16,6 +16,7 @@ TESTS = Path(__file__).parents[1]
 NUM_WEIGHTS = 83
 PATHS = {"PYTHONPATH": os.pathsep.join((str(TESTS.parent / "src"), str(TESTS)))}
 BROUGHT = (f"extensions=[{Path(__file__).with_name('fsdp_on_cpu.py')}]",)
+DATA = "task.datamodule=lightning_projects.BlobsDM"
 FSDP = "trainer.extra.strategy=fsdp"
 WORDS = (
     *(*TRAIN, *BROUGHT, "task=lightning"),
@@ -88,7 +89,7 @@ def test_shards_give_the_numbers_of_whole_copies(sharded: Path, tmp_path: Path) 
 @pytest.mark.ddp
 def test_one_process_opens_and_measures_what_was_sharded(sharded: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "gaplab.evaluate", str(sharded), *BROUGHT, "--weights=last", "--json"]
-    ended = finished([*words, "task.module=fsdp_on_cpu.Watched"], tmp_path / "log", PATHS)
+    ended = finished([*words, "task.module=fsdp_on_cpu.Watched", DATA], tmp_path / "log", PATHS)
     assert ended.process.returncode == 0, ended.output
     alone = json.loads(ended.output[ended.output.index("{") : ended.output.rindex("}") + 1])
     found = {tag: value for tag, value in scores(sharded).items() if tag.endswith(("/val", "/test"))}
