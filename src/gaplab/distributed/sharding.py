@@ -2,8 +2,10 @@
 
 from typing import Any, TypeGuard
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -32,6 +34,24 @@ class ShardedStrategy(FSDPStrategy):
         super().setup(trainer)
         if isinstance(self.model, FullyShardedDataParallel):
             self.precision_plugin.clip_grad_by_norm = self._clip_by_norm  # type: ignore[method-assign]
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Load weights and optimizers; Lightning fails for an optimizer without state, as SGD without momentum is."""
+        saved = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+        states = saved.get("optimizer_states", [])
+        if any(state["state"] for state in states):
+            return super().load_checkpoint(checkpoint_path, weights_only)
+        assert self.lightning_module is not None
+        state = self.lightning_module.trainer.state
+        fn, state.fn = state.fn, TrainerFn.VALIDATING  # where it loads weights alone
+        try:
+            checkpoint = super().load_checkpoint(checkpoint_path, weights_only)
+        finally:
+            state.fn = fn
+        for optimizer, kept in zip(self.optimizers, states, strict=False):
+            for group, settings in zip(optimizer.param_groups, kept["param_groups"], strict=True):
+                group |= {name: value for name, value in settings.items() if name != "params"}
+        return checkpoint
 
     def _clip_by_norm(self, optimizer: Any, clip_val: float) -> None:
         """Clip by the norm of the whole gradient, of which a process holds a shard."""
