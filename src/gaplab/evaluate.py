@@ -41,6 +41,7 @@ def evaluate(path: Path, weights: str = "best", overrides: list[str] | None = No
     prepare_process(loaded.config)
     section = loaded.config.trainer
     section.devices, section.num_nodes, section.progress_bar = 1, 1, False
+    section.extra.pop("strategy", None)  # whose processes there may be no GPUs for here
     gap = [] if measures_itself(loaded.task) else [build_gap(loaded.config)]
     trainer = build_trainer(loaded.config, callbacks=[*gap], loggers=[])
     trainer.validate(loaded.task, datamodule=loaded.data, verbose=False)

@@ -4,7 +4,6 @@ import math
 from functools import partial
 from pathlib import Path
 
-from lightning.pytorch.strategies import FSDPStrategy
 from rich.console import Console
 
 from gaplab.builders import build_callbacks, build_data_and_task, build_loggers, build_trainer
@@ -17,6 +16,7 @@ from gaplab.config.logging import LoggingConfig
 from gaplab.distributed.process_group import check_equal_parameters, reported_failures
 from gaplab.distributed.ranks import ALONE, Ranks
 from gaplab.distributed.requeue import requeue
+from gaplab.distributed.sharding import ShardedStrategy
 from gaplab.errors import Preempted, Pruned
 from gaplab.networks.mlp import num_parameters
 from gaplab.process.signals import stop_signals_caught
@@ -95,7 +95,7 @@ def run_one(
     )
     loggers = build_loggers(config.logging, run, continued=checkpoint is not None)
     trainer = build_trainer(config, callbacks, loggers, ranks, data=data, root=path)
-    sharded = isinstance(trainer.strategy, FSDPStrategy)
+    sharded = isinstance(trainer.strategy, ShardedStrategy)
     size = num_parameters(task) if sharded else None
     step = read_weights(checkpoint).step if checkpoint is not None and run.writes else 0
     run.open(composed, step, getattr(data, "facts", None))

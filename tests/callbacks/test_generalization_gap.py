@@ -140,6 +140,52 @@ def test_splits_of_the_data_module_go_before_its_loaders() -> None:
     assert gap.table["loss/train"] == pytest.approx(module.loss(blobs(20).tensors).item(), abs=1e-6)
 
 
+class TwoValidations(BlobsDM):
+    """Two validation loaders, and splits of its own."""
+
+    def val_dataloader(self) -> Any:
+        return [DataLoader(blobs(9, 1)), DataLoader(blobs(5, 2))]
+
+    def splits(self) -> dict[str, Any]:
+        return {"train": DataLoader(blobs(20)), "test": DataLoader(blobs(9, 3))}
+
+
+def test_a_step_that_asks_for_a_loader_is_told_the_first_one() -> None:
+    class Asking(TwoPlayers):
+        def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int) -> None:
+            self.log_dict({"val_loss": self.loss(batch), "val_asked": float(dataloader_idx)})
+
+    gap, module = GeneralizationGap(), Asking()
+    fit(module, TwoValidations(), gap, max_epochs=1)
+    assert gap.table["loss/train"] == pytest.approx(module.loss(blobs(20).tensors).item(), abs=1e-6)
+    assert gap.table["asked/test"] == 0
+
+
+def test_several_validation_loaders_without_an_index_are_answered_before_training() -> None:
+    gap = GeneralizationGap()
+    with pytest.raises(ConfigError, match=r"dataloader_idx=0.*2 loaders, but that of TwoPlayers"):
+        fit(TwoPlayers(), TwoValidations(), gap, max_epochs=1, num_sanity_val_steps=0)
+    assert gap.history == {}
+
+
+def test_workers_stay_where_a_loader_keeps_them_and_draw_the_same_again() -> None:
+    class Kept(BlobsDM):
+        def _loader(self, data: Any, **settings: Any) -> Any:
+            return super()._loader(data, persistent_workers=True, **settings)
+
+    gap, found = GeneralizationGap(), []
+
+    class Looking(TwoPlayers):
+        def on_train_start(self) -> None:
+            for _ in range(2):
+                table = gap.measure(self.trainer)
+                found.append((table, gap._loaders["train"]._iterator))  # type: ignore[index]
+
+    fit(Looking(), Kept(num_workers=1), gap, max_epochs=1)
+    assert found[0][0] == found[1][0], "augmented as before"
+    assert found[0][1] is found[1][1] is not None
+
+
 def test_a_missing_test_split_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
     gap = GeneralizationGap()
     trainer = Trainer(

@@ -2,19 +2,15 @@ import math
 
 import pytest
 import torch
-from scipy.stats import kstest, multivariate_normal
+from scipy.stats import kstest
 from sklearn.datasets import make_swiss_roll
 
+from gaplab.config.compose import compose_config
 from gaplab.data.mixtures import (
-    GRID_SCALINGS,
-    RING_SCALINGS,
     grid_centers,
-    mixture_log_density,
     ring_centers,
-    sample_grid,
-    sample_ring,
+    sample_mixture,
     sample_swiss_roll,
-    sample_two_arm_swiss_roll,
 )
 
 
@@ -36,6 +32,21 @@ def test_ring_has_as_many_distinct_modes_as_asked_for():
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "centers", "std"),
+    [
+        (["data=ring"], ring_centers(8, 1.0), 0.01),
+        (["data=ring", "data.scaling=wgan_gp"], ring_centers(8, 2.0) / 1.414, 0.02 / 1.414),
+        (["data=grid"], grid_centers(5, 2.0), 0.05),
+        (["data=grid", "data.scaling=wgan_gp"], grid_centers(5, 2.0) / 2.828, 0.05 / 2.828),
+    ],
+)
+def test_laws_have_the_published_sizes(words, centers, std):
+    law = compose_config([*words, "task=gan"]).config.data.build_law()
+    assert torch.allclose(law[0], centers, atol=1e-6)
+    assert law[1] == pytest.approx(std)
+
+
 def test_grid_centers_are_those_of_pacgan():
     expected = {(float(x), float(y)) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)}
     assert {tuple(center) for center in grid_centers().tolist()} == expected
@@ -43,17 +54,17 @@ def test_grid_centers_are_those_of_pacgan():
 
 
 @pytest.mark.parametrize(
-    ("sample", "centers", "std", "options"),
+    ("centers", "std"),
     [
-        (sample_ring, ring_centers(8, 1.0), 0.01, RING_SCALINGS["pacgan"]),
-        (sample_ring, ring_centers(8, 2.0) / 1.414, 0.02 / 1.414, RING_SCALINGS["wgan_gp"]),
-        (sample_grid, grid_centers(5, 2.0), 0.05, GRID_SCALINGS["pacgan"]),
-        (sample_grid, grid_centers(5, 2.0) / 2.828, 0.05 / 2.828, GRID_SCALINGS["wgan_gp"]),
+        (ring_centers(8, 1.0), 0.01),
+        (ring_centers(8, 2.0) / 1.414, 0.02 / 1.414),
+        (grid_centers(5, 2.0), 0.05),
+        (grid_centers(5, 2.0) / 2.828, 0.05 / 2.828),
     ],
 )
-def test_mixture_samples_follow_the_published_law(sample, centers, std, options):
+def test_mixture_samples_follow_their_law(centers, std):
     num_points = 20_000
-    points, labels = sample(num_points, generator=generator(), **options)
+    points, labels = sample_mixture(num_points, centers, std, generator=generator())
     assert points.shape == (num_points, 2)
     assert points.dtype == torch.float32
     assert labels.dtype == torch.int64
@@ -67,24 +78,12 @@ def test_mixture_samples_follow_the_published_law(sample, centers, std, options)
 
 def test_samples_depend_on_the_generator_alone():
     torch.manual_seed(1)
-    first, _ = sample_grid(50, generator=generator(3))
+    first, _ = sample_mixture(50, grid_centers(), 0.05, generator=generator(3))
     torch.manual_seed(2)
-    second, _ = sample_grid(50, generator=generator(3))
-    other, _ = sample_grid(50, generator=generator(4))
+    second, _ = sample_mixture(50, grid_centers(), 0.05, generator=generator(3))
+    other, _ = sample_mixture(50, grid_centers(), 0.05, generator=generator(4))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
-
-
-def test_log_density_equals_scipy_and_takes_a_standard_deviation():
-    """PacGAN's logger passes the variance as the scale of a normal; off by 2·ln(std) at a centre."""
-    centers, std = grid_centers(), 0.5
-    points = torch.randn(40, 2, generator=generator()) * 3
-    density = sum(multivariate_normal(c, std**2).pdf(points.numpy()) for c in centers.numpy()) / len(centers)
-    ours = mixture_log_density(points.double(), centers.double(), std)
-    assert torch.allclose(ours, torch.as_tensor(density).log(), atol=1e-9)
-
-    at_center = mixture_log_density(torch.zeros(1, 2), torch.zeros(1, 2), 0.1).item()
-    assert at_center == pytest.approx(-math.log(2 * math.pi * 0.1**2), abs=1e-5)
 
 
 def test_swiss_roll_has_the_law_of_sklearn():
@@ -97,29 +96,14 @@ def test_swiss_roll_has_the_law_of_sklearn():
     assert kstest(radii, (reference**2).sum(axis=1) ** 0.5).pvalue > 1e-3
 
 
-def test_two_arm_roll_mirrors_its_own_noisy_points():
-    points, labels = sample_two_arm_swiss_roll(400, noise=1.0, generator=generator())
-    assert torch.equal(points[200:], -points[:200])
-    assert labels.tolist() == [0] * 200 + [1] * 200
-
-    clean, _ = sample_two_arm_swiss_roll(2000, noise=0.0, generator=generator())
-    arm = clean[:1000].double()
-    angle = arm.norm(dim=1) / 1.5
-    expected = 1.5 * angle[:, None] * torch.stack([-angle.cos(), angle.sin()], dim=1)
-    assert torch.allclose(arm, expected, atol=1e-4)
-    assert kstest(((angle / math.radians(600)) ** 2).numpy(), "uniform").pvalue > 1e-3
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda g: sample_ring(0, generator=g), "num_points must be above 0, got 0"),
-        (lambda g: sample_ring(5, num_modes=0, generator=g), "num_modes must be above 0"),
-        (lambda g: sample_ring(5, radius=-1.0, generator=g), "radius must be above 0"),
-        (lambda g: sample_grid(5, std=-0.1, generator=g), "std must be 0 or more"),
+        (lambda g: sample_mixture(0, grid_centers(), 0.1, generator=g), "num_points must be above 0, got 0"),
+        (lambda g: ring_centers(0), "num_modes must be above 0"),
+        (lambda g: ring_centers(5, -1.0), "radius must be above 0"),
+        (lambda g: sample_mixture(5, grid_centers(), -0.1, generator=g), "std must be 0 or more"),
         (lambda g: sample_swiss_roll(5, scale=0.0, generator=g), "scale must be above 0"),
-        (lambda g: sample_two_arm_swiss_roll(5, generator=g), "num_points must be even"),
-        (lambda g: mixture_log_density(torch.zeros(1, 2), torch.zeros(1, 2), 0.0), "std must be above 0"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

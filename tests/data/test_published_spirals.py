@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 from gaplab.data.published_spirals import (
     draw_cs231n_weights,
     published_cs231n_spirals,
-    sample_cs231n_spirals,
     sample_playground_spirals,
     sample_two_spirals,
 )
@@ -68,15 +67,6 @@ def test_cs231n_relu_network_reaches_the_published_accuracy() -> None:
     # 9000 large steps amplify rounding: float64 gives 0.24509, float32 0.24424 (measured).
     assert loss == pytest.approx(0.245292, abs=2e-3)
     assert descend([2, 100, 3], 10_000)[1] == pytest.approx(0.98, abs=0.005)
-
-
-def test_cs231n_sample_from_a_generator_follows_the_same_law() -> None:
-    points, labels = sample_cs231n_spirals(30_000, generator=generator())
-    radius = points.norm(dim=1)
-    torch.testing.assert_close(radius, torch.linspace(0, 1, 10_000).repeat(3), atol=1e-6, rtol=0)
-    angle = torch.atan2(points[:, 0], points[:, 1]) - 4 * (labels + radius)
-    residual = torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
-    assert float(residual[radius > 0].std()) == pytest.approx(0.2, rel=0.02)
 
 
 def playground_loop(num_points: int) -> tuple[list[list[float]], list[int]]:

@@ -9,7 +9,6 @@ from scipy import stats
 from gaplab.metrics.ranking_information import conditional_information
 from gaplab.metrics.rankings import (
     Table,
-    bootstrap_over_seeds,
     difference_weights,
     granulated_tau,
     kendall_tau,
@@ -210,17 +209,3 @@ def test_rank_measure_gathers_everything_with_and_without_the_size_axis() -> Non
     )
     assert scores["sign_error/mean"] == with_size.mean
     assert scores["sign_error/num_environments"] > scores["sign_error/num_environments/equal_size"] > 0
-
-
-def test_bootstrap_over_seeds_of_a_mean_is_its_standard_error() -> None:
-    effects = np.random.default_rng(1).standard_normal(40)
-    table = {"seed": np.repeat(np.arange(40), 3), "value": np.repeat(effects, 3)}
-    found = bootstrap_over_seeds(
-        lambda drawn: float(drawn["value"].mean()),
-        table,
-        "seed",
-        num_replicates=4000,
-        random=np.random.default_rng(2),
-    )
-    # The three runs of a seed are one observation, not three.
-    assert found == pytest.approx(effects.std() / math.sqrt(40), rel=0.05)

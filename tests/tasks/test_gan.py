@@ -17,13 +17,13 @@ from gaplab.config.gan import GANConfig
 from gaplab.config.registry import register
 from gaplab.data.loader import Batch
 from gaplab.errors import DivergedError, Preempted
-from gaplab.metrics.generative.ceilings import coverage_ceiling, high_quality_ceiling
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_new
 from gaplab.tasks.gan import GAN
 from gaplab.tasks.gan_losses import draw_latents, penalty_factor
 from gaplab.train import run_one, run_planned
+from perfect_sampler import coverage_ceiling, high_quality_ceiling
 from quick_runs import GAN_INGREDIENTS, QUICK_GAN, set_once
 
 

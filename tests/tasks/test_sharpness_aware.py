@@ -1,14 +1,24 @@
 """Sharpness-aware steps against the definition, written out on a quadratic whose gradients are known."""
 
+from typing import Any
+
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from gaplab.config.compose import compose_config
 from gaplab.config.optimizer import AdamConfig, SGDConfig
+from gaplab.distributed.cluster_environment import RanksEnvironment
+from gaplab.distributed.exact_ddp import ExactDDPStrategy
+from gaplab.distributed.ranks import Ranks
 from gaplab.errors import ConfigError
 from gaplab.tasks.optimizers import build_optimizer
+from gaplab.tasks.sharpness_aware import make_sharpness_aware
+
+PAIR = Ranks(processes_per_node=2)
 
 
 def test_a_step_descends_by_the_gradient_uphill() -> None:
@@ -67,3 +77,53 @@ def test_states_and_groups_are_those_of_the_optimiser_and_a_schedule_moves_it() 
 def test_where_it_has_no_meaning_it_is_refused(words: str) -> None:
     with pytest.raises(ConfigError, match="sharpness_radius"):
         compose_config(words.split())
+
+
+def test_an_optimizer_that_searches_along_a_line_is_refused() -> None:
+    optimizer = torch.optim.LBFGS([nn.Parameter(torch.ones(2))], lr=1.0, line_search_fn="strong_wolfe")
+    make_sharpness_aware(optimizer, 0.1)
+    (p,) = optimizer.param_groups[0]["params"]
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = p.pow(4).sum()
+        loss.backward()
+        return loss.detach()
+
+    with pytest.raises(ConfigError, match="looks at the loss once a step, but LBFGS searches"):
+        optimizer.step(closure)
+
+
+class Looking(torch.optim.SGD):
+    """Of a user's own: notes the loss that it is shown."""
+
+    seen: float
+
+    def step(self, closure: Any = None) -> Any:
+        self.seen = float(closure())
+        return super().step()
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.1])
+def test_an_own_optimizer_sees_the_loss_of_the_whole_batch_beside_sharp_steps(
+    radius: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = nn.Parameter(torch.ones(1))
+    optimizer = Looking([p], lr=0.1)
+    if radius:
+        make_sharpness_aware(optimizer, radius)
+    strategy = ExactDDPStrategy(
+        parallel_devices=[torch.device("cpu")] * 2, cluster_environment=RanksEnvironment(PAIR)
+    )
+    strategy._optimizers = [optimizer]
+    monkeypatch.setattr(DDPStrategy, "setup_optimizers", lambda self, trainer: None)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda loss: loss.add_(3.0))  # of the other process
+    strategy.setup_optimizers(Trainer(logger=False, accelerator="cpu"))
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        p.sum().backward()
+        return torch.ones(())
+
+    optimizer.step(closure)
+    assert optimizer.seen == 2.0

@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.strategies import FSDPStrategy, Strategy
+from lightning.pytorch.strategies import Strategy
 
 from gaplab.callbacks.resumable_training import ResumableTraining
 from gaplab.callbacks.stopping import StepLimits
@@ -22,6 +22,7 @@ from gaplab.data.loader import STEPS_PER_BLOCK
 from gaplab.distributed.cluster_environment import RanksEnvironment
 from gaplab.distributed.exact_ddp import ExactDDPStrategy
 from gaplab.distributed.ranks import ALONE, Ranks
+from gaplab.distributed.sharding import ShardedStrategy
 from gaplab.errors import ConfigError
 from gaplab.runs.checkpoints import AtomicCheckpointIO
 
@@ -140,7 +141,7 @@ def _strategy(config: Config, ranks: Ranks, on_gpu: bool) -> Strategy | str:
     """Return Lightning's strategy.
 
     Raises:
-        ConfigError: For FSDP where it cannot run, or where something needs whole weights or gradients.
+        ConfigError: For FSDP where it cannot run, or where something needs whole weights.
     """
     name, arguments = strategy_of(config.trainer.extra.get("strategy", "auto"))
     if name == "fsdp":
@@ -160,10 +161,5 @@ def _strategy(config: Config, ranks: Ranks, on_gpu: bool) -> Strategy | str:
                 f"{key}: expected state_dict_type=full, which makes a checkpoint one file that opens anywhere, but got "
                 f"{arguments['state_dict_type']!r}."
             )
-        if config.trainer.gradient_clip_val is not None and config.trainer.gradient_clip_algorithm == "norm":
-            raise ConfigError(
-                "trainer.gradient_clip_algorithm: expected value, as Lightning cannot clip the norm of a gradient that "
-                "fsdp has sharded, but got 'norm'."
-            )
-        return FSDPStrategy(**arguments)
+        return ShardedStrategy(**arguments)
     return "auto" if ranks.world_size == 1 else ExactDDPStrategy(**arguments)

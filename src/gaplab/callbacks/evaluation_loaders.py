@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from lightning.pytorch.trainer.connectors.data_connector import _DataLoaderSource
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, IterableDataset, Subset, SubsetRandomSampler
 
 from gaplab.data.datamodule import PointDataModule
+from gaplab.data.epoch_loader import SeededItems, as_it_is
+from gaplab.distributed.sharding import is_sharded
 from gaplab.errors import ConfigError
+from gaplab.randomness import stream_seed
 
 _log = logging.getLogger(__name__)
 
@@ -110,19 +111,27 @@ def evaluation_loader(loader: Any, name: str, trainer: Trainer, max_batches: int
             f"GeneralizationGap, {name}: expected at least one point for each of the {world_size} processes, but "
             f"there are {size}."
         )
-    sampler = None
-    if world_size > 1 and isinstance(trainer.strategy.model, DistributedDataParallel):
-        # Other strategies talk in every forward pass and need equally many batches: Lightning repeats points.
-        sampler = UnrepeatedDistributedSampler(
-            dataset, num_replicas=world_size, rank=trainer.global_rank, shuffle=False
-        )
     batches = loader.batch_sampler
+    own: Any = range(trainer.global_rank, size, world_size)
+    if batches is not None:
+        batch_size: int = loader.batch_size or getattr(batches, "batch_size", None) or 1
+        own = own_batches(size, batch_size, trainer.global_rank, world_size)
+    elif size % world_size and is_sharded(trainer.strategy.model):
+        raise ConfigError(
+            f"GeneralizationGap, {name}: expected a number of batches that {world_size} processes can share evenly "
+            f"under FSDP, where a data set makes its own batches, but there are {size}."
+        )
+    settings: dict[str, Any] = (
+        {"batch_size": None, "sampler": own} if batches is None else {"batch_sampler": own}
+    )
+    settings |= {"dataset": dataset, "collate_fn": loader.collate_fn}
+    if loader.persistent_workers:  # which would go on drawing where the measurement before ended
+        settings = {"dataset": SeededItems(dataset, loader.collate_fn), "collate_fn": as_it_is}
+        settings["batch_sampler"] = [(stream_seed(0, "measuring", n), one) for n, one in enumerate(own)]
     return DataLoader(
-        dataset,  # type: ignore[arg-type]
-        batch_size=None if batches is None else loader.batch_size or getattr(batches, "batch_size", 1),
-        sampler=sampler,
+        **settings,
         num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
+        persistent_workers=loader.persistent_workers,
         pin_memory=loader.pin_memory,
         timeout=loader.timeout,
         worker_init_fn=loader.worker_init_fn,
@@ -130,6 +139,20 @@ def evaluation_loader(loader: Any, name: str, trainer: Trainer, max_batches: int
         prefetch_factor=loader.prefetch_factor,
         generator=torch.Generator().manual_seed(0),
     )
+
+
+def own_batches(size: int, batch_size: int, rank: int, world_size: int) -> list[list[int]]:
+    """Return the points of one of several processes, each point in one batch, all with equally many batches.
+
+    FSDP gathers weights in every forward pass, for which all processes must come. Where a point more would make
+    a batch more, it goes into the last one.
+
+    >>> own_batches(7, 3, 0, 2), own_batches(7, 3, 1, 2)
+    ([[0, 2, 4, 6]], [[1, 3, 5]])
+    """
+    own, count = list(range(rank, size, world_size)), -(-(size // world_size) // batch_size)
+    begins = range(0, count * batch_size, batch_size)
+    return [own[begin : None if begin == begins[-1] else begin + batch_size] for begin in begins]
 
 
 def _single(loader: Any, name: str) -> Iterable[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 
 from gaplab.callbacks.evaluation_loaders import evaluation_loaders
 from gaplab.callbacks.nested_evaluation import validate_on
@@ -75,6 +76,16 @@ class GeneralizationGap(Callback):
             raise ConfigError(
                 f"GeneralizationGap: expected a validation_step that logs what is to be measured, but "
                 f"{type(pl_module).__name__} has none."
+            )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loaders = trainer.val_dataloaders
+        number = len(loaders) if isinstance(loaders, list | tuple) else 1
+        if number > 1 and not is_param_in_hook_signature(pl_module.validation_step, "dataloader_idx"):
+            raise ConfigError(
+                "GeneralizationGap: expected validation_step(batch, batch_idx, dataloader_idx=0), as val_dataloader "
+                f"returns {number} loaders, but that of {type(pl_module).__name__} takes no dataloader_idx. Add it, or "
+                "let val_dataloader return one of them."
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

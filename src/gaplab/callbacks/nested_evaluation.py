@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 from lightning.pytorch.trainer.connectors.data_connector import _DataLoaderSource
 from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection, _ResultMetric
 from lightning.pytorch.trainer.states import RunningStage, TrainerFn
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn.parallel import DistributedDataParallel
 from torchmetrics import Metric
 
+from gaplab.distributed.sharding import is_sharded
 from gaplab.randomness import seeded_global_generators
 
 
@@ -54,6 +58,27 @@ class _WholeSplit(_ResultCollection):
         return _ResultCollection._get_cache(result_metric, on_step)
 
 
+class _Measurement(_EvaluationLoop):
+    """A validation on one loader, whose end sees whole weights where FSDP leaves a process its shard of them."""
+
+    def _verify_dataloader_idx_requirement(self) -> None:
+        """Nothing: a step that asks which of several loaders a batch comes from is told the first one."""
+
+    def _build_kwargs(self, batch: Any, batch_idx: int, dataloader_idx: int | None) -> Any:
+        asked = inspect.signature(self.trainer.lightning_module.validation_step).parameters.get(
+            "dataloader_idx"
+        )
+        needed = asked is not None and asked.default is inspect.Parameter.empty
+        return super()._build_kwargs(batch, batch_idx, 0 if needed else dataloader_idx)
+
+    def _on_evaluation_epoch_end(self) -> None:
+        model, module = self.trainer.strategy.model, self.trainer.lightning_module
+        with contextlib.ExitStack() as stack:
+            if is_sharded(model) and is_overridden("on_validation_epoch_end", module):
+                stack.enter_context(FullyShardedDataParallel.summon_full_params(model, writeback=False))
+            super()._on_evaluation_epoch_end()
+
+
 def validate_on(trainer: Trainer, loader: Any, max_batches: int | None = None) -> Logged:
     """Run the module's ``validation_step`` on a loader, in eval mode, and return what it logs.
 
@@ -62,12 +87,12 @@ def validate_on(trainer: Trainer, loader: Any, max_batches: int | None = None) -
 
     Args:
         trainer: In ``fit`` or ``validate``, between two batches.
-        loader: The batches.
+        loader: The batches of this process.
         max_batches: Batches after which to end; None for all of them.
     """
     fn = trainer.state.fn
     assert fn is not None, "a Trainer that is at work has a function"
-    loop = _EvaluationLoop(trainer, fn, RunningStage.VALIDATING, verbose=False, inference_mode=False)
+    loop = _Measurement(trainer, fn, RunningStage.VALIDATING, verbose=False, inference_mode=False)
     loop._data_source = _DataLoaderSource(loader, "val_dataloader")
     loop._results = _WholeSplit(training=False)
     if (generator := getattr(loader, "generator", None)) is not None:
@@ -88,22 +113,25 @@ def validate_on(trainer: Trainer, loader: Any, max_batches: int | None = None) -
             for metric in loop._results.values()
             if isinstance(metric.value, Metric) and metric.value.higher_is_better is not None
         }
-        loop.teardown()
+        if not getattr(loader, "persistent_workers", False):
+            loop.teardown()  # which ends workers
     return Logged(values, directions)
 
 
 @contextlib.contextmanager
 def _detached(trainer: Trainer, loop: _EvaluationLoop, max_batches: int | None) -> Iterator[None]:
     """Let a loop be the Trainer's validation for the length of a block, without callbacks and loggers."""
-    connector, stage, limit = trainer._logger_connector, trainer.state.stage, trainer.limit_val_batches
+    module, connector = trainer.lightning_module, trainer._logger_connector
+    stage, limit = trainer.state.stage, trainer.limit_val_batches
     kept = dict(vars(connector))
     holder: Any = trainer.fit_loop.epoch_loop if trainer.state.fn is TrainerFn.FITTING else trainer
     place = "val_loop" if trainer.state.fn is TrainerFn.FITTING else "validate_loop"
     outer = getattr(holder, place)
     callbacks, loggers = trainer.callbacks, trainer.loggers  # type: ignore[attr-defined]
     last_time = getattr(trainer, "_last_val_time", None)
-    model = trainer.strategy.model
+    processes, model = trainer._accelerator_connector, trainer.strategy.model
     distributed = model if isinstance(model, DistributedDataParallel) else None
+    shares = processes.use_distributed_sampler
     try:
         setattr(holder, place, loop)
         trainer.callbacks = []  # type: ignore[attr-defined]
@@ -111,10 +139,12 @@ def _detached(trainer: Trainer, loop: _EvaluationLoop, max_batches: int | None) 
         trainer.validating = True
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.limit_val_batches = max_batches or 1.0
-        if distributed is not None:
+        processes.use_distributed_sampler = False  # it would repeat points to make shares equal
+        if is_sharded(model) or (distributed is not None and distributed.broadcast_buffers):
             # Processes may have unequal numbers of batches: what DDP does in every forward pass is done once.
-            for buffer in distributed.buffers() if distributed.broadcast_buffers else ():
+            for buffer in module.buffers():
                 torch.distributed.broadcast(buffer, src=0)
+        if distributed is not None:
             distributed.require_forward_param_sync = False
         connector.reset_metrics()
         connector._first_loop_iter = connector._current_fx = None
@@ -124,6 +154,7 @@ def _detached(trainer: Trainer, loop: _EvaluationLoop, max_batches: int | None) 
         trainer.callbacks, trainer.loggers = callbacks, loggers  # type: ignore[attr-defined]
         trainer.state.stage, trainer.limit_val_batches = stage, limit
         trainer._last_val_time = last_time  # type: ignore[attr-defined]
+        processes.use_distributed_sampler = shares
         vars(connector).update(kept)
         if distributed is not None:
             distributed.require_forward_param_sync = True

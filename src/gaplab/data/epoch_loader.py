@@ -88,9 +88,9 @@ class EpochLoader:
         if self._inner is None:
             loader = self.original
             self._inner = DataLoader(
-                _SeededItems(loader.dataset, loader.collate_fn),
+                SeededItems(loader.dataset, loader.collate_fn),
                 batch_sampler=self._batches,  # type: ignore[arg-type]  # any iterable of lists of indices
-                collate_fn=_as_it_is,
+                collate_fn=as_it_is,
                 num_workers=loader.num_workers,
                 pin_memory=loader.pin_memory,
                 timeout=loader.timeout,
@@ -150,7 +150,7 @@ class EpochLoader:
         """Take what ``state_dict`` returned."""
 
 
-class _SeededItems(Dataset[Any]):
+class SeededItems(Dataset[Any]):
     """Fetches and collates a whole batch, with the global generators seeded for it."""
 
     def __init__(self, dataset: Any, collate: Callable[[Any], Any]) -> None:
@@ -168,7 +168,7 @@ class _SeededItems(Dataset[Any]):
             return self.collate(fetch(chosen) if fetch else [self.dataset[index] for index in chosen])
 
 
-def _as_it_is(batch: Any) -> Any:
+def as_it_is(batch: Any) -> Any:
     return batch
 
 

@@ -51,37 +51,6 @@ def sample_mixture(
     return centers[labels] + std * noise, labels
 
 
-def sample_ring(
-    num_points: int,
-    *,
-    num_modes: int = 8,
-    radius: float = 1.0,
-    std: float = 0.01,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Normals of standard deviation ``std`` around ``num_modes`` centres on a circle; see ``RING_SCALINGS``."""
-    return sample_mixture(num_points, ring_centers(num_modes, radius), std, generator=generator)
-
-
-def sample_grid(
-    num_points: int, *, side: int = 5, spacing: float = 2.0, std: float = 0.05, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Normals of standard deviation ``std`` around the centres of a square grid; see ``GRID_SCALINGS``."""
-    return sample_mixture(num_points, grid_centers(side, spacing), std, generator=generator)
-
-
-def mixture_log_density(points: Tensor, centers: Tensor, std: float) -> Tensor:
-    """Log density [P] (nats) of the equally weighted mixture of isotropic normals at ``points`` [P, D].
-
-    ``std`` is a standard deviation. PacGAN's logger passes the variance in its place, hence the name.
-    """
-    _check_positive("std", std)
-    dimension = points.shape[1]
-    squared = (points[:, None, :] - centers[None, :, :]).square().sum(dim=2)
-    log_normal = -0.5 * squared / std**2 - dimension * (math.log(std) + 0.5 * math.log(2 * math.pi))
-    return log_normal.logsumexp(dim=1) - math.log(len(centers))
-
-
 def sample_swiss_roll(
     num_points: int, *, noise: float = 0.25, scale: float = 7.5, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -96,26 +65,6 @@ def sample_swiss_roll(
     roll = torch.stack([angle * angle.cos(), angle * angle.sin()], dim=1)
     points = (roll + noise * torch.randn(num_points, 2, generator=generator)) / scale
     return points, torch.zeros(num_points, dtype=torch.int64)
-
-
-def sample_two_arm_swiss_roll(
-    num_points: int, *, noise: float = 1.0, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """The two-arm roll on which Huang et al. 2020 find minima with perfect training and 7-15 % test accuracy.
-
-    With n = √U·600° in radians, the first arm is (−1.5 n cos n, 1.5 n sin n) + noise·N(0, I). The second arm
-    is the mirror image −(x, y) of the *same noisy points*, as published, so the two arms are not
-    independent.
-    Points of arm 0 come first. Raises ValueError when ``num_points`` is odd.
-    """
-    _check_positive("num_points", num_points)
-    if num_points % 2:
-        raise ValueError(f"num_points must be even, because arms come in mirrored pairs; got {num_points}")
-    half = num_points // 2
-    angle = torch.rand(half, generator=generator).sqrt() * math.radians(600)
-    arm = torch.stack([-1.5 * angle * angle.cos(), 1.5 * angle * angle.sin()], dim=1)
-    arm = arm + noise * torch.randn(half, 2, generator=generator)
-    return torch.cat([arm, -arm]), torch.arange(2).repeat_interleave(half)
 
 
 def _check_positive(name: str, value: float) -> None:

@@ -16,22 +16,6 @@ NUM_TWO_SPIRALS = 194
 NUM_TWO_SPIRALS_BETWEEN = 192
 
 
-def sample_cs231n_spirals(
-    num_points: int = 300, *, num_arms: int = 3, noise: float = 0.2, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """The spiral of the CS231n notes, "neural networks case study", with noise from a torch generator.
-
-    On arm j: r = linspace(0, 1, N), θ = linspace(4j, 4(j + 1), N) + noise·ε, point (r sin θ, r cos θ). For
-    the course's own numbers see ``published_cs231n_spirals``.
-
-    Returns:
-        Points [P, 2] float32 and labels [P] int64, arm after arm.
-    """
-    labels = arm_labels(num_points, num_arms)
-    epsilon = torch.randn(num_points, dtype=torch.float64, generator=generator)
-    return _cs231n_points(labels, noise * epsilon), labels
-
-
 def published_cs231n_spirals(
     random_state: np.random.RandomState, num_points: int = 300, *, num_arms: int = 3, noise: float = 0.2
 ) -> tuple[Tensor, Tensor]:

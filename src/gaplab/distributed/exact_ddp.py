@@ -40,8 +40,8 @@ class ExactDDPStrategy(DDPStrategy):
     def setup_optimizers(self, trainer: Trainer) -> None:
         super().setup_optimizers(trainer)
         for optimizer in self.optimizers:
-            own = type(optimizer).__module__.partition(".")[0] not in ("torch", "gaplab")
-            if own or isinstance(optimizer, LBFGS):
+            rooms = {kind.__module__.partition(".")[0] for kind in type(optimizer).__mro__}
+            if rooms - {"torch", "gaplab", "builtins"} or isinstance(optimizer, LBFGS):
                 self._decide_together(optimizer)
 
     def _decide_together(self, optimizer: Optimizer) -> None:

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import torch
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from gaplab.storage.atomic import replacing
 
@@ -20,13 +17,6 @@ def new_figure(
     figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     return figure
-
-
-def raster(figure: Figure) -> Tensor:
-    """The figure as pixels [H, W, 3] uint8, row 0 at the top: the layout "HWC" of TensorBoard images."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
 def save_figure(figure: Figure, path: Path) -> None:

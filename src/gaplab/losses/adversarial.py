@@ -93,10 +93,3 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
         "Jolicoeur-Martineau 2018; Huang et al. 2025 (R3GAN)",
     ),
 }
-
-
-def adversarial_loss(name: str) -> AdversarialLoss:
-    """The pair of losses called ``name``. Raises ValueError that lists the names."""
-    if name not in ADVERSARIAL_LOSSES:
-        raise ValueError(f"unknown adversarial loss {name!r}; choose one of {', '.join(ADVERSARIAL_LOSSES)}")
-    return ADVERSARIAL_LOSSES[name]

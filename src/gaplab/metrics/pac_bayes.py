@@ -55,11 +55,6 @@ def kl_inverse_upper(q: float, budget: float) -> float:
     return high
 
 
-def kl_inverse_lower(q: float, budget: float) -> float:
-    """The smallest p with kl(q ‖ p) ≤ budget, by bisection to 1e-12 and rounded down."""
-    return 1 - kl_inverse_upper(1 - q, budget)
-
-
 def pac_bayes_kl_bound(
     empirical_risk: float, kl_divergence: float, num_points: int, delta: float = 0.05
 ) -> float:
@@ -67,15 +62,6 @@ def pac_bayes_kl_bound(
     require_delta(delta)
     budget = (kl_divergence + math.log(2 * math.sqrt(num_points) / delta)) / num_points
     return kl_inverse_upper(empirical_risk, budget)
-
-
-def mcallester_bound(
-    empirical_risk: float, kl_divergence: float, num_points: int, delta: float = 0.05
-) -> float:
-    """R̂_Q + √((KL + ln(2√m/δ))/(2m)): looser than ``pac_bayes_kl_bound`` (Pinsker), but easy to read."""
-    require_delta(delta)
-    complexity = kl_divergence + math.log(2 * math.sqrt(num_points) / delta)
-    return empirical_risk + math.sqrt(complexity / (2 * num_points))
 
 
 def gaussian_kl(mean: Tensor, sigma: Tensor, prior_mean: Tensor, prior_sigma: Tensor) -> Tensor:

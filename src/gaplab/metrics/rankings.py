@@ -4,7 +4,7 @@ A table maps column names to arrays [R] over runs: hyperparameters (any sortable
 Runs with equal hyperparameters differ by their seed. Infinite measures are ordered as such; drop NaNs before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,27 +187,6 @@ def rank_measure(
         )
         scores |= {f"sign_error/{k}{suffix}": float(v) for k, v in sign_error._asdict().items()}
     return scores
-
-
-def bootstrap_over_seeds(
-    statistic: Callable[[Table], float],
-    table: Table,
-    seed: str,
-    *,
-    num_replicates: int,
-    random: np.random.Generator,
-) -> float:
-    """Standard error of a statistic of the table: its spread when the values of the seed column are redrawn.
-
-    A seed drawn twice enters with all its runs twice; the design over hyperparameters stays complete.
-    """
-    runs_of = [np.flatnonzero(table[seed] == value) for value in np.unique(table[seed])]
-    values = []
-    for _ in range(num_replicates):
-        drawn = random.integers(len(runs_of), size=len(runs_of))
-        runs = np.concatenate([runs_of[index] for index in drawn])
-        values.append(statistic({name: column[runs] for name, column in table.items()}))
-    return float(np.nanstd(values, ddof=1))
 
 
 def _codes(column: Array) -> NDArray[np.intp]:

@@ -26,7 +26,7 @@ class SharpnessAware(Optimizer):
         """Climb, take the gradient there, and step from where the weights were.
 
         Raises:
-            ConfigError: Without a closure.
+            ConfigError: Without a closure, or where the other optimiser searches for a step by more losses.
         """
         if closure is None:
             raise ConfigError(
@@ -47,8 +47,22 @@ class SharpnessAware(Optimizer):
         with torch.no_grad():
             for p, weight in zip(parameters, weights, strict=True):
                 p.copy_(weight)
-        super().step(lambda: loss)
+        super().step(self._once(loss))
         return loss
+
+    def _once(self, loss: Any) -> Callable[[], Any]:
+        """Return a closure that tells a loss once: at other weights it would be another one."""
+        answers = iter((loss,))
+
+        def closure() -> Any:
+            for answer in answers:
+                return answer
+            raise ConfigError(
+                "optimizer.sharpness_radius: expected an optimizer that looks at the loss once a step, but "
+                f"{type(self).__mro__[2].__name__} searches along a line. Set it to 0."
+            )
+
+        return closure
 
 
 def make_sharpness_aware(optimizer: Optimizer, radius: float) -> None:

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from gaplab.metrics.generative.ceilings import coverage_ceiling
 from gaplab.metrics.generative.neighbours import (
     density_coverage,
     neighbour_radii,
     neighbour_scores,
     precision_recall,
 )
+from perfect_sampler import coverage_ceiling
 
 
 def normal(count, dimension=2, seed=0):

@@ -6,7 +6,6 @@ import torch
 from scipy.stats import binom, norm
 from sklearn.neighbors import KNeighborsClassifier
 
-from gaplab.metrics.generative.ceilings import accuracy_ceiling
 from gaplab.metrics.generative.two_sample import (
     detection_power,
     kernel_judge,
@@ -15,6 +14,7 @@ from gaplab.metrics.generative.two_sample import (
     tree_judge,
     two_sample_test,
 )
+from perfect_sampler import accuracy_ceiling
 
 
 def generator(seed=0):
