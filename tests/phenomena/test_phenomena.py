@@ -122,10 +122,16 @@ def test_a_wrong_name_gets_the_list_and_the_nearest() -> None:
         compose_config(["phenomenon.name=xorr"])
 
 
-def test_ladder_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(ConfigError, match=r"pip install 'gaplab\[sklearn\]'"):
-        load_phenomenon(PhenomenonName.ladder).run([0], True)
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [(PhenomenonName.ladder, "sklearn.cluster"), (PhenomenonName.informative_words, "sklearn.naive_bayes")],
+)
+def test_a_phenomenon_names_the_missing_extra(
+    name: PhenomenonName, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=rf"phenomenon.name={name}: .*pip install 'gaplab\[sklearn\]'"):
+        load_phenomenon(name).run([0], True)
 
 
 def test_a_mean_holds_with_its_whole_interval() -> None:

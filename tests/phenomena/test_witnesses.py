@@ -303,5 +303,11 @@ def test_sums_are_complete_and_apart() -> None:
 
 
 def test_a_step_that_was_never_reached_is_infinite() -> None:
-    result = Grokked([0, 20, 40], [], [[0.1, 0.1], [0.9, 0.2], [0.95, 0.3]])
-    assert result.reached(result.test, 0.9) == [20, math.inf]
+    result = Grokked(
+        [0, 20, 40], [], [[0.1, 0.1], [0.9, 0.2], [0.95, 0.3]], [[3.0, 3.0], [2.0, 3.0], [1.0, 3.0]]
+    )
+    steps = result.reached(result.test, 0.9)
+    assert steps == [20, math.inf]
+    norms = result.at(result.norms, steps)
+    assert norms[0] == 2
+    assert math.isnan(norms[1])

@@ -111,9 +111,7 @@ def judge(seeds: Sequence[int], results: dict[str, dict[float, Result]]) -> Verd
         b / a if math.isfinite(b) else math.nan for a, b in zip(labelled.needed, rewarded.needed, strict=True)
     ]
     equal = [
-        rewarded.needed[k] / labelled.needed[k]
-        for rate in RATES
-        for labelled, rewarded in [(results["labels"][rate], results["rewards"][rate])]
+        fmean(results["rewards"][rate].needed[k] / results["labels"][rate].needed[k] for rate in RATES)
         for k in range(len(seeds))
     ]
     bias = max(largest_bias(seed) for seed in seeds)
@@ -135,7 +133,7 @@ def judge(seeds: Sequence[int], results: dict[str, dict[float, Result]]) -> Verd
                 2.0,
             ),
             mean_at_least(
-                "and at equal learning rates (mean ratio over seeds and rates at least 1.5)", equal, 1.5
+                "and at equal learning rates: ratio at least 1.5 in the mean over seeds", equal, 1.5
             ),
         ],
         witnesses=[

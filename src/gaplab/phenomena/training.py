@@ -1,6 +1,6 @@
-"""Trains several equal networks at once: full-batch Adam on stacked weights.
+"""Trains several equal networks at once: full-batch Adam or gradient descent on stacked weights.
 
-Adam works element by element, so one optimiser over stacked weights does for each network exactly what an
+Both work element by element, so one optimiser over stacked weights does for each network exactly what an
 optimiser of its own would do; the sum of the mean losses keeps their gradients apart.
 """
 
@@ -17,6 +17,8 @@ from gaplab.networks import MLP
 from gaplab.randomness import make_generator
 
 Parameters = dict[str, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Outputs [K, P, C] and labels [K, P] (or targets [K, P, C]) to the mean loss of each network [K]."""
 Observe = Callable[[int, Parameters], bool | None]
 """Called with the number of steps taken and the weights [K, ...]; True ends the training."""
 
@@ -47,7 +49,7 @@ class Networks:
     def loss(self, points: Tensor, labels: Tensor, parameters: Parameters | None = None) -> list[float]:
         """Mean cross-entropy of each network, in nats."""
         with torch.no_grad():
-            return _mean_losses(self.logits(points, parameters), labels).tolist()
+            return mean_cross_entropy(self.logits(points, parameters), labels).tolist()
 
     def one(self, index: int) -> Callable[[Tensor], Tensor]:
         """Class probabilities [P, C] of one of the networks, for pictures."""
@@ -64,23 +66,39 @@ class Networks:
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         penalty: Callable[[Parameters], Tensor] | None = None,
+        mask: Parameters | None = None,
+        loss: Loss | None = None,
+        descent: bool = False,
         observe: Observe | None = None,
         observe_every: int = 50,
     ) -> None:
         """Fit points [K, m, D] and labels [K, m] by Adam (AdamW's decay) on the mean cross-entropy.
 
-        ``penalty`` of the weights [K, ...], summed over the networks, is added to the loss.
+        ``penalty`` of the weights [K, ...], summed over the networks, is added to the loss. Weights where ``mask``
+        [K, ...] is 0 are 0 and stay so. ``loss`` replaces the cross-entropy, and ``descent`` Adam by plain
+        gradient descent.
         """
-        leaves = {name: value.clone().requires_grad_() for name, value in self.parameters.items()}
-        optimizer = torch.optim.AdamW(
-            list(leaves.values()), lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+        mean_losses = loss or mean_cross_entropy
+        leaves = {name: value.clone() for name, value in self.parameters.items()}
+        for name, kept in (mask or {}).items():
+            leaves[name] *= kept
+        for name, leaf in leaves.items():
+            leaf.requires_grad_()
+            if mask is not None and name in mask:
+                leaf.register_hook(mask[name].mul)
+        optimizer: torch.optim.Optimizer = (
+            torch.optim.SGD(list(leaves.values()), lr=lr, weight_decay=weight_decay)
+            if descent
+            else torch.optim.AdamW(
+                list(leaves.values()), lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+            )
         )
         for step in range(num_steps):
             if observe is not None and step % observe_every == 0 and observe(step, leaves):
                 break
             optimizer.zero_grad()
-            loss = _mean_losses(self.logits(points, leaves), labels).sum()
-            (loss if penalty is None else loss + penalty(leaves)).backward()
+            total = mean_losses(self.logits(points, leaves), labels).sum()
+            (total if penalty is None else total + penalty(leaves)).backward()
             optimizer.step()
         else:
             if observe is not None:
@@ -88,9 +106,15 @@ class Networks:
         self.parameters = {name: value.detach() for name, value in leaves.items()}
 
 
-def _mean_losses(logits: Tensor, labels: Tensor) -> Tensor:
+def mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each network [K], in nats, of logits [K, P, C] and labels [K, P]."""
     losses = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     return losses.view(labels.shape).mean(dim=1)
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error of each network [K], of outputs and targets [K, P, C]."""
+    return (outputs - targets).square().mean(dim=(1, 2))
 
 
 def build_networks(seeds: Sequence[int], widths: Sequence[int], **settings: object) -> Networks:
