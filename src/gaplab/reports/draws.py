@@ -20,6 +20,7 @@ from rich.console import Console
 from gaplab.errors import ConfigError
 from gaplab.metrics.rankings import granulated_tau, kendall_tau, one_factor_pairs
 from gaplab.metrics.study_scores import jackknife_error, share_between_settings
+from gaplab.process.exits import readable_exits
 from gaplab.reports.ledger import t_quantile
 from gaplab.reports.paired_differences import Difference
 from gaplab.reports.ranking_table import DRAW, GAP, SEED, StudyLedger, read_study, write_compact
@@ -231,12 +232,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
     options = parser.parse_args(arguments)
     console = Console()
-    try:
+    with readable_exits():
         scores = score_draws(read_study(options.study))
         known = score_one_set(options.against, scores, options.only) if options.against else None
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     from gaplab.figures.rankings import draw_over_draws
 
     out = options.out or (options.study if options.study.is_dir() else options.study.parent)
