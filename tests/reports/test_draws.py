@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gaplab.reports.draws import describe, draws_table, main, score_draws
+from gaplab.reports.draws import describe, draws_table, main, score_draws, score_one_set
 from gaplab.reports.ranking_table import GAP, read_study
 
 DRAWS = range(1, 7)
@@ -31,6 +31,27 @@ def ledger(tmp_path: Path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return file
+
+
+def one_set(ledger: Path) -> Path:
+    """A study of one of the draws: two depths, of which the deeper one turns the order round, and three seeds."""
+    with ledger.open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["data_seed"] == "1"]
+    file = ledger.parent / "one_set.csv"
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [*rows[0], "depth"])
+        writer.writeheader()
+        for row, depth, seed in itertools.product(rows, (2, 4), range(3)):
+            measure = float(row["gap/accuracy"]) * (1 if depth == 2 and seed else -1)
+            writer.writerow(row | {"depth": depth, "init_seed": seed, "capacity/oracle": measure})
+    return file
+
+
+def test_the_same_settings_of_one_training_set_are_scored_seed_by_seed(ledger: Path) -> None:
+    found = score_one_set(one_set(ledger), score_draws(read_study(ledger)), ["depth=2"])
+    assert found["oracle"] == pytest.approx((1 + 1 - 1) / 3)
+    assert found["opposite"] == -1
+    assert score_one_set(one_set(ledger), score_draws(read_study(ledger)), ["depth=4"])["oracle"] == -1
 
 
 def test_each_draw_has_the_tau_of_scipy(ledger: Path) -> None:
@@ -67,11 +88,21 @@ def test_what_is_written_comes_from_a_compact_ledger_too(ledger: Path) -> None:
     out = ledger.parent
     compact = out / "small" / "ledger.csv.gz"
     compact.parent.mkdir()
-    known = out / "ranking.csv"
-    known.write_text("measure,psi_mean/equal_size\noracle,0.5\nchance,0.1\n")
+    known = one_set(ledger)
     for source in (ledger, compact):
         words = [] if source == compact else ["--ledger", str(compact)]
-        main([str(source), "--against", str(known), "--out", str(out / source.stem), *words])
+        main(
+            [
+                str(source),
+                "--against",
+                str(known),
+                "--only",
+                "depth=2",
+                "--out",
+                str(out / source.stem),
+                *words,
+            ]
+        )
     assert (out / "study" / "draws.png").is_file()
     pages = [(out / name / "draws.md").read_text() for name in ("study", "ledger.csv")]
     assert pages[0] == pages[1]
@@ -81,9 +112,12 @@ def test_what_is_written_comes_from_a_compact_ledger_too(ledger: Path) -> None:
 
 def test_mistakes_are_explained(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main([str(ledger), "--against", str(ledger)])
+        main([str(ledger), "--against", str(ledger), "--only", "depth=2"])
     assert stop.value.code == 2
-    assert "expected the ranking.csv of a study" in capsys.readouterr().err
+    assert "expected runs that vary depth, but they vary width" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(ledger), "--against", str(one_set(ledger)), "--only", "depth=9"])
+    assert "but there are none" in capsys.readouterr().err
     lines = ledger.read_text().splitlines()
     ledger.write_text("\n".join(line for line in lines if ",1,1,finished" in line or "status" in line))
     with pytest.raises(SystemExit):

@@ -9,19 +9,20 @@ import pytest
 from scipy import stats
 
 from gaplab.metrics.capacity.catalogue import MEASURES
-from gaplab.reports.draws import DrawnScores, describe, draws_table, read_known, score_draws, to_markdown
+from gaplab.reports.draws import DrawnScores, describe, draws_table, score_draws, score_one_set, to_markdown
 from gaplab.reports.ranking_table import GAP, read_study
 
 STUDY = Path(__file__).parents[2] / "docs" / "study"
-FOLDERS = {"draws": STUDY, "draws_robust": STUDY / "robust"}
-"""The study of one training set of the same design, by the folder of that of many."""
+FOLDERS = {"draws_robust": (STUDY / "robust", ["depth=2"])}
+"""The study of one training set of the same design and what its runs must have, by the folder of that of many."""
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
 def drawn(request: pytest.FixtureRequest) -> tuple[Path, DrawnScores, dict[str, float]]:
     folder = STUDY / str(request.param)
     scores = score_draws(read_study(folder / "ledger.csv.gz"))
-    return folder, scores, read_known(FOLDERS[folder.name] / "ranking.csv", scores.ranked_by)
+    of_one, only = FOLDERS[folder.name]
+    return folder, scores, score_one_set(of_one / "ledger.csv.gz", scores, only)
 
 
 def test_the_page_has_the_sentences_and_the_table_of_the_ledger(
@@ -59,8 +60,11 @@ def test_the_page_has_the_increments_of_the_ledger(
         rows = {row["measure"]: row for row in csv.DictReader(file)}
     assert rows.keys() == set(scores.ledger.measures)
     page = (STUDY.parent / "generalization_study.md").read_text()
-    best = max(rows.values(), key=lambda row: float(row["error removed"]))
-    assert f"{100 * float(best['error removed']):.1f} % (`{best['measure']}`)" in page
+    among = {
+        name: float(row["residual correlation within"]) for name, row in rows.items() if name != "params"
+    }
+    for name in (min(among, key=among.__getitem__), max(among, key=among.__getitem__)):
+        assert f"{among[name]:.2f} (`{name}`)" in page
 
 
 def test_the_data_card_explains_the_ledger(drawn: tuple[Path, DrawnScores, dict[str, float]]) -> None:

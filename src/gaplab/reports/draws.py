@@ -8,8 +8,8 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from rich.console import Console
 from gaplab.errors import ConfigError
 from gaplab.metrics.rankings import granulated_tau, kendall_tau, one_factor_pairs
 from gaplab.metrics.study_scores import jackknife_error, share_between_settings
+from gaplab.process.exits import readable_exits
 from gaplab.reports.ledger import t_quantile
 from gaplab.reports.paired_differences import Difference
-from gaplab.reports.ranking_table import DRAW, GAP, StudyLedger, read_study, write_compact
+from gaplab.reports.ranking_table import DRAW, GAP, SEED, StudyLedger, read_study, write_compact
 from gaplab.reports.render import markdown_table
 from gaplab.storage.atomic import replacing, write_text
-from gaplab.storage.reading import read_regular
 
 FEWEST_DRAWS = 5
 PSI, TAU = "psi_mean", "tau_b"
@@ -171,17 +171,41 @@ def to_markdown(scores: DrawnScores, known: Mapping[str, float] | None) -> str:
     return "\n\n".join([*describe(scores, known), "\n".join(draws_table(scores, known))]) + "\n"
 
 
-def read_known(file: Path, score: str) -> dict[str, float]:
-    """Read a score by measure from the ``ranking.csv`` of a study.
+def score_one_set(file: Path, scores: DrawnScores, only: Sequence[str] = ()) -> dict[str, float]:
+    """Score the same settings of a study with one training set: by measure, the mean of its seeds.
+
+    Args:
+        file: Its ledger.
+        scores: Those of many draws, which say what values the hyperparameters have.
+        only: What else its runs must have, as ``depth=2``: hyperparameters that do not vary over the draws.
 
     Raises:
-        ConfigError: If there is no such file, or no such score in it.
+        ConfigError: If it has no such runs.
     """
-    content = read_regular(file)
-    rows = [] if content is None else list(csv.DictReader(content.decode().splitlines()))
-    if not rows or not {"measure", score} <= rows[0].keys():
-        raise ConfigError(f"{file}: expected the ranking.csv of a study, with a column {score}.")
-    return {row["measure"]: float(row[score]) for row in rows}
+    ledger, axes = read_study(file), scores.ledger.axes
+    words = dict(word.partition("=")[::2] for word in only)
+    for name in (*axes, *words):
+        if name not in ledger.axes:
+            raise ConfigError(
+                f"{file}: expected runs that vary {name}, but they vary {', '.join(ledger.axes)}."
+            )
+    kept = np.ones(len(ledger.table[GAP]), dtype=bool)
+    for axis in axes:
+        kept &= np.isin(ledger.table[axis], scores.ledger.table[axis])
+    for name, text in words.items():
+        column = ledger.table[name]
+        kept &= column == (text if column.dtype.kind == "U" else float(text))
+    if not kept.any():
+        raise ConfigError(
+            f"{file}: expected runs with the values of the draws and {words}, but there are none."
+        )
+    shared = replace(scores.ledger, measures=[name for name in ledger.measures if name in scores.of])
+    parts = [
+        {name: column[kept & (ledger.table[SEED] == seed)] for name, column in ledger.table.items()}
+        for seed in np.unique(ledger.table[SEED][kept])
+    ]
+    found = [_scores(shared, part) for part in parts]
+    return {name: float(np.mean([one[name][scores.ranked_by] for one in found])) for name in shared.measures}
 
 
 def write_draws(scores: DrawnScores, file: Path) -> None:
@@ -199,18 +223,18 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m gaplab.reports.draws", description=__doc__)
     parser.add_argument("study", type=Path, help="folder of a sweep over data_seed, or a compact ledger")
     parser.add_argument(
-        "--against", type=Path, metavar="RANKING", help="ranking.csv of a study with one training set"
+        "--against", type=Path, metavar="LEDGER", help="ledger of a study with one training set"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME=VALUE", help="which of its runs, as in depth=2"
     )
     parser.add_argument("--out", type=Path, help="folder for tables and figure")
     parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
     options = parser.parse_args(arguments)
     console = Console()
-    try:
+    with readable_exits():
         scores = score_draws(read_study(options.study))
-        known = read_known(options.against, scores.ranked_by) if options.against else None
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        known = score_one_set(options.against, scores, options.only) if options.against else None
     from gaplab.figures.rankings import draw_over_draws
 
     out = options.out or (options.study if options.study.is_dir() else options.study.parent)
