@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.core.plugins import Plugins
 from lightning.pytorch import Trainer
 
 from gaplab.callbacks.checkpoints import Checkpoints
@@ -35,6 +36,10 @@ LONGEST = (
     "test_resume.py",
 )
 """Files that begin first: a file's tests run in one process, and none should end long after the others."""
+
+
+# As at the beginning of a command: doctests import gaplab's plugins, which must not come before Hydra's.
+Plugins.instance()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

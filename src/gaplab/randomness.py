@@ -37,7 +37,10 @@ def seed_global_generators(seed: int, *stream: str | int) -> None:
     Nothing of ours does; ``nn.Linear`` and ``nn.Dropout`` do.
     """
     number = stream_seed(seed, *stream)
-    torch.manual_seed(number)
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:  # it would note where it was called for every kind of device that may still come, a third of a step each
+        torch.default_generator.manual_seed(number)
     np.random.seed(number % 2**32)
     random.seed(number)
 

@@ -20,6 +20,7 @@ from gaplab.config.network import NetworkConfig
 from gaplab.config.registry import register
 from gaplab.config.spiral_data import NotebookSpiralsConfig, Sampling, SpiralsConfig
 from gaplab.metrics.capacity.catalogue import MEASURES
+from gaplab.metrics.capacity.learning_coefficient import complaint
 from gaplab.metrics.certificates import data_prior_certificate, pac_bayes_certificate
 from gaplab.report import main as report
 from gaplab.train import run_one
@@ -68,7 +69,12 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_steps")
 def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, tmp_path: Path) -> None:
     run_one(quick("measures=full"), tmp_path / "run")
-    found = content_of(tmp_path / "run")["measures"]
+    content = content_of(tmp_path / "run")
+    found = content["measures"]
+    why = complaint(*(found[f"capacity/local_learning_coefficient{end}"] for end in ("", "_r_hat")))
+    assert content["remarks"] == (
+        [f"The local learning coefficient is not to be trusted: {why}."] if why else []
+    )
     assert {name for name in found if name.startswith("bound/")} == {
         "bound/hoeffding_test",
         "bound/finite_precision",
@@ -80,6 +86,21 @@ def test_full_measures_add_pac_bayes_and_every_capacity_measure(quick: Compose, 
     }
     assert found["capacity/params"] == pytest.approx(math.sqrt(40 / 60), rel=1e-4)
     assert 0 < found["bound/pac_bayes"] <= 1
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.parametrize("with_scipy", [True, False])
+def test_the_curvature_of_large_networks_needs_scipy(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_scipy: bool
+) -> None:
+    monkeypatch.setattr(measures, "LARGEST_HESSIAN", 50)
+    monkeypatch.setattr(measures, "find_spec", lambda _: with_scipy or None)
+    run_one(quick("measures=full"), tmp_path / "run")  # 51 parameters
+    content = content_of(tmp_path / "run")
+    curvature = {name for name, row in MEASURES.items() if row.family == "curvature"}
+    found = {name for name in curvature if f"capacity/{name}" in content["measures"]}
+    assert found == ({"hessian_trace", "hessian_top_eigenvalue"} if with_scipy else set())
+    assert any("pip install" in remark for remark in content["remarks"]) == (not with_scipy)
 
 
 @pytest.mark.parametrize("word", ["measures=none", "data.sampling=grid", "data.label_noise=0.1"])
@@ -135,7 +156,7 @@ def test_no_bound_on_the_gap_of_a_network_that_keeps_more_than_its_parameters(
     bounds = {tag for tag, _ in points(tmp_path / "run") if "bound/" in tag}
     if kind == "layer_norm":
         assert "./bound/pac_bayes" in bounds
-        assert content["remarks"] == []
+        assert not any("bound" in remark for remark in content["remarks"])
         return
     assert bounds == {"./bound/hoeffding_test"}, "it is about test points, which no network has seen"
     assert [bound["name"] for bound in content["bounds"]] == ["hoeffding_test"]

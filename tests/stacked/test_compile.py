@@ -3,6 +3,7 @@
 import logging
 import platform
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -63,6 +64,23 @@ def test_kernel_gives_what_the_function_gives_for_every_layout() -> None:
     assert len(compiled.compiled) == 3
 
 
+def added(carried: dict[str, Tensor], batch: tuple[Tensor, ...], fixed: Tensor) -> tuple[Any, Tensor]:
+    total = carried["x"] + fixed * batch[0]
+    return {"x": total}, total.sum()
+
+
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_compiler)])
+def test_scan_hands_on_what_each_call_returns(compile: bool) -> None:
+    batches = [torch.full((2, 2), 1.0), torch.full((2, 2), 2.0), torch.tensor([[3.0]]).expand(2, 2)]
+    scanned = CompiledFunction(added, compile=compile)
+    start = {"x": torch.tensor([[0.0, 1.0], [2.0, 3.0]]).T}
+    last, sums = scanned.scan(start, [(batch,) for batch in batches], torch.tensor(10.0))
+    assert torch.equal(last["x"], start["x"] + 60)
+    assert [float(one) for one in sums] == [46.0, 126.0, 246.0]
+    assert len(scanned.compiled) == (2 if compile else 0), "the third batch has another layout"
+    assert scanned.scan({"x": last["x"]}, [], torch.tensor(10.0)) == ({"x": last["x"]}, [])
+
+
 def test_kernel_without_a_working_compiler_runs_eagerly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,10 +92,13 @@ def test_kernel_without_a_working_compiler_runs_eagerly(
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             found = compiled({"x": torch.ones(2, 3)}, torch.ones(2, 3))
+        scanned = CompiledFunction(added, compile=True)
+        last, _ = scanned.scan({"x": torch.zeros(2)}, [(torch.ones(2),)] * 2, torch.tensor(1.0))
+    assert torch.equal(last["x"], torch.full((2,), 2.0))
     assert torch.equal(found["sum"], torch.full((2, 3), 2.0))
     assert [record.getMessage() for record in caplog.records] == [
         "Running without the compiler, which failed: no compiler here"
-    ]
+    ] * 2
 
 
 def test_memory_is_kept_where_the_allocator_can() -> None:

@@ -18,6 +18,7 @@ from gaplab.evaluate import evaluate
 from gaplab.runs.resume import Plan, plan_new, plan_resumption
 from gaplab.stacked.compile import has_compiler
 from gaplab.stacked.stacked_runs import StackedRuns
+from gaplab.sweeps.grouping import obstacle
 from gaplab.sweeps.train_work import run_many
 from gaplab.train import run_one, run_planned
 from running import TRAIN, finished, points
@@ -114,6 +115,13 @@ def test_a_mixed_grid_after_many_steps(tmp_path: Path) -> None:
 def test_other_games(tmp_path: Path, job: tuple[str, ...]) -> None:
     other = ("optimizer.lr=0.004", "data.num_points=114") if "data.batch_size=null" not in job else ()
     train_both(tmp_path, [("seed=1", *job), ("seed=2", *job, *other)], [1])
+
+
+def test_spectral_norm_says_why_it_is_not_stacked() -> None:
+    assert "task.spectral_norm improves its estimates" in str(
+        obstacle(compose("task.spectral_norm=true").config)
+    )
+    assert obstacle(compose().config) is None
 
 
 @pytest.mark.parametrize(("num_models", "max_models"), [(1, 64), (2, 1), (5, 2)])

@@ -138,7 +138,7 @@ def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
     with (sweep / "ledger.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == RUNS
-    assert sum(name.startswith("capacity/") for name in rows[0]) == 26
+    assert sum(name.startswith("capacity/") for name in rows[0]) == 29
     assert any(float(row["loss/train"]) <= 0.2 for row in rows)
     assert "pacbayes_orig" in (sweep / "ranking.md").read_text()
     assert (sweep / "ranking.png").is_file()

@@ -258,6 +258,26 @@ def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
             torch.testing.assert_close(weights[f"{prefix}.network.{name}"], value, rtol=1e-9, atol=1e-12)
 
 
+def test_spectral_norm_resumes_and_pictures_leave_it_alone(tmp_path: Path, stop_at: Any) -> None:
+    words = ("task.spectral_norm=true", "task.fourier_features=5", "task.discriminator.gain=3")
+    composed = compose(tmp_path, *words)
+    run_one(composed, tmp_path / "whole")
+    stop_at(6)
+    with pytest.raises(Preempted):
+        run_one(composed, tmp_path / "parts")
+    stop_at(None)
+    run_planned(plan_new(composed, tmp_path / "parts"))
+    drawn = [word for word in QUICK_GAN if word != "logging.pictures=false"]
+    run_one(compose_config([*drawn, f"run.root={tmp_path}", *words]), tmp_path / "drawn")
+    whole = final(tmp_path / "whole")[0]
+    for name in ("parts", "drawn"):
+        assert all(torch.equal(whole[key], value) for key, value in final(tmp_path / name)[0].items())
+    task = load_run(tmp_path / "whole").task
+    assert isinstance(task, GAN)
+    layer = task.discriminator.network.get_submodule("output")
+    assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=1e-3)
+
+
 def test_a_network_without_one_score_a_point_is_refused(tmp_path: Path) -> None:
     from dataclasses import dataclass
 

@@ -20,9 +20,11 @@ from gaplab.config.registry import register
 from gaplab.config.task import TaskConfig
 from gaplab.data.loader import Batch, SplitLoader
 from gaplab.errors import ConfigError, DivergedError, Preempted
+from gaplab.losses.classification import cross_entropy
 from gaplab.networks import MLP
 from gaplab.runs.checkpoints import read_weights
 from gaplab.runs.resume import plan_new
+from gaplab.tasks.classifier import Classifier
 from gaplab.tasks.losses_task import LossesTask
 from gaplab.tasks.unpacking import points_and_labels
 from gaplab.train import run_one, run_planned
@@ -94,6 +96,32 @@ def test_parts_of_a_batch_draw_the_numbers_of_the_whole() -> None:
     torch.testing.assert_close(summed, whole, rtol=1e-12, atol=0)
     other = task.training_step(Batch(points, labels, 0, 7, 6), 0)
     assert not torch.equal(other, whole), "the step has its own noise"
+
+
+class NoisyClassifier(Classifier):
+    """Loses at random."""
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        return super().losses(batch, generator) + torch.rand(len(batch.labels), generator=generator)
+
+
+def test_a_classifier_of_ones_own_may_draw_what_the_shipped_one_does_not() -> None:
+    losses = {}
+    for kind in (Classifier, NoisyClassifier):
+        network = MLP(2, 3, [4], generator=torch.Generator().manual_seed(0))
+        task = kind(
+            network,
+            cross_entropy,
+            cross_entropy,
+            optimizer=SGDConfig(lr=0.1),
+            num_steps=8,
+            train_seed=3,
+        )
+        batch = Batch(torch.ones(5, 2), torch.zeros(5, dtype=torch.int64), 0, 5, 0)
+        losses[kind] = [task.training_step(batch._replace(step=step), 0).item() for step in (0, 0, 1)]
+    first, again, other = losses[NoisyClassifier]
+    assert first == again != other
+    assert len(set(losses[Classifier])) == 1
 
 
 class Table(Dataset[Any]):

@@ -6,6 +6,7 @@ import warnings
 import torch
 
 from gaplab.config.schema import Config
+from gaplab.process.malloc import keep_freed_memory
 
 
 def prepare_process(config: Config) -> None:
@@ -13,6 +14,7 @@ def prepare_process(config: Config) -> None:
     torch.use_deterministic_algorithms(config.trainer.deterministic)
     if config.trainer.num_threads is not None:
         torch.set_num_threads(config.trainer.num_threads)
+    keep_freed_memory()  # a measurement of many points spends half its time on getting it back
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Data are tensors on the device, and one step of a batch loop is a block: these do not apply.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -1,6 +1,7 @@
 """Bounds and capacity measures of a classifier's last weights, at the end of an ordinary run."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -11,6 +12,7 @@ from gaplab.config.measures import Measures, points_are_independent
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.splits import Split
 from gaplab.metrics.bounds import Bound
+from gaplab.metrics.capacity.learning_coefficient import complaint
 from gaplab.metrics.capacity.table import capacity_measures
 from gaplab.metrics.certificates import (
     FEWEST_POINTS,
@@ -30,6 +32,8 @@ LANGEVIN_STEPS = 1_000
 """Of the chains that estimate the local learning coefficient."""
 LARGEST_HESSIAN = 2_000
 """Parameters of the largest network whose exact Hessian is taken."""
+HESSIAN_PRODUCTS = 100
+"""Random vectors behind the trace of a larger one."""
 NAMED = 3
 """Buffers that a sentence names."""
 
@@ -90,7 +94,7 @@ class FinalMeasures(Callback):
         self.recorder = recorder
         self.bounds: list[Bound] = []
         self.remarks: list[str] = []
-        """Why a bound is missing."""
+        """Why a bound or a measure is missing or not to be trusted."""
         self.scales: dict[str, float] = {}
         self.capacity: dict[str, float] = {}
 
@@ -154,9 +158,11 @@ class FinalMeasures(Callback):
             train.labels,
             generator=measure_noise(train.points.device),
             max_hessian_parameters=LARGEST_HESSIAN if full else 0,
+            num_hessian_products=HESSIAN_PRODUCTS if full and find_spec("scipy") else 0,
             num_langevin_steps=LANGEVIN_STEPS if full else 0,
         )
         if full:
+            self.remarks += _doubts(self.capacity)
             self.scales = gap_scales(
                 network,
                 initial,
@@ -164,6 +170,18 @@ class FinalMeasures(Callback):
                 train.labels,
                 effective_dimension=self.capacity.get("effective_dimension"),
             )
+
+
+def _doubts(capacity: dict[str, float]) -> list[str]:
+    """Return why some measures are missing or not to be trusted."""
+    doubts = []
+    if "hessian_trace" not in capacity:
+        doubts.append("No curvature of a network this large without SciPy: pip install 'gaplab[metrics]'.")
+    if (mean := capacity.get("local_learning_coefficient")) is not None:
+        why = complaint(mean, capacity["local_learning_coefficient_r_hat"])
+        if why is not None:
+            doubts.append(f"The local learning coefficient is not to be trusted: {why}.")
+    return doubts
 
 
 def measure_noise(device: torch.device) -> torch.Generator:

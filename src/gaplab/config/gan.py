@@ -106,6 +106,8 @@ class GANConfig(TaskConfig):
     """Pairs [share of the steps, factor] that the three weights follow instead, straight in the logarithm."""
     clip_weights: float | None = None
     """Largest absolute weight of the discriminator; null for no limit."""
+    spectral_norm: bool = False
+    """Divide each weight of the discriminator by its largest singular value (Miyato et al. 2018)."""
     pack: int = 1
     """Points that the discriminator sees at once."""
     discriminator_steps: int = 1
@@ -184,11 +186,13 @@ class GANConfig(TaskConfig):
         """Build both networks and the task; ``init_stream`` draws the generator's weights first.
 
         Raises:
-            ConfigError: If the training points have no spread, so that nothing can be scaled by it.
+            ConfigError: If the training points have no spread, so that nothing can be scaled by it, or the
+                discriminator has no layer for ``spectral_norm``.
         """
         import torch
 
         from gaplab.networks.fourier_features import FourierFeatures
+        from gaplab.networks.normalization import normalize_spectrally
         from gaplab.tasks.gan import GAN
         from gaplab.tasks.gan_losses import Discriminator, Generator
 
@@ -212,6 +216,11 @@ class GANConfig(TaskConfig):
         generator = network(self.generator, latents + size, data.in_features)
         generator = Generator(generator, embedding())
         discriminator = network(self.discriminator, inputs, 1)
+        if self.spectral_norm:
+            try:
+                normalize_spectrally(discriminator, init_stream)
+            except ValueError as error:
+                raise ConfigError(f"task.spectral_norm: expected false, because {error}.") from None
         discriminator = Discriminator(discriminator, self.pack, embedding())
         if waves:
             slow, fast = self.fourier_frequencies

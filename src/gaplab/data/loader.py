@@ -125,7 +125,7 @@ class TrainLoader:
         self.same_order = same_order
         self.steps_per_epoch = -(-self.batches_per_epoch // batches_per_step)
         self.ends = BlockEnds(num_steps, evaluation_steps, block_steps)
-        self._order: tuple[int, Tensor] | None = None
+        self._order: tuple[int, Sequence[Tensor]] | None = None
 
     def __len__(self) -> int:
         return len(self.ends) if self.in_blocks else self.batches_per_epoch
@@ -170,8 +170,11 @@ class TrainLoader:
         epoch, position = divmod(step, self.batches_per_epoch)
         epoch = 0 if self.same_order else epoch
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(self.num_points, self.train_seed, epoch).to(self.device)
-        whole = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
+            order = epoch_order(self.num_points, self.train_seed, epoch).to(self.device)
+            self._order = epoch, order.split(self.batch_size)
+        whole = self._order[1][position]
+        if self.world_size == 1:
+            return whole, 0, len(whole)
         part = shard(len(whole), self.rank, self.world_size)
         return whole[part], part.start, len(whole)
 

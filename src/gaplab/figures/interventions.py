@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 from gaplab.figures.palette import OKABE_ITO
 
+LINEAR = 0.01
+"""Differences up to here are drawn to scale, larger ones by their logarithm."""
+
 
 class Interval(Protocol):
     """A mean with half the width of its 95 % interval."""
@@ -25,6 +28,8 @@ def draw_interventions(
     quantities: Sequence[str],
 ) -> Figure:
     """Draw a row a setting and a panel a quantity, the levels in colours; a line parts one key from the next.
+
+    Beyond ± ``LINEAR`` the scale is logarithmic, so that large differences leave room for small ones.
 
     Args:
         differences: By level and name of the setting, then by quantity.
@@ -55,6 +60,8 @@ def draw_interventions(
         for row in range(1, len(names)):
             if keys[row] != keys[row - 1]:
                 axes.axhline(places[row] + 0.5, color="0.85", linewidth=0.6)
+        axes.set_xscale("symlog", linthresh=LINEAR, linscale=1.5)
+        axes.set_xticks([-0.1, -0.01, 0, 0.01, 0.1], ["−0.1", "−0.01", "0", "0.01", "0.1"])
         axes.set_xlabel(f"{quantity}, setting − twin")
         axes.set_ylim(-0.7, len(names) - 0.3)
         axes.tick_params(axis="x", labelsize=7)

@@ -77,6 +77,34 @@ def draw_increments(found: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def draw_over_draws(
+    values: Mapping[str, Any],
+    means: Mapping[str, tuple[float, float]],
+    known: Mapping[str, float],
+    label: str,
+) -> Figure:
+    """Draw a score of every measure in each draw, its mean with 95 %, and its value with one known training set."""
+    names = list(values)[::-1]
+    places = np.arange(len(names))
+    figure = Figure(figsize=(7.6, 0.24 * len(names) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    drawn = np.array([values[name] for name in names])
+    axes.plot(
+        drawn.ravel(), np.repeat(places, drawn.shape[1]), "|", color="0.65", markersize=6, label="a draw"
+    )
+    _marks(axes, [means[name] for name in names], places, "mean of the draws, 95 %", BLUE, "o")
+    there = [place for place, name in enumerate(names) if name in known]
+    of_one = [known[names[place]] for place in there]
+    axes.plot(of_one, there, "x", color=VERMILLION, markersize=5, label="study of one training set")
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel(f"{label}: rank correlation with the gap within a draw")
+    axes.grid(axis="y", color="0.92", linewidth=0.6)
+    axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    return figure
+
+
 def draw_gap_against_measures(
     table: Mapping[str, Any], measures: Sequence[str], gap: str, axis: str, *, most: int = 2_000
 ) -> Figure:

@@ -44,7 +44,7 @@ def hinge(logits: Tensor, labels: Tensor) -> Tensor:
     """max(0, 1 + max_{j≠y} z_j − z_y): zero from margin 1 on (Crammer & Singer 2001)."""
     others = logits.masked_fill(_one_hot(logits, labels).bool(), -torch.inf)
     true = logits.gather(1, labels[:, None]).squeeze(1)
-    return (1 + others.amax(dim=1) - true).clamp(min=0)
+    return torch.relu(1 + others.amax(dim=1) - true)
 
 
 def over_members(

@@ -17,6 +17,7 @@ The other names are those of the ``torch.nn`` classes.
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from gaplab.networks.choices import choose
@@ -34,8 +35,9 @@ def sign(x: Tensor) -> Tensor:
 
 
 def straight_through(hard: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Value of ``hard(x)``, gradient of x clipped to [−1, 1]."""
-    soft = x.clamp(-1, 1)
+    """Value of ``hard(x)``, gradient 1 for |x| ≤ 1, else 0."""
+    # Not clamp: at its ends torch 2.14 took the gradient 0 where it had been 1.
+    soft = torch.where(x.abs() <= 1, x, 0.0)
     return hard(x).detach() + (soft - soft.detach())
 
 

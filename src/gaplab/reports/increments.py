@@ -4,7 +4,6 @@ STUDY is the folder of a sweep with ``measures=capacity`` or ``full``, or a comp
 table and the figure go beside the ledger, or to ``--out FOLDER``.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from gaplab.errors import ConfigError
 from gaplab.metrics.increments import Increment, increments
 from gaplab.metrics.published_ranking import PUBLISHED
 from gaplab.reports.ranking_table import GAP, StudyLedger, read_study
+from gaplab.reports.study_command import study_command
 from gaplab.storage.atomic import replacing
 
 LEAST_SETTINGS = 20
@@ -91,21 +91,16 @@ def _tested(correlation: float, q: float) -> str:
     return f"{correlation:.2f}" if q <= 0.05 else f"({correlation:.2f})"
 
 
-def main(arguments: list[str]) -> None:
-    """Write the table and the figure of the study that the command line names, and show the table."""
-    parser = argparse.ArgumentParser(prog="python -m gaplab.reports.increments", description=__doc__)
-    parser.add_argument("study", type=Path, help="folder of a sweep, or a compact ledger")
-    parser.add_argument("--out", type=Path, help="folder for the table and the figure")
-    options = parser.parse_args(arguments)
-    try:
-        ledger = read_study(options.study)
-        found = study_increments(ledger)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+def report_increments(source: Path, out: Path) -> None:
+    """Write ``increments.csv`` and ``increments.png`` of a study, and show the table.
+
+    Raises:
+        ConfigError: If there is no ledger with measures and a gap, or too few settings to leave any out.
+    """
+    ledger = read_study(source)
+    found = study_increments(ledger)
     from gaplab.figures.rankings import draw_increments
 
-    out = options.out or (options.study if options.study.is_dir() else options.study.parent)
     out.mkdir(parents=True, exist_ok=True)
     write_increments(found, out / "increments.csv")
     draw_increments(found).savefig(out / "increments.png", dpi=110)
@@ -113,6 +108,11 @@ def main(arguments: list[str]) -> None:
     print_increments(ledger, found, console)
     for name in ("increments.csv", "increments.png"):
         console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Write the table and the figure of the study that the command line names, and show the table."""
+    study_command(arguments, "increments", __doc__, report_increments)
 
 
 if __name__ == "__main__":

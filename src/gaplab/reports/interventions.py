@@ -4,7 +4,6 @@ STUDY is the folder of a sweep with an empty entry among ``hydra.sweeper.setting
 which ``--ledger FILE`` writes. Tables and the figure go beside the ledger, or to ``--out FOLDER``.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from gaplab.reports.ledger import short_keys
 from gaplab.reports.numbers import signed
 from gaplab.reports.paired_differences import Difference
 from gaplab.reports.render import markdown_table
+from gaplab.reports.study_command import study_command
 from gaplab.storage.atomic import replacing, write_text
 
 MARGIN = 0.01
@@ -213,19 +213,13 @@ def _text(differences: Mapping[str, Difference], name: str) -> str:
 
 def main(arguments: list[str]) -> None:
     """Report the study that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m gaplab.reports.interventions", description=__doc__)
-    parser.add_argument("study", type=Path, help="folder of a sweep, or a compact ledger")
-    parser.add_argument("--out", type=Path, help="folder for tables and figure")
-    parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
-    options = parser.parse_args(arguments)
-    study: Path = options.study
-    try:
-        report_interventions(study, options.out or (study if study.is_dir() else study.parent))
-        if options.ledger:
-            write_compact(read_paired_runs(study), options.ledger)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    study_command(
+        arguments,
+        "interventions",
+        __doc__,
+        report_interventions,
+        lambda study, file: write_compact(read_paired_runs(study), file),
+    )
 
 
 if __name__ == "__main__":

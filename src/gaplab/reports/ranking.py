@@ -4,7 +4,6 @@ STUDY is the folder of a sweep with ``measures=capacity`` or ``full``, or a comp
 ``--ledger FILE`` writes. Tables and figures go beside the ledger, or to ``--out FOLDER``.
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -15,12 +14,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from gaplab.errors import ConfigError
 from gaplab.metrics.published_ranking import PUBLISHED
 from gaplab.metrics.study_scores import Scores, share_between_settings, study_scores
 from gaplab.reports.numbers import plus_minus
-from gaplab.reports.ranking_table import GAP, SEED, StudyLedger, read_study, write_compact
+from gaplab.reports.ranking_table import GAP, StudyLedger, read_study, write_compact
 from gaplab.reports.render import markdown_table
+from gaplab.reports.study_command import study_command
 from gaplab.storage.atomic import replacing, write_text
 
 SHOWN = {
@@ -58,7 +57,7 @@ def rank_study(source: Path, out: Path, console: Console | None = None) -> dict[
         ledger.axes,
         ledger.measures,
         GAP,
-        SEED,
+        ledger.seed,
         num_test_points=ledger.num_test_points,
         size_axis=ledger.size_axis,
     )
@@ -119,7 +118,7 @@ def print_scores(ledger: StudyLedger, scores: Mapping[str, Scores], console: Con
     console.print(describe(ledger), highlight=False)
     console.print(table)
     console.print(
-        "error: mean sign error, publ.: that of Dziugaite et al. 2020. Errors over seeds: ranking.md",
+        "error: mean sign error, publ.: that of Dziugaite et al. 2020. Errors over seeds or draws: ranking.md",
         highlight=False,
     )
 
@@ -193,22 +192,9 @@ def _text(number: float | None) -> str:
 
 def main(arguments: list[str]) -> None:
     """Rank the study that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m gaplab.reports.ranking", description=__doc__)
-    parser.add_argument("study", type=Path, help="folder of a sweep, or a compact ledger")
-    parser.add_argument("--out", type=Path, help="folder for tables and figures")
-    parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
-    options = parser.parse_args(arguments)
-    try:
-        rank_study(options.study, options.out or _beside(options.study))
-        if options.ledger:
-            write_compact(read_study(options.study), options.ledger)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _beside(study: Path) -> Path:
-    return study if study.is_dir() else study.parent
+    study_command(
+        arguments, "ranking", __doc__, rank_study, lambda study, file: write_compact(read_study(study), file)
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gaplab.errors import ConfigError
+from gaplab.metrics.capacity.catalogue import is_measure
 from gaplab.runs.directory import read_config
 from gaplab.storage.atomic import replacing
 
@@ -22,7 +23,7 @@ NOT_AXES = {
 KEPT = ("run", "status", "loss/train", "accuracy/train", "gap/loss", "gap/accuracy")
 """Columns of the compact ledger beside design, seeds and measures."""
 MEASURE = "capacity/"
-GAP, SEED = "gap/accuracy", "init_seed"
+GAP, SEED, DRAW = "gap/accuracy", "init_seed", "data_seed"
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class StudyLedger:
     stop_at_train_loss: float | None
     rows: list[dict[str, str]] = field(repr=False)
     """All rows as they stand in the file."""
+
+    @property
+    def seed(self) -> str:
+        """The column that repeats a setting: draws of the points where there are several, else seeds."""
+        return DRAW if len(np.unique(self.table[DRAW])) > 1 else SEED
 
     @property
     def size_axis(self) -> str | None:
@@ -59,7 +65,9 @@ def read_study(source: Path) -> StudyLedger:
     level = rows[0].get("stop_at_train_loss")
     counts = Counter({"runs": len(rows)})
     usable = []
-    measures = [name for name in rows[0] if name.startswith(MEASURE)]
+    measures = [
+        name for name in rows[0] if name.startswith(MEASURE) and is_measure(name.removeprefix(MEASURE))
+    ]
     if not measures:
         raise ConfigError(
             f"{source}: expected columns {MEASURE}..., but there are none. Train with measures=capacity."
@@ -82,6 +90,7 @@ def read_study(source: Path) -> StudyLedger:
     table: dict[str, Any] = {}
     for key in axes:
         table[key.split(".")[-1]] = _column([row[key] for row in usable])
+    table[DRAW] = _column([row.get(DRAW, "0") for row in usable])
     for key in (GAP, SEED, *measures):
         table[key.removeprefix(MEASURE)] = _column([row[key] for row in usable])
     return StudyLedger(
@@ -98,7 +107,8 @@ def read_study(source: Path) -> StudyLedger:
 def write_compact(ledger: StudyLedger, file: Path) -> None:
     """Write all runs with design, seed, gap and measures (five digits) as gzipped CSV, without a date in it."""
     axes = _axes(ledger.rows)
-    columns = [*axes, SEED, *KEPT[1:], *(MEASURE + name for name in ledger.measures)]
+    draws = [DRAW] if ledger.seed == DRAW else []
+    columns = [*axes, *draws, SEED, *KEPT[1:], *(MEASURE + name for name in ledger.measures)]
     columns += ["stop_at_train_loss", "num_test_points"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")

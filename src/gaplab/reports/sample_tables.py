@@ -28,6 +28,7 @@ COLUMNS = {
     "offset": "modes/center_offset",
     "mode TV": "modes/mass_tv",
     "sliced W2": "distance/sliced_w2_test",
+    "C_T": "distance/c_t",
     "judge": "judge/accuracy_test",
     "judge p >= .05": "judge/p_value_test",
     "seconds": "seconds",
@@ -53,7 +54,16 @@ NARROW_CELL, WIDE_CELL = 13, 20
 """Characters of a line of a cell."""
 WIDE = 150
 """Characters of a line that all columns need."""
-LEFT_OUT_IF_NARROW = ("balanced", "std ratio", "offset", "mode TV", "sliced W2", "judge p >= .05", "seconds")
+LEFT_OUT_IF_NARROW = (
+    "balanced",
+    "std ratio",
+    "offset",
+    "mode TV",
+    "sliced W2",
+    "C_T",
+    "judge p >= .05",
+    "seconds",
+)
 PUBLISHED_COLUMNS = ("modes", "quality", "reverse KL")
 Methods = dict[str, list[dict[str, float]]]
 """Final scores of the runs of each method; empty ones for runs without a result."""

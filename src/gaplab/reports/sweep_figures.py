@@ -15,13 +15,14 @@ from gaplab.tensorboard.tags import split_quantities
 DRAWN = (
     ("gap/loss", "gap in loss, test − train"),
     ("gap/accuracy", "gap in accuracy, train − test"),
+    ("distance/c_t", "C_T, far below 0: copied"),
     ("loss/test", "loss on test"),
     ("gap/distance_sliced_w2", "gap in sliced W2, test − train"),
     ("distance/sliced_w2_test", "sliced W2 to test points"),
     ("modes/high_quality", "share of good samples"),
 )
 SCALE = "scale/sqrt_params_over_points"
-MOST_PANELS, MOST_LINES, MOST_SAMPLES = 3, 8, 11
+MOST_PANELS, MOST_LINES, MOST_SAMPLES = 4, 8, 11
 
 
 def draw_sweep(sweep: Path, rows: Sequence[Row]) -> list[str]:

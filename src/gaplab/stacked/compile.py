@@ -5,18 +5,18 @@ matrix products become sums of products; then inductor fuses it and spreads it o
 which would look at the graph once more and guard every call, is left out.
 """
 
+import itertools
 import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 COMPILE_SECONDS = 10.0
 """What compiling the step and the scoring of classifiers takes on one core the first time."""
@@ -25,6 +25,8 @@ EAGER_STEP, EAGER_POINT = 40e-6, 7e-7
 SMALL, FEW, MANY = 4, 16, 512
 
 Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
+FlatFunction = Callable[..., list[Tensor]]
+"""Of tensors, one by one."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,9 +64,15 @@ def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = Fals
     return chosen
 
 
-OPTIONS = {"config_patches": {"cpp.vec_isa_ok": True, "cpp.enable_floating_point_contract_flag": "fast"}}
-"""Believe the processor about its instruction sets, for each of which inductor would compile and load a file;
-and round once for a product that is added, as BLAS does."""
+OPTIONS = {
+    "config_patches": {
+        "cpp.vec_isa_ok": True,
+        "cpp.enable_floating_point_contract_flag": "fast",
+        "size_asserts": False,
+    }
+}
+"""Believe the processor about its instruction sets, for each of which inductor would compile and load a file; round
+once for a product that is added, as BLAS does; and leave the check of layouts to ``CompiledFunction``."""
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.bmm.default: small_bmm,
     torch.ops.aten.gather.default: small_gather,
@@ -92,48 +100,105 @@ class CompiledFunction:
     def __init__(self, function: Callable[..., Any], *, compile: bool) -> None:
         self.function = function
         self.compile = compile
-        self.compiled: dict[Layouts, Callable[[list[Tensor]], Any]] = {}
+        self.compiled: dict[Layouts, tuple[FlatFunction, Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
-            if not self.compile:
+            tensors = leaves(arguments) if self.compile else []
+            known = self._compiled(arguments, tensors) if self.compile else None
+            if known is None:
                 return self.function(*arguments)
-            tensors, spec = tree_flatten(arguments)
-            layouts = tuple((tensor.shape, tensor.stride()) for tensor in tensors)
-            known = self.compiled.get(layouts)
-            if known is not None:
-                return known(tensors)
+            run, result = known
+            return rebuilt(result, iter(run(*tensors)))
+
+    def scan(self, carried: Any, batches: Iterable[Any], fixed: Any) -> tuple[Any, list[Any]]:
+        """Call ``function(carried, batch, fixed)`` for each batch; it returns the next ``carried``, and a tensor.
+
+        Return the last ``carried``, and the tensors. Python looks into ``carried`` and ``fixed`` only once.
+        """
+        found: list[Tensor] = []
+        state = [
+            tensor.contiguous() for tensor in leaves(carried)
+        ]  # as what comes back is, of the same layout
+        constants, shapes, known = leaves(fixed), None, None
+        with torch.no_grad():
+            for batch in batches:
+                own = leaves(batch) if self.compile else []
+                if self.compile and layouts(own) != shapes:
+                    carried, shapes = rebuilt(carried, iter(state)), layouts(own)
+                    known = self._compiled((carried, batch, fixed), [*state, *own, *constants])
+                if known is None:
+                    carried, output = self.function(carried, batch, fixed)
+                else:
+                    *state, output = known[0](*state, *own, *constants)
+                found.append(output)
+        return carried if known is None else rebuilt(carried, iter(state)), found
+
+    def _compiled(self, arguments: Any, tensors: list[Tensor]) -> tuple[FlatFunction, Any] | None:
+        """Return the function for the layouts of some arguments, and the form of its result; None if that fails."""
+        key = layouts(tensors)
+        if key not in self.compiled:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # the compiler's own; none of them is about the function
-                    self.compiled[layouts] = compiled = _compile(self.function, tensors, spec)
-                return compiled(tensors)
+                    self.compiled[key] = _compile(self.function, arguments)
             except Exception as error:  # inductor raises whatever its toolchain raises
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 _log.warning("Running without the compiler, which failed: %s", reason)
                 self.compile = False
-                return self.function(*arguments)
+                return None
+        return self.compiled[key]
 
 
-def _compile(function: Callable[..., Any], tensors: list[Tensor], spec: TreeSpec) -> Callable[..., Any]:
-    """Return ``function`` for the layouts of some arguments; it takes them as a flat list."""
+def leaves(arguments: Any) -> list[Tensor]:
+    """Return the tensors in nested dicts, tuples and lists; torch's own way through them takes as long as a step."""
+    if isinstance(arguments, Tensor):
+        return [arguments]
+    found: list[Tensor] = []
+    if arguments is not None:
+        for part in arguments.values() if isinstance(arguments, dict) else arguments:
+            if isinstance(part, Tensor):
+                found.append(part)
+            else:
+                found += leaves(part)
+    return found
+
+
+def rebuilt(form: Any, tensors: Iterator[Any]) -> Any:
+    """Return what has the form of ``form``, with tensors in their order.
+
+    >>> rebuilt({"a": 0, "b": (0, None)}, iter("xy"))
+    {'a': 'x', 'b': ('y', None)}
+    """
+    if isinstance(form, dict):
+        return {name: rebuilt(part, tensors) for name, part in form.items()}
+    if isinstance(form, tuple | list):
+        parts = [rebuilt(part, tensors) for part in form]
+        return form._make(parts) if hasattr(form, "_make") else type(form)(parts)
+    return None if form is None else next(tensors)
+
+
+def layouts(tensors: list[Tensor]) -> Layouts:
+    """Return what a compiled function depends on."""
+    return tuple([(tensor.shape, tensor.stride()) for tensor in tensors])
+
+
+def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction, Any]:
+    """Return ``function`` for the layouts of some arguments, and the form of its result."""
     # Beside other users' files in the system's temporary folder, where inductor keeps it, it would not last.
     kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaplab" / "compiled"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
     from torch._inductor import standalone_compile  # takes a second
 
-    result: list[TreeSpec] = []
+    tensors, result = leaves(arguments), []
 
-    def flat(*arguments: Tensor) -> list[Tensor]:
-        leaves, found = tree_flatten(function(*tree_unflatten(list(arguments), spec)))
-        result.append(found)
+    def flat(*own: Tensor) -> list[Tensor]:
+        found = function(*rebuilt(arguments, iter(own)))
+        result.append(rebuilt(found, itertools.repeat(True)))
         # The results of a step are the next one's arguments, so their layout must stay; copying is fused.
-        return [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
+        return [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves(found)]
 
-    graph = make_fx(flat, decomposition_table=DECOMPOSITIONS)(*tensors)
+    # Tensors without numbers are traced in half the time.
+    graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
     run = standalone_compile(graph, [*tensors], dynamic_shapes="from_example_inputs", options=OPTIONS)
-
-    def call(arguments: list[Tensor]) -> Any:
-        return tree_unflatten(run(*arguments), result[0])
-
-    return call
+    return run, result[0]

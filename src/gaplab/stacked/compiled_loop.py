@@ -7,6 +7,7 @@ and checkpoints are those of any run.
 import logging
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,16 +25,17 @@ from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction, has_compiler
 from gaplab.stacked.stacked_optimizer import StackedOptimizer, optimizer_names
 from gaplab.stacked.stacking import stacked_state, torch_state
-from gaplab.stacked.step import make_step, make_steps
-from gaplab.stacked.update_rules import Params, initial_state
+from gaplab.stacked.step import Step, make_step
+from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, initial_state
 from gaplab.tasks.block_loop import BlockOptimization, obstacle
 from gaplab.tasks.classifier import Classifier
 
-STEPS_PER_CALL = 4
-"""Steps in one compiled graph: Python's part of a step falls with them, the time to compile rises."""
 PAYS_FROM = 100_000
 """Optimiser steps from which a run saves more than compiling takes where nothing is cached. It must not depend on
 what is cached: the same command gives the same numbers."""
+
+Carried = tuple[Params, OptimizerState]
+"""Parameters and state of the optimiser, which a step takes and leaves."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
 
 
 class CompiledBlocks(BlockOptimization):
-    """Automatic optimisation of a classifier that takes ``STEPS_PER_CALL`` steps in one call of a compiled graph.
+    """Automatic optimisation of a classifier by calls of a compiled step, from one to the next without Python's books.
 
     Args:
         config: The configuration of the run.
@@ -106,7 +108,7 @@ class CompiledBlocks(BlockOptimization):
         step = make_step(
             self.functions.loss, self.opt.update, clips=self.opt.clips, sharpens=self.opt.sharpens
         )
-        self.steps = CompiledFunction(make_steps(step, STEPS_PER_CALL), compile=True)
+        self.step = CompiledFunction(scanned(step), compile=True)
         seeds, points_per_step = [config.train_seed], config.data.points_per_step
         self.batches = StackedBatches([data.splits["train"]], seeds, points_per_step, 1, self.functions.draw)
         self.opt.to(trainer.strategy.root_device)
@@ -135,34 +137,13 @@ class CompiledBlocks(BlockOptimization):
         return {"loss": losses[-1]}
 
     def _losses(self, steps: list[int], rates: Tensor) -> Tensor:
-        """Take steps; return their losses [S]. The last call is filled up with steps that change nothing."""
-        opt, found, number = self.opt, [], len(steps)
-        missing = -number % STEPS_PER_CALL
+        """Take steps; return their losses [S]."""
+        opt = self.opt
         tensors, drawn = self.batches.gather_steps(steps, [True])
-        device = tensors[0].device
-        active = torch.ones(number, 1, dtype=torch.bool, device=device)
-        padded = [_padded(tensor, missing) for tensor in (*tensors, active, rates)]
-        drawn += drawn[-1:] * missing
-        for begin in range(0, number, STEPS_PER_CALL):
-            part = slice(begin, begin + STEPS_PER_CALL)
-            *batch, trains, lr = (tensor[part] for tensor in padded)
-            if begin + STEPS_PER_CALL > number:
-                trains = (
-                    trains & (torch.arange(begin, begin + STEPS_PER_CALL, device=device) < number)[:, None]
-                )
-            buffers: Params = {name: torch.stack([one[name] for one in drawn[part]]) for name in drawn[0]}
-            opt.params, opt.state, _, losses = self.steps(
-                opt.params,
-                opt.state,
-                {},
-                trains,
-                buffers,
-                tuple(batch),
-                self.functions.loss_coefficients,
-                opt.hyper | {"lr": lr.contiguous()},
-            )
-            found.append(losses[:, 0])
-        return torch.cat(found)[:number]
+        batches = zip(zip(*(tensor.unbind() for tensor in tensors), strict=True), drawn, rates, strict=True)
+        fixed = self.functions.loss_coefficients, opt.hyper
+        (opt.params, opt.state), losses = self.step.scan((opt.params, opt.state), batches, fixed)
+        return torch.cat(losses)
 
     def _take_over(self, optimizer: Optimizer) -> None:
         """Read weights and moments from the network and its torch optimiser."""
@@ -190,6 +171,14 @@ def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def _padded(tensor: Tensor, missing: int) -> Tensor:
-    """Repeat the last of the steps that are the first dimension."""
-    return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) if missing else tensor
+def scanned(step: Step) -> Callable[[Carried, Any, tuple[Params, Hyper]], tuple[Carried, Tensor]]:
+    """Return a step of models without running state that all train, for ``CompiledFunction.scan``."""
+
+    def take(carried: Carried, batch: Any, fixed: tuple[Params, Hyper]) -> tuple[Carried, Tensor]:
+        (params, state), (tensors, drawn, lr), (coefficients, hyper) = carried, batch, fixed
+        params, state, _, losses = step(
+            params, state, {}, None, drawn, tensors, coefficients, {**hyper, "lr": lr}
+        )
+        return (params, state), losses
+
+    return take

@@ -1,6 +1,6 @@
 """One training step of K models, for any loss: gradients, clipping, update of those still training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -57,41 +57,6 @@ def make_step(loss: Loss, rule: Update, *, clips: bool, sharpens: bool = False) 
         return params, state, after, losses
 
     return step
-
-
-def make_steps(step: Step, number: int) -> Step:
-    """Return a function that takes ``number`` steps in a row, in one graph.
-
-    ``active`` [S, K], the tensors of ``buffers`` and ``batch`` and ``hyper["lr"]`` [S, K] have the steps as their
-    first dimension, and so have the losses [S, K] that it returns.
-    """
-
-    def steps(
-        params: Params,
-        state: OptimizerState,
-        running: Params,
-        active: Tensor,
-        buffers: Params,
-        batch: Sequence[Tensor],
-        loss_coefficients: Params,
-        hyper: Hyper,
-    ) -> tuple[Params, OptimizerState, Params, Tensor]:
-        found = []
-        for n in range(number):
-            params, state, running, losses = step(
-                params,
-                state,
-                running,
-                active[n],
-                {name: tensor[n] for name, tensor in buffers.items()},
-                tuple(tensor[n] for tensor in batch),
-                loss_coefficients,
-                {**hyper, "lr": hyper["lr"][n]},
-            )
-            found.append(losses)
-        return params, state, running, torch.stack(found)
-
-    return steps
 
 
 def clip_gradients(grads: Params, max_norm: Tensor) -> Params:

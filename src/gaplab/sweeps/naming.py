@@ -62,15 +62,19 @@ def fixed_words(job_overrides: Sequence[str], sweep_overrides: Sequence[str]) ->
 def num_jobs(overrides: Sequence[str]) -> int:
     """Return how many jobs the words of a multirun stand for: the product of its lists and ranges.
 
-    Intervals and globs, which only a sweeper can count, stand for ``sys.maxsize``.
+    Of several words with one key the last counts: what is typed replaces what an experiment sweeps. Intervals and
+    globs, which only a sweeper can count, stand for ``sys.maxsize``.
 
     >>> num_jobs(["seed=range(0,6)", "data.noise=0.1,0.2", "optimizer.lr=0.1"])
     12
+    >>> num_jobs(["seed=range(5)", "data.noise=0.1,0.2", "seed=0,1,2"])
+    6
     >>> num_jobs(["experiment=glob(notebook*)"]) == sys.maxsize
     True
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    sweeps = [override for override in parsed if override.is_sweep_override()]
+    latest = {override.key_or_group: override for override in parsed}
+    sweeps = [override for override in latest.values() if override.is_sweep_override()]
     return math.prod(_num_values(override.value()) for override in sweeps)
 
 

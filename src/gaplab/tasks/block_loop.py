@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ProgressBar
 from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
 from lightning.pytorch.loops.optimization.manual import _ManualOptimization
+from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
@@ -52,13 +53,16 @@ class BlockOptimization(_AutomaticOptimization):
         clips = trainer.gradient_clip_val or _overridden(
             module, LightningModule, "configure_gradient_clipping"
         )
+        plain = direct and type(trainer.precision_plugin) is Precision and strategy.model is module
+        training_step = module.training_step if plain else strategy.training_step
         output: Any = None
         calls = 0
 
         def closure() -> Any:
             nonlocal output, calls
             calls += 1
-            output = strategy.training_step(*kwargs.values())
+            output = None  # lets go of the graph of the step before, whose memory is still near
+            output = training_step(*kwargs.values())
             loss = output["loss"] if isinstance(output, Mapping) else output
             optimizer.zero_grad()
             if loss is None:

@@ -47,6 +47,7 @@ class Classifier(LossesTask):
         self.loss_fn = loss_fn
         self.score_fn = score_fn
         self.augmentation = augmentation
+        self.draws = bool(augmentation) or type(self).losses is not Classifier.losses
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
         if not self.augmentation:

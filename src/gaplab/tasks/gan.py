@@ -114,7 +114,11 @@ class GAN(Task):
     def field(self, points: Tensor, labels: Tensor) -> Tensor:
         """Return the discriminator's scores [P] of packs that repeat one of the points [P, D] each."""
         packs = (points / self.scale).repeat(1, self.config.pack)
-        return self.discriminate(labels.repeat_interleave(self.config.pack))(packs)
+        training = self.discriminator.training
+        self.discriminator.eval()  # a picture taken while training moves no estimate of a norm
+        scores = self.discriminate(labels.repeat_interleave(self.config.pack))(packs)
+        self.discriminator.train(training)
+        return scores
 
     def packs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return real and generated packs of this process's part of a batch."""
@@ -289,6 +293,8 @@ class GAN(Task):
         assert data.draw is not None, "GANConfig.build asks for a law"
         accepted = {} if self.config.rejection_quantile is None else {"rejection/accepted": self.accepted}
         many = self.draw_samples(SHAPE_POINTS, data.splits["train"], "shapes")[0] if full else None
+        if many is not None and not many.isfinite().all():
+            raise DivergedError("a generated point", step)
         table = self.scorer.scores(points, labels, data.splits, data.draw, full=full, many=many) | accepted
         pool = draw_latents(self.config, OPPONENTS, make_generator(self.train_seed, "opponents"))
         most, config = None if full else OPPONENTS, self.config

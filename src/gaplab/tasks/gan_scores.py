@@ -12,7 +12,12 @@ from gaplab.config.gan import GANConfig
 from gaplab.data.splits import SampleFn, Split
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
-from gaplab.metrics.generative.memorisation import copying_ratio, nearest_split_gap
+from gaplab.metrics.generative.memorisation import (
+    copying_ratio,
+    copying_test,
+    nearest_sample,
+    nearest_split_gap,
+)
 from gaplab.metrics.generative.mmd import mmd_test
 from gaplab.metrics.generative.neighbours import neighbour_scores
 from gaplab.metrics.generative.transport import exact_wasserstein2, sliced_wasserstein2
@@ -171,7 +176,7 @@ class SampleScorer:
             splits: True points.
             draw: Draws fresh points of the same law; its first argument names the random stream.
             full: See ``sample_scores``.
-            many: More samples, [m, D], for the shapes of modes; None to leave these out.
+            many: More samples, [m, D], for the shapes of modes and the copying test; None to leave these out.
         """
         references = {}
         for name, split in splits.items():
@@ -180,6 +185,10 @@ class SampleScorer:
 
         def score(points: Tensor, labels: Tensor, many: Tensor | None, stream: str) -> dict[str, float]:
             shapes = {} if many is None or self.law_scores is None else self.law_scores.shapes(many)
+            if many is not None and find_spec("scipy"):
+                shapes["distance/nearest_sample"] = nearest_sample(many)
+                train, test, draws = splits["train"], splits["test"], make_generator(self.seed, "cells")
+                shapes["distance/c_t"] = copying_test(many, train.points, test.points, generator=draws)
             return shapes | sample_scores(
                 points,
                 labels if self.conditional else None,

@@ -29,6 +29,7 @@ from gaplab.tasks.unpacking import points_and_labels
 
 EVALUATION_SEED = 0
 """Of the numbers that a loss draws while it is measured: the same at every measurement of every run."""
+_IDLE = torch.Generator()
 SPLITS = {1: ("val",), 2: ("train", "test"), 3: ("train", "val", "test")}
 """What validation loaders measure, by their number, where the data module does not name its splits."""
 
@@ -51,6 +52,8 @@ class LossesTask(Task):
     """Whether ``hydra/launcher=vectorized`` may train tasks of this kind as stacked models."""
     metrics: Mapping[str, Metric] = {}
     """torchmetrics by name, which see ``predictions`` of every batch of a split. Their gaps have no error bars."""
+    draws: bool = True
+    """Whether ``losses`` draws random numbers: seeding their generator takes as long as a small layer."""
     higher_is_better: Collection[str] = ()
     """Names of scores that are larger where the model is better; metrics of torchmetrics say it themselves."""
 
@@ -146,9 +149,10 @@ class LossesTask(Task):
         batch = self._training_batch(batch)
         if self.uses_dropout:
             self.draw_dropout(batch)
-        losses = self.checked_losses(batch, make_generator(self.train_seed, "losses", batch.step))
+        draws = make_generator(self.train_seed, "losses", batch.step) if self.draws else _IDLE
+        losses = self.checked_losses(batch, draws)
         # A part may be empty, where there are more processes than points left in an epoch.
-        loss = losses.sum() / max(len(batch.labels), 1)
+        loss = losses.mean() if len(losses) else losses.sum()
         self.note("loss/train_batch", batch, loss)
         return loss
 

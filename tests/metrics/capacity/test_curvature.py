@@ -10,6 +10,7 @@ from gaplab.metrics.capacity.curvature import (
     flatten_parameters,
     gradient_second_moment,
     hessian,
+    large_curvature_measures,
     takeuchi_trace,
 )
 from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
@@ -69,6 +70,26 @@ def test_curvature_measures_agree_with_double_backward_and_numpy() -> None:
     assert found["takeuchi_trace"].item() == pytest.approx(
         np.trace(np.linalg.solve(damped, G.T @ G / len(G)))
     )
+
+
+def test_products_with_the_hessian_find_its_trace_and_top_eigenvalue() -> None:
+    network, points, labels = small_case()
+    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    H = hessian_by_double_backward(network, points, labels)
+    num_products = 4000
+    found = large_curvature_measures(
+        functional_forward(network),
+        parameters,
+        points,
+        labels,
+        generator=torch.Generator().manual_seed(0),
+        num_products=num_products,
+    )
+    assert found["hessian_top_eigenvalue"].item() == pytest.approx(np.linalg.eigvalsh(H).max(), rel=1e-6)
+    # zᵀHz of random signs has variance 2·Σ H_ij² over i ≠ j.
+    error = np.sqrt(2 * ((H**2).sum() - (np.diag(H) ** 2).sum()) / num_products)
+    assert error < 0.1 * np.trace(H)
+    assert found["hessian_trace"].item() == pytest.approx(np.trace(H), abs=4 * error)
 
 
 def test_effective_dimension_counts_well_determined_directions() -> None:

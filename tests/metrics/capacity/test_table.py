@@ -1,11 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.func import stack_module_state
 
-from gaplab.metrics.capacity.catalogue import MEASURES
+from gaplab.metrics.capacity.catalogue import HEALTH, MEASURES
 from gaplab.metrics.capacity.sharpness import draw_noise, tolerated_noise
 from gaplab.metrics.capacity.table import capacity_measures, stacked_capacity_measures
 from gaplab.metrics.capacity.weights import functional_forward
@@ -46,6 +47,14 @@ def test_every_measure_of_the_catalogue_is_computed() -> None:
     assert sum(measure.source.startswith("Dziugaite") for measure in MEASURES.values()) == 24
 
 
+def test_the_pages_explain_every_measure() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    pages = "".join((docs / name).read_text() for name in ("gap_and_bounds.md", "study/README.md"))
+    assert [name for name in MEASURES if f"`{name}`" not in pages] == []
+    quick = [row for row in MEASURES.values() if row.family not in ("curvature", "singular", HEALTH)]
+    assert f"takes {len(quick)} numbers off the last weights" in pages
+
+
 def test_curvature_is_left_out_of_large_networks() -> None:
     network, points = network_of(0), torch.rand(40, 2)
     labels = own_labels(network, points)
@@ -59,6 +68,21 @@ def test_curvature_is_left_out_of_large_networks() -> None:
         num_langevin_steps=QUICK,
     )
     assert MEASURES.keys() - table.keys() == {n for n, row in MEASURES.items() if row.family == "curvature"}
+    with_products = capacity_measures(
+        network,
+        initial_of(network),
+        points,
+        labels,
+        generator=generator(),
+        max_hessian_parameters=38,
+        num_hessian_products=10,
+        num_langevin_steps=0,
+    )
+    exact = capacity_measures(
+        network, initial_of(network), points, labels, generator=generator(), num_langevin_steps=0
+    )
+    assert with_products["hessian_top_eigenvalue"] == pytest.approx(exact["hessian_top_eigenvalue"], rel=1e-5)
+    assert exact.keys() - with_products.keys() == {"effective_dimension", "takeuchi_trace"}
 
 
 def test_measures_of_a_diagonal_network_by_hand() -> None:
@@ -165,9 +189,8 @@ def test_stacked_networks_get_the_measures_of_the_loop(chunk_size: int | None) -
             labels[k],
             generator=generator(),
             max_hessian_parameters=0,
-            num_langevin_steps=QUICK,
+            num_langevin_steps=0,
         )
-        del alone["local_learning_coefficient"]  # a simulation of its own for every network
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             assert together[name][k].item() == pytest.approx(value, rel=1e-4), name

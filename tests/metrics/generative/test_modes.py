@@ -169,6 +169,19 @@ def test_shapes_of_a_perfect_sampler_and_of_known_flaws():
     assert shapes.center_offset == pytest.approx(0.4, abs=0.03)
     assert shapes.largest_std_ratio == pytest.approx(1.08, abs=0.02)  # cut off at three true deviations
     assert shapes.mass_tv == pytest.approx(1 / 8 - 0.7 / 7.7, abs=0.01)
+    assert shapes.roundness > 0.97
+
+
+def test_an_oval_mode_has_the_ratio_of_its_axes():
+    generator = torch.Generator().manual_seed(0)
+    points = perfect(RING, 0.004, 40_000)
+    turned = torch.tensor([[0.6, -0.8], [0.8, 0.6]])
+    oval = RING[3] + torch.randn(5_000, 2, generator=generator) * torch.tensor([0.004, 0.002]) @ turned
+    assert mode_shapes(points, RING, 0.01).roundness > 0.95
+    others = points[nearest_centers(points, RING)[1] != 3]
+    shapes = mode_shapes(torch.cat([others, oval]), RING, 0.01)
+    assert shapes.roundness == pytest.approx(0.5, abs=0.03)
+    assert shapes.largest_std_ratio == pytest.approx(0.4 / 0.9495**0.5, rel=0.03)
 
 
 def test_mass_tv_counts_invalid_samples_and_a_lost_mode_has_no_width():
@@ -177,5 +190,5 @@ def test_mass_tv_counts_invalid_samples_and_a_lost_mode_has_no_width():
     good = 1 - math.exp(-4.5)
     expected = 0.5 * (7 * abs(0.1 - good / 8) + good / 8 + abs(0.3 - (1 - good)))
     assert shapes.mass_tv == pytest.approx(expected, rel=1e-9)
-    assert shapes.smallest_std_ratio == shapes.largest_std_ratio == 0
+    assert shapes.smallest_std_ratio == shapes.largest_std_ratio == shapes.roundness == 0
     assert math.isnan(mode_shapes(points[-5:], RING, 0.01).center_offset)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+HEALTH = "health"
+"""Family of numbers that say how far a measure can be trusted."""
 ROBUST = "Dziugaite et al. 2020 (arXiv 2010.11924)"
 
 
@@ -50,6 +52,19 @@ MEASURES: dict[str, Measure] = {
     "pacbayes_mag_flatness": Measure("sharpness", "1/σ'²"),
     "fisher_rao_norm": Measure("gradient", "E[⟨θ, ∂ℓ/∂θ⟩²]", "Liang et al. 2019"),
     "gradient_variance": Measure("gradient", "E‖∂ℓ_i/∂θ − ∂L/∂θ‖²", "Jiang et al. 2020"),
+    "davies_bouldin": Measure(
+        "training points",
+        "mean over classes i of max over j of (s_i + s_j)/d_ij in the first hidden layer",
+        "Davies and Bouldin 1979; Natekar and Sharma 2020",
+    ),
+    "mixup_error": Measure(
+        "training points",
+        "share of the midpoints of two training points of a class that get another class",
+        "Natekar and Sharma 2020 (arXiv 2012.02775)",
+    ),
+    "davies_bouldin_mixup": Measure(
+        "training points", "davies_bouldin × mixup_error", "Natekar and Sharma 2020 (arXiv 2012.02775)"
+    ),
     "hessian_trace": Measure("curvature", "tr H", "sum of the eigenvalues of the Hessian"),
     "hessian_top_eigenvalue": Measure("curvature", "max λ_i", "largest eigenvalue of the Hessian"),
     "effective_dimension": Measure(
@@ -59,4 +74,15 @@ MEASURES: dict[str, Measure] = {
     "local_learning_coefficient": Measure(
         "singular", "mβ·(E[L(w)] − L(w*)), β = 1/ln m", "Lau, Furman, Wang, Murfet and Wei 2023"
     ),
+    "local_learning_coefficient_spread": Measure(
+        HEALTH, "standard deviation of local_learning_coefficient over its chains", "Lau et al. 2023"
+    ),
+    "local_learning_coefficient_r_hat": Measure(
+        HEALTH, "split R̂ of the chains, above 1.1 where they have not mixed", "Gelman et al. 2013"
+    ),
 }
+
+
+def is_measure(name: str) -> bool:
+    """Whether a number is a measure, and not one that says how far another can be trusted."""
+    return name not in MEASURES or MEASURES[name].family != HEALTH

@@ -17,6 +17,7 @@ def capacity_measures(
     *,
     max_batches: int | None = None,
     max_hessian_parameters: int = 2_000,
+    num_hessian_products: int = 0,
     num_langevin_steps: int = 0,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -35,7 +36,9 @@ def capacity_measures(
         initial: The network, or its ``state_dict()``, before training.
         loader: Batches ``(inputs, labels, ...)`` of the training set; labels int64 [B].
         max_batches: Use so many batches only; all points must fit the memory at once.
-        max_hessian_parameters: Measures of the exact Hessian are left out for larger networks.
+        max_hessian_parameters: Parameters of the largest network whose exact Hessian is taken.
+        num_hessian_products: Random vectors behind the trace of a larger one, whose largest eigenvalue is that of
+            Lanczos (SciPy); 0 leaves both out.
         num_langevin_steps: Steps that estimate the local learning coefficient; 0 leaves it out.
         seed: Of the noise that sharpness draws.
 
@@ -67,6 +70,7 @@ def capacity_measures(
             labels,
             generator=torch.Generator(device).manual_seed(seed),
             max_hessian_parameters=max_hessian_parameters,
+            num_hessian_products=num_hessian_products,
             num_langevin_steps=num_langevin_steps,
         )
     finally:

@@ -9,10 +9,16 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
-from gaplab.metrics.capacity.curvature import curvature_measures, flatten_parameters
+from gaplab.metrics.capacity.clusters import davies_bouldin_index, first_representation
+from gaplab.metrics.capacity.curvature import (
+    curvature_measures,
+    flatten_parameters,
+    large_curvature_measures,
+)
 from gaplab.metrics.capacity.gradients import fisher_rao_norm, gradient_variance
-from gaplab.metrics.capacity.learning_coefficient import local_learning_coefficient
+from gaplab.metrics.capacity.learning_coefficient import langevin_step, local_learning_coefficient
 from gaplab.metrics.capacity.margins import reached_margin, tenth_percentile_margin
+from gaplab.metrics.capacity.mixup import mixup_error
 from gaplab.metrics.capacity.norms import (
     log_layer_product,
     log_layer_sum,
@@ -95,6 +101,26 @@ def robust_study_measures(
     }
 
 
+def training_point_measures(
+    forward: Forward, features: Forward, parameters: Parameters, points: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
+    """What the network does between and with its training points; a pure function, as ``robust_study_measures``.
+
+    ``features`` are those of ``clusters.first_representation``. Measures of mixtures are left out where points
+    are no floats.
+    """
+    num_classes = forward(parameters, points[:1]).shape[-1]
+    measures = {
+        "fisher_rao_norm": fisher_rao_norm(forward, parameters, points, labels),
+        "gradient_variance": gradient_variance(forward, parameters, points, labels),
+        "davies_bouldin": davies_bouldin_index(features(parameters, points), labels, num_classes),
+    }
+    if points.is_floating_point():
+        measures["mixup_error"] = mixup_error(forward, parameters, points, labels)
+        measures["davies_bouldin_mixup"] = measures["davies_bouldin"] * measures["mixup_error"]
+    return measures
+
+
 def capacity_measures(
     network: nn.Module,
     initial_parameters: Parameters,
@@ -104,36 +130,58 @@ def capacity_measures(
     generator: torch.Generator,
     num_draws: int = 10,
     max_hessian_parameters: int = 2000,
+    num_hessian_products: int = 0,
     num_langevin_steps: int = 1000,
 ) -> dict[str, float]:
     """Every measure of ``catalogue.MEASURES`` for a trained network on its training set.
 
     ``initial_parameters`` hold the parameters before training, by name; ``points`` [m, D], ``labels`` [m]; the
     generator (on the points' device) draws the noise of the sharpness measures. The network must be in eval
-    mode. The family "curvature" is left out when the network has more than ``max_hessian_parameters``
-    parameters; "singular" samples for ``num_langevin_steps``, and is left out at 0. Measures over
-    a margin are infinite when a tenth of the training points is misclassified.
+    mode. The family "curvature" is exact up to ``max_hessian_parameters`` parameters; of larger networks trace
+    and top eigenvalue come from ``num_hessian_products`` products with the Hessian, by SciPy, and are left out
+    at 0. "singular" samples for ``num_langevin_steps``, and is left out at 0. Measures over a margin are
+    infinite when a tenth of the training points is misclassified.
+
+    Raises:
+        ImportError: For products without SciPy.
     """
     forward, names = functional_forward(network), weight_names(network)
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     noise = draw_noise(parameters, num_draws, generator)
     measures = robust_study_measures(forward, names, parameters, initial_parameters, points, labels, noise)
-    measures["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
-    measures["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
-    if sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters:
+    features = first_representation(network, points)
+    measures |= training_point_measures(forward, features, parameters, points, labels)
+    small = sum(parameter.numel() for parameter in parameters.values()) <= max_hessian_parameters
+    if small or num_hessian_products > 0:
         double = functional_forward(copy.deepcopy(network).double())  # its buffers too
-        measures |= curvature_measures(double, parameters, points, labels)
+        measures |= (
+            curvature_measures(double, parameters, points, labels)
+            if small
+            else large_curvature_measures(
+                double,
+                parameters,
+                points,
+                labels,
+                generator=generator,
+                num_products=num_hessian_products,
+            )
+        )
     table = {name: value.item() for name, value in measures.items()}
     if len(points) > 1 and num_langevin_steps > 0:  # its temperature is 1/ln m
         center, unflatten = flatten_parameters(parameters)
-        table["local_learning_coefficient"] = local_learning_coefficient(
+        top = table.get("hessian_top_eigenvalue")
+        found = local_learning_coefficient(
             lambda vector: cross_entropy(forward(unflatten(vector), points), labels),
             center,
             len(points),
             generator=generator,
+            step_size=1e-5 if top is None else langevin_step(top, len(points)),
             num_steps=num_langevin_steps,
             num_burn_in=num_langevin_steps // 2,
         )
+        table["local_learning_coefficient"] = found.mean
+        table["local_learning_coefficient_spread"] = found.spread
+        table["local_learning_coefficient_r_hat"] = found.r_hat
     return table
 
 
@@ -156,12 +204,11 @@ def stacked_capacity_measures(
     at a time; on a CPU few are fastest.
     """
     forward, names = functional_forward(network), weight_names(network)
+    features = first_representation(network, points[0])
     noise = draw_noise({name: value[0] for name, value in parameters.items()}, num_draws, generator)
 
     def measures(parameters: Parameters, initial: Parameters, points: Tensor, labels: Tensor) -> Parameters:
         table = robust_study_measures(forward, names, parameters, initial, points, labels, noise)
-        table["fisher_rao_norm"] = fisher_rao_norm(forward, parameters, points, labels)
-        table["gradient_variance"] = gradient_variance(forward, parameters, points, labels)
-        return table
+        return table | training_point_measures(forward, features, parameters, points, labels)
 
     return vmap(measures, chunk_size=chunk_size)(parameters, initial_parameters, points, labels)

@@ -89,28 +89,33 @@ class ModeShapes(NamedTuple):
     smallest_std_ratio: float
     """Smallest ``within_mode_std_ratio`` of a single mode; 0 where one has no two samples."""
     largest_std_ratio: float
+    roundness: float
+    """Smallest ratio of a mode's standard deviations along its two axes, 1 for a round one; 0 where one has no two
+    samples."""
     mass_tv: float
     """Total variation between the masses of modes and of samples of no mode, and those of the law, in [0, 1]."""
 
 
 def mode_shapes(points: Tensor, centers: Tensor, std: float, *, num_stds: float = 3.0) -> ModeShapes:
-    """Offset, width and mass of every mode of points [P, 2], as the extremes over modes.
+    """Offset, width, shape and mass of every mode of points [P, 2], as the extremes over modes.
 
     Means and widths are those of the high-quality points. A sample that is farther than ``num_stds`` standard
     deviations from every centre belongs to no mode; the law has e^{−c²/2} of these, 1.1 % at c = 3.
     """
     offsets, labels, counts, means = _around_centers(points, centers, num_stds * std)
-    squares = (offsets - means[labels]).square().sum(dim=1)
-    variances = squares.new_zeros(len(centers)).index_add(0, labels, squares) / (2 * (counts - 1)).clamp(
-        min=1
-    )
-    ratios = (variances / _kept_variance(std, num_stds)).sqrt()
+    residuals = offsets - means[labels]
+    products = residuals[:, :, None] * residuals[:, None]
+    sums = products.new_zeros(len(centers), 2, 2).index_add(0, labels, products)
+    covariances = sums / (counts - 1).clamp(min=1)[:, None, None]
+    least, most = torch.linalg.eigvalsh(covariances).clamp(min=0).unbind(dim=1)
+    ratios = ((least + most) / 2 / _kept_variance(std, num_stds)).sqrt()
+    roundness = torch.where(most > 0, least / most, 0.0).sqrt().min().item()
     distances = means[counts > 0].norm(dim=1) / std
     good = -math.expm1(-(num_stds**2) / 2)
     masses = counts / len(points)
     mass_tv = 0.5 * ((masses - good / len(centers)).abs().sum() + (good - masses.sum()).abs()).item()
     offset = distances.max().item() if len(distances) else math.nan
-    return ModeShapes(offset, ratios.min().item(), ratios.max().item(), mass_tv)
+    return ModeShapes(offset, ratios.min().item(), ratios.max().item(), roundness, mass_tv)
 
 
 def _around_centers(points: Tensor, centers: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
