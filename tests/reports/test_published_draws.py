@@ -13,7 +13,10 @@ from gaplab.reports.draws import DrawnScores, describe, draws_table, score_draws
 from gaplab.reports.ranking_table import GAP, read_study
 
 STUDY = Path(__file__).parents[2] / "docs" / "study"
-FOLDERS = {"draws_robust": (STUDY / "robust", ["depth=2"])}
+FOLDERS = {
+    "draws": (STUDY, ["depth=2", "weight_decay=0"]),
+    "draws_robust": (STUDY / "robust", ["depth=2"]),
+}
 """The study of one training set of the same design and what its runs must have, by the folder of that of many."""
 
 

@@ -182,7 +182,7 @@ def _statistics(design: Floats, folds: Codes, sums: _Sums, weights: Floats) -> _
     )
     return _Statistics(
         _weighted_correlation(left_m, left_y, weights),
-        _ratio(weights @ inner_my, np.sqrt((weights @ inner_mm) * (weights @ inner_yy))),
+        _ratio(weights @ inner_my, np.sqrt(np.maximum((weights @ inner_mm) * (weights @ inner_yy), 0.0))),
         1 - error_1 / error_0,
     )
 
