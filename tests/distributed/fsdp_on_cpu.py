@@ -2,7 +2,7 @@
 
 It lifts three things. gaplab asks for a GPU. torch takes the accelerator of the machine where no device is named, and
 Lightning names a device by its index, which a CPU does not have. And a state dict that is "offloaded" from the CPU to
-the CPU frees what it returns (pytorch-lightning#21804).
+the CPU frees what it returns (pytorch-lightning#21804). Only where FSDP_ON_CPU is set: pytest imports every file.
 """
 
 import json
@@ -38,11 +38,12 @@ def whole_state(module: Any, world_size: int, rank0_only: bool = True) -> Any:
     )
 
 
-building._strategy = lambda config, ranks, on_gpu: build_strategy(config, ranks, True)
-FullyShardedDataParallel.__init__ = lambda self, *args, **settings: shard(  # type: ignore[method-assign]
-    self, *args, **settings | {"device_id": torch.device("cpu")}
-)
-saving._get_full_state_dict_context = loading._get_full_state_dict_context = whole_state  # type: ignore[assignment]
+if os.environ.get("FSDP_ON_CPU"):
+    building._strategy = lambda config, ranks, on_gpu: build_strategy(config, ranks, True)
+    FullyShardedDataParallel.__init__ = lambda self, *args, **settings: shard(  # type: ignore[method-assign]
+        self, *args, **settings | {"device_id": torch.device("cpu")}
+    )
+    saving._get_full_state_dict_context = loading._get_full_state_dict_context = whole_state  # type: ignore[assignment]
 
 
 class Watched(Net):

@@ -33,7 +33,9 @@ WORDS = (
 def trained(folder: Path, name: str, *words: str, module: str = "Watched", stop_at: str = "") -> Path:
     """Train a project by two processes, or begin to; return its directory."""
     command = [*WORDS, f"run.id={name}", f"task.module=fsdp_on_cpu.{module}", *words]
-    ended = finished(command, folder / f"{name}{stop_at}.txt", PATHS | {"STOP_AT": stop_at})
+    ended = finished(
+        command, folder / f"{name}{stop_at}.txt", PATHS | {"FSDP_ON_CPU": "1", "STOP_AT": stop_at}
+    )
     assert ended.process.returncode == (75 if stop_at else 0), ended.output
     return folder / "logs" / "a" / name
 
