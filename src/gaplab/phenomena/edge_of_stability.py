@@ -14,7 +14,15 @@ from torch.nn.functional import one_hot
 from gaplab.figures.phenomena import Curve, Panel, draw_panels
 from gaplab.metrics.capacity.curvature import flatten_parameters, hessian
 from gaplab.phenomena.training import Networks, Parameters, build_networks, draw_spirals, mean_squared_error
-from gaplab.phenomena.verdict import Phenomenon, Row, Verdict, at_least, at_most
+from gaplab.phenomena.verdict import (
+    Phenomenon,
+    Row,
+    Verdict,
+    at_least,
+    at_most,
+    mean_at_least,
+    mean_at_most,
+)
 
 NUM_POINTS, WIDTHS = 60, (16, 16)
 RATES = {0.4: 3000, 0.2: 4500}
@@ -96,7 +104,11 @@ def judge(results: dict[float, Result]) -> Verdict:
     """``results`` by learning rate, the greater one first."""
     fast, slow = results.values()
     small = min(results)
-    in_units = [value * rate / 2 for rate, result in results.items() for value in result.late()]
+    in_units = [[value * rate / 2 for value in result.late()] for rate, result in results.items()]
+    falls = [
+        [losses[-1] / losses[-len(losses) // 3] for losses in zip(*result.losses, strict=True)]
+        for result in results.values()
+    ]
     rows: list[Row] = [
         (
             rate,
@@ -115,25 +127,25 @@ def judge(results: dict[float, Result]) -> Verdict:
                 [value * small / 2 for value in slow.sharpness[0]],
                 0.6,
             ),
-            at_least("in the last third its mean is at least 0.9 of 2/η (both rates)", in_units, 0.9),
-            at_most("and at most 1.1", in_units, 1.1),
+            mean_at_least(
+                "in the last third it is in the mean at least 0.9 of 2/η (over both rates)",
+                _over_rates(in_units),
+                0.9,
+            ),
+            at_most("and at most 1.1 at each rate", [value for values in in_units for value in values], 1.1),
             at_least(
                 "so that half the rate ends at least 1.8 times as sharp",
                 [b / a for a, b in zip(fast.late(), slow.late(), strict=True)],
                 1.8,
             ),
-            at_least(
-                "of all steps at least 3 % raise the loss (mean of both rates)",
-                [fmean(pair) for pair in zip(fast.rises(), slow.rises(), strict=True)],
+            mean_at_least(
+                "of all steps at least 3 % raise the loss in the mean (over both rates)",
+                _over_rates([fast.rises(), slow.rises()]),
                 0.03,
             ),
-            at_most(
-                "yet over the last third it falls: its end over its begin, at most 0.95 (both rates)",
-                [
-                    losses[-1] / losses[-len(losses) // 3]
-                    for result in results.values()
-                    for losses in zip(*result.losses, strict=True)
-                ],
+            mean_at_most(
+                "yet over the last third it falls: its end over its begin, in the mean at most 0.95 (over both rates)",
+                _over_rates(falls),
                 0.95,
             ),
         ],
@@ -167,6 +179,11 @@ def judge(results: dict[float, Result]) -> Verdict:
             "size as about the network."
         ),
     )
+
+
+def _over_rates(values: Sequence[Sequence[float]]) -> list[float]:
+    """One number a seed: what it has at the two rates is not independent."""
+    return [fmean(of_seed) for of_seed in zip(*values, strict=True)]
 
 
 def run(seeds: Sequence[int], quick: bool) -> Verdict:
