@@ -124,3 +124,18 @@ def test_mistakes_are_explained(ledger: Path, capsys: pytest.CaptureFixture[str]
         main([str(ledger)])
     assert "at least 5 draws of the points, but there are 1" in capsys.readouterr().err
     assert not list(ledger.parent.glob("draws.*")), "nothing is left behind"
+
+
+@pytest.mark.parametrize(("option", "reason"), [("--out", "Not a directory"), ("--ledger", "File exists")])
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "ledger.csv.gz"
+    with pytest.raises(SystemExit) as stop:
+        main([str(ledger), option, str(place)])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'file'}")
+    assert f"cannot be written: {reason}. Choose another place with --out or --ledger." in error
+    assert "Traceback" not in error

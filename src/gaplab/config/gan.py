@@ -182,6 +182,12 @@ class GANConfig(TaskConfig):
             quantile,
         )
 
+    @property
+    def unstacked(self) -> str | None:
+        if self.spectral_norm:
+            return "task.spectral_norm improves its estimates in every forward pass, which a pure function cannot"
+        return None
+
     def build(self, config: Sections, data: Any, init_stream: Any) -> Any:
         """Build both networks and the task; ``init_stream`` draws the generator's weights first.
 

@@ -63,6 +63,11 @@ class TaskConfig:
         raise without_builder(self)
 
     @property
+    def unstacked(self) -> str | None:
+        """Which of its settings cannot be stacked and why, as the end of a sentence; None where all can."""
+        return None
+
+    @property
     def named_classes(self) -> list[str]:
         """Classes of the user's own, ``package.Class``, that are imported to build the task."""
         return []

@@ -18,12 +18,12 @@ def is_sharded(model: nn.Module | None) -> TypeGuard[nn.Module]:
 class ShardedStrategy(FSDPStrategy):
     """Lightning's ``FSDPStrategy``, which clips by norm too, and measures after training what is sharded already."""
 
+    _sharded: nn.Module | None = None
+
     def connect(self, model: LightningModule) -> None:
         super().connect(model)
         if isinstance(self._sharded, FullyShardedDataParallel) and self._sharded.module is model:
             self.model = self._sharded  # its parameters are shards: Lightning would cut them once more
-
-    _sharded: nn.Module | None = None
 
     def _setup_model(self, model: nn.Module) -> nn.Module:
         if model is not self._sharded:

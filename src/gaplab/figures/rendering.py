@@ -19,12 +19,12 @@ def new_figure(
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:
     """Write the figure as the suffix of ``path`` says, ``.png``, ``.svg`` or ``.pdf``; equal figures give equal bytes.
 
-    A reader sees the old file or the whole new one, never a part of it.
+    A reader sees the old file or the whole new one, never a part of it. ``dpi`` takes the place of the figure's own.
     """
     kind = path.suffix.removeprefix(".")
     dated = {"pdf": "CreationDate", "svg": "Date"}.get(kind)
     with replacing(path, durable=False) as temporary, rc_context({"svg.hashsalt": path.stem}):
-        figure.savefig(temporary, format=kind, metadata={dated: None} if dated else None)
+        figure.savefig(temporary, format=kind, dpi=dpi or "figure", metadata={dated: None} if dated else None)

@@ -4,7 +4,6 @@ STUDY is the folder of a sweep over ``data_seed`` with ``measures=capacity``, or
 Tables and the figure go beside the ledger, or to ``--out FOLDER``.
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -20,11 +19,11 @@ from rich.console import Console
 from gaplab.errors import ConfigError
 from gaplab.metrics.rankings import granulated_tau, kendall_tau, one_factor_pairs
 from gaplab.metrics.study_scores import jackknife_error, share_between_settings
-from gaplab.process.exits import readable_exits
 from gaplab.reports.ledger import t_quantile
 from gaplab.reports.paired_differences import Difference
 from gaplab.reports.ranking_table import DRAW, GAP, SEED, StudyLedger, read_study, write_compact
 from gaplab.reports.render import markdown_table
+from gaplab.reports.study_command import study_command
 from gaplab.storage.atomic import replacing, write_text
 
 FEWEST_DRAWS = 5
@@ -218,26 +217,25 @@ def write_draws(scores: DrawnScores, file: Path) -> None:
                 writer.writerow([f"{draw:g}", name, *(f"{values[place]:.4g}" for values in by_draw.values())])
 
 
-def main(arguments: list[str]) -> None:
-    """Write tables and figure of the study that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m gaplab.reports.draws", description=__doc__)
-    parser.add_argument("study", type=Path, help="folder of a sweep over data_seed, or a compact ledger")
-    parser.add_argument(
-        "--against", type=Path, metavar="LEDGER", help="ledger of a study with one training set"
-    )
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME=VALUE", help="which of its runs, as in depth=2"
-    )
-    parser.add_argument("--out", type=Path, help="folder for tables and figure")
-    parser.add_argument("--ledger", type=Path, help="also write the compact ledger to this .csv.gz")
-    options = parser.parse_args(arguments)
-    console = Console()
-    with readable_exits():
-        scores = score_draws(read_study(options.study))
-        known = score_one_set(options.against, scores, options.only) if options.against else None
-    from gaplab.figures.rankings import draw_over_draws
+def report_draws(
+    source: Path, out: Path, against: Path | None = None, only: Sequence[str] = ()
+) -> DrawnScores:
+    """Write ``draws.csv``, ``draws.md`` and ``draws.png`` of a study over draws, and say what they show.
 
-    out = options.out or (options.study if options.study.is_dir() else options.study.parent)
+    Args:
+        source: The folder of a sweep over ``data_seed``, or a compact ledger.
+        out: The folder for tables and figure.
+        against: Ledger of a study with one training set, of the same settings.
+        only: See ``score_one_set``.
+
+    Raises:
+        ConfigError: If there are too few draws, or no such settings in the other study.
+    """
+    scores = score_draws(read_study(source))
+    known = score_one_set(against, scores, only) if against else None
+    from gaplab.figures.rankings import draw_over_draws
+    from gaplab.figures.rendering import save_figure
+
     out.mkdir(parents=True, exist_ok=True)
     write_draws(scores, out / "draws.csv")
     write_text(out / "draws.md", to_markdown(scores, known))
@@ -245,13 +243,37 @@ def main(arguments: list[str]) -> None:
     means = {name: Difference.of(values.tolist()) for name, values in shown.items()}
     label = "Ψ at equal m" if scores.ledger.size_axis else "Ψ"
     figure = draw_over_draws(shown, {n: (m.mean, m.half) for n, m in means.items()}, known or {}, label)
-    figure.savefig(out / "draws.png", dpi=110)
-    if options.ledger:
-        write_compact(scores.ledger, options.ledger)
+    save_figure(figure, out / "draws.png", dpi=110)
+    console = Console()
     for line in describe(scores, known):
         console.print(line, highlight=False, soft_wrap=True)
     for name in ("draws.csv", "draws.md", "draws.png"):
         console.print(f"Written: {out / name}", highlight=False, soft_wrap=True)
+    return scores
+
+
+def main(arguments: list[str]) -> None:
+    """Write tables and figure of the study that the command line names."""
+    study_command(
+        arguments,
+        "draws",
+        __doc__,
+        report_draws,
+        lambda study, file: write_compact(read_study(study), file),
+        {
+            "against": {
+                "type": Path,
+                "metavar": "LEDGER",
+                "help": "ledger of a study with one training set",
+            },
+            "only": {
+                "nargs": "+",
+                "default": [],
+                "metavar": "NAME=VALUE",
+                "help": "which of its runs, as in depth=2",
+            },
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -100,10 +100,11 @@ def report_increments(source: Path, out: Path) -> None:
     ledger = read_study(source)
     found = study_increments(ledger)
     from gaplab.figures.rankings import draw_increments
+    from gaplab.figures.rendering import save_figure
 
     out.mkdir(parents=True, exist_ok=True)
     write_increments(found, out / "increments.csv")
-    draw_increments(found).savefig(out / "increments.png", dpi=110)
+    save_figure(draw_increments(found), out / "increments.png", dpi=110)
     console = Console()
     print_increments(ledger, found, console)
     for name in ("increments.csv", "increments.png"):

@@ -49,6 +49,7 @@ def report_interventions(source: Path, out: Path, console: Console | None = None
         ConfigError: If there is no ledger, no twin, or nothing to compare.
     """
     from gaplab.figures.interventions import draw_interventions
+    from gaplab.figures.rendering import save_figure
 
     console = console or Console()
     runs = read_paired_runs(source)
@@ -63,7 +64,7 @@ def report_interventions(source: Path, out: Path, console: Console | None = None
     names = {setting: name_of(setting, runs) for setting in runs.settings}
     shown = {(level, names[setting]): d for (level, setting), d in found.items() if len(naming(setting)) == 1}
     figure = draw_interventions(shown, runs.levels, runs.level_key, (ERROR, GAP))
-    figure.savefig(out / "interventions.png", dpi=110)
+    save_figure(figure, out / "interventions.png", dpi=110)
     for line in (describe(runs), *outcome_lines(runs, found)):
         console.print(line, highlight=False, soft_wrap=True)
     for name in ("interventions.csv", "interventions.md", "interventions.png"):

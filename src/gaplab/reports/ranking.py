@@ -140,6 +140,7 @@ def describe(ledger: StudyLedger) -> str:
 def draw(ledger: StudyLedger, scores: Mapping[str, Scores], out: Path) -> list[Path]:
     """Draw the ranking, and the gap against the measures coloured by the axes that move the gap most."""
     from gaplab.figures.rankings import draw_gap_against_measures, draw_ranking
+    from gaplab.figures.rendering import save_figure
 
     figures = {"ranking.png": draw_ranking(scores, size_axis=ledger.size_axis is not None)}
     ranked = by_rank(scores)
@@ -147,7 +148,7 @@ def draw(ledger: StudyLedger, scores: Mapping[str, Scores], out: Path) -> list[P
     for axis in sorted(ledger.axes, key=lambda axis: -_spread(ledger, axis))[:AXES_IN_FIGURES]:
         figures[f"gap_by_{axis}.png"] = draw_gap_against_measures(ledger.table, shown, GAP, axis)
     for name, figure in figures.items():
-        figure.savefig(out / name, dpi=110)
+        save_figure(figure, out / name, dpi=110)
     return [out / name for name in figures]
 
 

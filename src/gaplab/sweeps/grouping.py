@@ -47,8 +47,8 @@ def obstacle(config: Config) -> str | None:
         return "logging.checkpoint_steps and logging.keep_best are kept by a run by itself"
     if not _has_stacked_form(config.task):
         return f"the task {type(config.task).__name__} has no stacked form"
-    if getattr(config.task, "spectral_norm", False):
-        return "task.spectral_norm improves its estimates in every forward pass, which a pure function cannot"
+    if config.task.unstacked is not None:
+        return config.task.unstacked
     for optimizer in filter(None, (config.optimizer, _second_optimizer(config))):
         if isinstance(optimizer, LBFGSConfig):
             return "L-BFGS searches along a line of its own in every run, so that steps do not coincide"
