@@ -71,7 +71,7 @@ class Phenomenon:
 
 
 def at_least(expectation: str, values: Sequence[float], threshold: float) -> Check:
-    """Check that every value (one a seed) reaches the threshold, to rounding: 98 of 100 points are 0.98 in float32 too."""
+    """Check that every value (one a seed) reaches the threshold, to rounding: 98 of 100 are 0.98 in float32 too."""
     holds = all(value >= threshold or math.isclose(value, threshold, rel_tol=ROUNDING) for value in values)
     return Check(expectation=expectation, measured=spread(values), holds=holds)
 
