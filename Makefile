@@ -23,6 +23,8 @@ $(EXTRAS)/.installed: pyproject.toml constraints.txt
 train: $(INSTALLED)
 	$(BIN)/python train.py $(ARGS)
 
+# Whatever the shell says, modules are compiled once: tests start many commands.
+test thorough: export PYTHONDONTWRITEBYTECODE =
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)

@@ -16,6 +16,7 @@ from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config import extensions
 from gaplab.config.compose import Composed, compose_config
 from gaplab.metrics.generative import two_sample
+from gaplab.process.devices import own_cpus
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
 from gaplab.tasks import gan_scores
@@ -40,6 +41,11 @@ LONGEST = (
 
 # As at the beginning of a command: doctests import gaplab's plugins, which must not come before Hydra's.
 Plugins.instance()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: many tests wait for the processes that they start."""
+    return len(own_cpus()) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """The gap in anybody's Lightning project: right values, no trace in training, every point once."""
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,7 @@ def test_workers_stay_where_a_loader_keeps_them_and_draw_the_same_again() -> Non
     fit(Looking(), Kept(num_workers=1), gap, max_epochs=1)
     assert found[0][0] == found[1][0], "augmented as before"
     assert found[0][1] is found[1][1] is not None
+    assert multiprocessing.active_children() == [], "nobody waits for a measurement that will not come"
 
 
 def test_a_missing_test_split_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -75,6 +75,7 @@ def test_the_wheel_holds_every_source_and_every_configuration(wheel: Path) -> No
     assert ours <= held
 
 
+@pytest.mark.thorough
 def test_it_trains_in_an_environment_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False)

@@ -19,6 +19,11 @@ def test_an_interval_is_cut_to_what_is_possible() -> None:
     assert interval(Summary([0.0, 0.0, 0.0, 0.0, 0.5]), "loss/test")[0] == 0.0
     assert interval(Summary([0.0, 0.0, 0.0, 0.0, 0.5]), "gap/loss")[0] < 0
     assert interval(Summary([0.0, 0.0, 0.0, 0.0, 0.5]), "loss/discriminator_test")[0] < 0
+    for name in (
+        "distance/c_t",
+        "distance/nearest_split",
+    ):  # below 0 where samples are nearer to training points
+        assert interval(Summary([-0.3, -0.2, -0.1, -0.2, -0.3]), name)[0] < -0.22
 
 
 def test_few_values_stand_for_themselves() -> None:

@@ -49,6 +49,21 @@ def test_a_cheap_page_is_what_its_command_writes(
     check_page(name, rerun, tmp_path)
 
 
+def expectations(page: str) -> list[list[str]]:
+    """The rows of the tables of a page, cell by cell."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:1] == "|"]
+
+
+@pytest.mark.parametrize("name", PhenomenonName)
+def test_all_that_a_page_expects_was_tried_on_other_seeds_and_holds(name: PhenomenonName) -> None:
+    page = (DOCS / "phenomena" / f"{name}.md").read_text()
+    _, _, *expected = expectations(page[page.index("| expected |") :].split("\n\n")[0])
+    others = expectations((DOCS / "phenomena" / "other_seeds.md").read_text())
+    tried = [row for row in others if row[0] == f"[{name}]({name}.md)"]
+    assert [row[1] for row in tried] == [row[0] for row in expected]
+    assert {row[3] for row in tried} == {row[2] for row in expected} == {"holds"}
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in PhenomenonName if name not in QUICK])
 def test_a_page_is_what_its_command_writes(name: PhenomenonName, rerun: ModuleType, tmp_path: Path) -> None:

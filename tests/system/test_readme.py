@@ -106,6 +106,7 @@ def test_the_extension_of_the_readme_is_a_choice() -> None:
     assert task(data.splits["train"].points).shape == (50, 2)
 
 
+@pytest.mark.thorough
 def test_the_extension_of_the_readme_keeps_every_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

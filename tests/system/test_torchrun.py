@@ -46,6 +46,7 @@ def started(rank: int, port: int, restart: int = 0) -> dict[str, str]:
     }
 
 
+@pytest.mark.thorough
 def test_workers_started_again_go_on_with_the_run(tmp_path: Path, free_port: int) -> None:
     gate, gated = closed_gate(tmp_path, 20)
     gate.unlink()

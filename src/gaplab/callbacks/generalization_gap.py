@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 
@@ -95,6 +96,12 @@ class GeneralizationGap(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step not in self.history:
             self.measure(trainer)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """End workers that wait for the next measurement; the garbage collector would wait for each of them."""
+        if self._loaders is not None:
+            CombinedLoader(self._loaders).reset()
+            self._loaders = None
 
     def measure(self, trainer: Trainer) -> dict[str, float]:
         """Measure all splits now; return the table.

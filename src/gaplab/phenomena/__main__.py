@@ -48,9 +48,8 @@ def test(options: argparse.Namespace) -> None:
         print(f"{name}: {time.perf_counter() - start:.0f} s")
         verdicts[name] = (phenomenon, verdict)
     if options.table is not None:
-        seeds = f"--seeds {options.seeds} --first-seed {options.first_seed}"
-        names = " ".join(options.names)
-        command = f"python -m gaplab.phenomena {names} {seeds} --table {options.table}"
+        words = [*options.names, f"--seeds {options.seeds} --first-seed {options.first_seed}"]
+        command = f"python -m gaplab.phenomena {' '.join(words)} --table {options.table}"
         write_checks(verdicts, options.table, command=command)
     elif not options.names:
         write_index(verdicts, options.output / "README.md", num_seeds=options.seeds)

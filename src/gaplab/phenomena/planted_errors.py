@@ -162,9 +162,12 @@ def judge(wrong: WrongLabels, dead: DeadLayer, leak: Leak) -> Verdict:
                 0.9,
             ),
             Check(
-                expectation="wrong labels: the twins' most frequent disagreement is the planted one",
+                expectation=(
+                    "wrong labels: the twins' most frequent disagreement is the planted one, of six, in at least 3 of "
+                    "4 seeds"
+                ),
                 measured=f"{sum(wrong.right_pair)} of {len(wrong.right_pair)} seeds",
-                holds=all(wrong.right_pair),
+                holds=4 * sum(wrong.right_pair) >= 3 * len(wrong.right_pair),
             ),
             mean_at_most("dead layer: mean test accuracy lost at most 0.1", dead.cost, 0.1),
             at_least(

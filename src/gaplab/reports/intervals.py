@@ -17,7 +17,7 @@ SHARES = (
     "modes/mass_tv",
 )
 SHARES_ABOVE_ONE = ("coverage/density",)
-SIGNED = ("gap/", "mmd/squared", "loss/")
+SIGNED = ("gap/", "mmd/squared", "loss/", "distance/c_t", "distance/nearest_split")
 """Quantities that may be negative: the loss of a critic is one."""
 
 
