@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from gaplab.errors import ConfigError
+from gaplab.process.exits import readable_exits
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -16,11 +15,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--weights", default="best", help="best, last, or step=N if they were kept")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     options = parser.parse_intermixed_args(arguments)
-    try:
+    with readable_exits():
         table = evaluate(options.run, options.weights, options.overrides)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     if options.json:
         print(json.dumps(table, indent=2))
     else:

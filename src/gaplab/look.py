@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gaplab.errors import ConfigError
+from gaplab.process.exits import readable_exits
 from gaplab.tensorboard.links import MOST_SELECTED, addresses_of_run, addresses_of_sweep
 
 OPTIONS = (
@@ -30,12 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("path", type=Path, metavar="RUN_OR_SWEEP", help="the directory of a run or a sweep")
     parser.add_argument("--port", type=int, help="default: 6006, or the next one that is free")
     options = parser.parse_args(arguments)
-    try:
+    with readable_exits():
         home = start(options.path, options.port)
         show(addresses(options.path, home), Console())
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
 

@@ -4,12 +4,12 @@ Of a sweep it also writes the ledger, the figures and the TensorBoard run ``summ
 """
 
 import argparse
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from gaplab.config.extensions import load_given
 from gaplab.errors import ConfigError
+from gaplab.process.exits import readable_exits
 
 FORMATS = ("pdf", "svg", "tex")
 
@@ -23,21 +23,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--format", default="", help="of a run, for a paper: some of pdf,svg,tex")
     options = parser.parse_intermixed_args(arguments)
-    try:
+    with readable_exits():
         for word in options.extensions:
             if not word.startswith("extensions="):
                 raise ConfigError(f"{word}: expected nothing but extensions=[FILE.py] beside the directory.")
         load_given(options.extensions)
-        write_report(options.path, formats_of(options.format))
-    except OSError as error:
-        reason = error.strerror or error
-        print(
-            f"error: {error.filename2 or error.filename}: cannot write the report: {reason}.", file=sys.stderr
-        )
-        sys.exit(2)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        try:
+            write_report(options.path, formats_of(options.format))
+        except OSError as error:
+            place, reason = error.filename2 or error.filename, error.strerror or error
+            raise ConfigError(f"{place}: cannot write the report: {reason}.") from error
 
 
 def formats_of(text: str) -> list[str]:

@@ -12,7 +12,6 @@ from gaplab.metrics.capacity.norms import (
     log_layer_sum,
     squared_frobenius_norms,
     squared_spectral_norms,
-    stable_ranks,
 )
 from gaplab.metrics.capacity.path import squared_path_norm
 from gaplab.metrics.capacity.weights import functional_forward, weight_matrices, weight_names
@@ -29,14 +28,6 @@ def test_layer_norms_agree_with_numpy_svd() -> None:
         squared_frobenius_norms(matrices()), [(s**2).sum() for s in singular], rtol=1e-5
     )
     np.testing.assert_allclose(squared_spectral_norms(matrices()), [s[0] ** 2 for s in singular], rtol=1e-5)
-    np.testing.assert_allclose(
-        stable_ranks(matrices()), [(s**2).sum() / s[0] ** 2 for s in singular], rtol=1e-5
-    )
-
-
-def test_stable_rank_counts_equal_directions() -> None:
-    rank_one = torch.outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
-    assert stable_ranks([torch.eye(4), rank_one]).tolist() == pytest.approx([4.0, 1.0])
 
 
 def test_layer_sum_is_the_sum_at_equal_norms() -> None:

@@ -1,12 +1,9 @@
-import math
-
 import pytest
 import torch
 from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
 from gaplab.metrics.generative.memorisation import (
-    birthday_support_size,
     copying_ratio,
     copying_test,
     nearest_distances,
@@ -40,16 +37,6 @@ def test_split_gap_is_half_for_a_copier_and_its_mirror_image():
     assert nearest_split_gap(torch.zeros(1, 2), train, train) == 0.0
 
 
-def test_birthday_estimate_recovers_a_finite_support():
-    generator = torch.Generator().manual_seed(0)
-    support = normal(400)
-    draws = support[torch.randint(400, (2000,), generator=generator)]
-    # 1,999,000 pairs collide with chance 1/400: 4,998 ± 71 duplicates.
-    assert birthday_support_size(draws, 1e-6) == pytest.approx(400, rel=0.06)
-    assert birthday_support_size(torch.tensor([[0.0, 0], [0, 0], [1, 1]]), 0.0) == 3.0
-    assert math.isinf(birthday_support_size(normal(10), 1e-9))
-
-
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="points on both sides, got 3 and 0"):
         nearest_distances(normal(3), normal(0))
@@ -57,10 +44,6 @@ def test_wrong_arguments_are_named():
         copying_ratio(normal(3), normal(9), normal(9))
     with pytest.raises(ValueError, match=r"equally many.*\[4, 2\] and \[5, 2\]"):
         nearest_split_gap(normal(3), normal(4), normal(5, 1))
-    with pytest.raises(ValueError, match="at least 2 points, got 1"):
-        birthday_support_size(normal(1), 0.1)
-    with pytest.raises(ValueError, match="tolerance must be 0 or more"):
-        birthday_support_size(normal(3), -0.1)
 
 
 def test_samples_of_thin_pieces_are_nearer_to_each_other_than_true_ones():

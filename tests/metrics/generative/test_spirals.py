@@ -9,7 +9,6 @@ from gaplab.metrics.generative.spirals import (
     arm_residuals,
     polar_coordinates,
     radius_distance,
-    radius_histogram,
 )
 
 
@@ -50,8 +49,6 @@ def test_residuals_of_true_points_are_normal_with_the_noise_as_std():
 
 
 def test_radius_statistics_of_points_worked_out_by_hand():
-    points = torch.tensor([[0.0, 0.1], [0.3, 0.0], [0.0, -0.3], [1.0, 0.0], [0.0, 1.5], [math.nan, 0]])
-    assert radius_histogram(points, num_bins=4).tolist() == [1, 2, 0, 1, 2]
     assert radius_distance(torch.tensor([[0.5, 0.0]])) == pytest.approx(0.5)
     assert radius_distance(torch.tensor([[2.0, 0.0], [3.0, 0.0]])) == pytest.approx(1.0)
 
@@ -75,7 +72,6 @@ def test_arm_divergence_of_true_points_is_small_and_of_one_arm_is_log_three():
         (lambda: arm_residuals(torch.zeros(3, 2), 0), "num_arms must be at least 1, got 0"),
         (lambda: arm_kl(torch.zeros(0, 2), 3), "at least one point"),
         (lambda: radius_distance(torch.zeros(0, 2)), "at least one point"),
-        (lambda: radius_histogram(torch.zeros(3, 2), num_bins=0), "num_bins must be at least 1"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

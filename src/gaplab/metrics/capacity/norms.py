@@ -16,11 +16,6 @@ def squared_spectral_norms(matrices: Sequence[Tensor]) -> Tensor:
     return torch.stack([torch.linalg.svdvals(matrix)[0].square() for matrix in matrices])
 
 
-def stable_ranks(matrices: Sequence[Tensor]) -> Tensor:
-    """‖W_i‖_F²/‖W_i‖₂² for each layer, shape [d]: between 1 and the rank."""
-    return squared_frobenius_norms(matrices) / squared_spectral_norms(matrices)
-
-
 def log_layer_product(squared_norms: Tensor) -> Tensor:
     """ln Π v_i of the squared norms [d] of the layers."""
     return squared_norms.log().sum()

@@ -46,23 +46,6 @@ def nearest_split_gap(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
     return ((to_train < to_held_out).double() + 0.5 * (to_train == to_held_out).double()).mean().item() - 0.5
 
 
-def birthday_support_size(points: Tensor, tolerance: float) -> float:
-    """Estimated number of distinct points a generator can make, from near-duplicates in one sample [P, D].
-
-    With C pairs at distance ≤ ``tolerance`` among P(P − 1)/2, a uniform law on S points expects C = P(P −
-    1)/(2S), so S = P(P − 1)/(2C); infinite without a duplicate. Compare it with the value of equally many
-    true points, because continuous data have near-duplicates too. After Arora & Zhang 2017 (birthday-paradox
-    test).
-    """
-    if len(points) < 2:
-        raise ValueError(f"the birthday estimate needs at least 2 points, got {len(points)}")
-    if tolerance < 0:
-        raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
-    num_pairs = math.comb(len(points), 2)
-    duplicates = int((torch.pdist(points.double()) <= tolerance).sum())
-    return num_pairs / duplicates if duplicates else math.inf
-
-
 def nearest_sample(points: Tensor) -> float:
     """Median distance from one of the points [P, D] to the nearest other one.
 

@@ -31,19 +31,6 @@ def arm_residuals(points: Tensor, num_arms: int) -> tuple[Tensor, Tensor]:
     return (turns - nearest) * 2 * math.pi / num_arms, nearest.long().remainder(num_arms)
 
 
-def radius_histogram(points: Tensor, *, num_bins: int = 20) -> Tensor:
-    """Counts of the radius in ``num_bins`` equal bins on [0, 1] and, last, elsewhere: int64 [num_bins + 1].
-
-    A true sampler gives each of the first bins 1 / num_bins and the last one nothing.
-    """
-    if num_bins < 1:
-        raise ValueError(f"num_bins must be at least 1, got {num_bins}")
-    radius, _ = polar_coordinates(points)
-    bins = (radius * num_bins).nan_to_num(nan=num_bins).floor().clamp(max=num_bins).long()
-    bins[(radius >= 1) & (radius <= 1 + 1e-6)] = num_bins - 1  # t = 1 up to rounding
-    return torch.bincount(bins, minlength=num_bins + 1)
-
-
 def radius_distance(points: Tensor) -> float:
     """Kolmogorov–Smirnov distance between the radii and U(0, 1), in [0, 1]."""
     radius = polar_coordinates(points)[0].double().clamp(max=1).sort().values
