@@ -99,12 +99,18 @@ def test_a_mixed_grid_after_many_steps(tmp_path: Path) -> None:
     [
         ("task.label_embedding=2", "task.pack=2", "task.discriminator_steps=3", "trainer.max_steps=14"),
         ("task.loss=wasserstein", "task.gradient_penalty=1", "task.r1=0", "task.r2=0", "task.pack=2"),
-        ("task.loss=hinge", "task.clip_weights=0.2", "task.latent=uniform", "task.latent_size=3"),
+        (
+            *("task.loss=hinge", "task.clip_weights=0.2", "task.latent=uniform", "task.latent_size=3"),
+            *("task.pack=2", "task.fourier_features=3", "task.discriminator.activation=leaky_relu"),
+        ),
         (
             *("task.loss=non_saturating", "task.r2=0", "optimizer.max_grad_norm=0.05", "task.ema=0"),
             *("optimizer@task.discriminator_optimizer=sgd", "task.discriminator_optimizer.momentum=0.5"),
         ),
-        ("task.loss=minimax", "data.batch_size=null", "optimizer=adamw", "data=spirals"),
+        (
+            *("task.loss=minimax", "data.batch_size=null", "optimizer=adamw", "data=spirals"),
+            "task.discriminator.activation=tanh",
+        ),
         (
             *("task.fourier_features=7", "task.fourier_amplitude=[[0.2,0],[0.6,1]]", "task.latent_coins=3"),
             *("task.penalty_knots=[[0,0.3],[1,0.001]]", "optimizer.schedule=knots", "task.label_embedding=2"),

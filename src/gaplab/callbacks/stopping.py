@@ -9,7 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gaplab.data.datamodule import PointDataModule
 from gaplab.data.loader import TrainLoader
-from gaplab.tasks.block_loop import BlockOptimization, use_blocks
+from gaplab.tasks.block_loop import BlockOptimization, ManualBlockOptimization, use_blocks
+
+CompiledLoop = Callable[[Trainer, LightningModule], BlockOptimization | ManualBlockOptimization | None]
 
 
 class StepLimits(Callback):
@@ -30,7 +32,7 @@ class StepLimits(Callback):
         self,
         evaluation_steps: Sequence[int],
         block_steps: int,
-        compiled_loop: Callable[[Trainer, LightningModule], BlockOptimization | None] | None = None,
+        compiled_loop: CompiledLoop | None = None,
     ) -> None:
         self.evaluation_steps = evaluation_steps
         self.num_steps = evaluation_steps[-1]

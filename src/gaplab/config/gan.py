@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
 from gaplab.config.knots import check_knots
@@ -63,7 +63,7 @@ class GANConfig(TaskConfig):
     # True points are as far from val as the samples of a trained generator, so the smallest distance is chance.
     keeps_best: ClassVar[bool] = False
     stacks: ClassVar[bool] = True
-    # The second derivatives of its penalties cost more as a pure function.
+    # Its own loop compiles the same step.
     why_alone: ClassVar[str | None] = "a single GAN is faster by itself"
     # Most of a step is matrix products, which compiling has made slower in some sweeps and faster in others.
     compiling_pays: ClassVar[bool] = False
@@ -258,6 +258,11 @@ class GANConfig(TaskConfig):
     def networks_of(self, config: Sections) -> tuple[list[NetworkConfig], int]:
         # A step keeps the activations of real and generated points, their gradients, and those of gradients.
         return [self.generator, self.discriminator], 4 * config.data.points_per_step
+
+    def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
+        from gaplab.stacked.compiled_game import build_compiled_game
+
+        return build_compiled_game(cast(Any, config), trainer, task)
 
     def build_stack_class(self) -> Any:
         from gaplab.stacked.gans import StackedGANs

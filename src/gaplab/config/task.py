@@ -86,7 +86,7 @@ class TaskConfig:
         return StackedLosses
 
     def build_compiled_loop(self, config: Sections, trainer: Any, task: Any) -> Any:
-        """Return the loop that takes a run's steps in compiled code (a ``BlockOptimization``), or None.
+        """Return the loop that takes a run's steps in compiled code (``tasks/block_loop.py``), or None.
 
         Args:
             config: The configuration of the run, whose ``trainer.compile`` says what is wanted.

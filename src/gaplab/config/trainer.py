@@ -53,8 +53,8 @@ class TrainerConfig:
     """Most optimiser steps in one call of the training loop; null for 50, 1 for Lightning's own loop, which gives
     the same weights more slowly and calls every hook at every step."""
     compile: bool | str = "auto"
-    """Take the steps of a classifier in compiled code: true, false, or ``auto``, where a run (or a stack of runs) is
-    long enough to pay for compiling. Weights are those of eager steps up to rounding."""
+    """Take the steps of a classifier or GAN in compiled code: true, false, or ``auto``, where a run (or a stack of
+    runs) is long enough to pay for compiling. Weights are those of eager steps up to rounding."""
     deterministic: bool = True
     """Refuse operations whose result may differ from run to run."""
     num_threads: int | None = 1

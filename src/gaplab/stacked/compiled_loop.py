@@ -5,34 +5,35 @@ and checkpoints are those of any run.
 """
 
 import logging
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
-from lightning.pytorch import Trainer
-from torch import Tensor, nn
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 from torch.optim import Optimizer
 
 from gaplab.config.network import is_pointwise
-from gaplab.config.optimizer import LBFGSConfig
+from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
 from gaplab.config.registry import built_otherwise
 from gaplab.config.schema import Config
 from gaplab.data.loader import Block
 from gaplab.stacked.batches import StackedBatches, check_stackable
 from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction, has_compiler
-from gaplab.stacked.stacked_optimizer import StackedOptimizer, optimizer_names
-from gaplab.stacked.stacking import stacked_state, torch_state
+from gaplab.stacked.stack_of_one import StackOfOne, steps_taken_elsewhere
+from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.step import Step, make_step
-from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, initial_state
+from gaplab.stacked.update_rules import Hyper, OptimizerState, Params
 from gaplab.tasks.block_loop import BlockOptimization, obstacle
 from gaplab.tasks.classifier import Classifier
 
 PAYS_FROM = 100_000
 """Optimiser steps from which a run saves more than compiling takes where nothing is cached. It must not depend on
 what is cached: the same command gives the same numbers."""
+
+Loop = TypeVar("Loop")
 
 Carried = tuple[Params, OptimizerState]
 """Parameters and state of the optimiser, which a step takes and leaves."""
@@ -41,17 +42,30 @@ _log = logging.getLogger(__name__)
 
 
 def build_compiled_loop(config: Config, trainer: Trainer, task: Classifier) -> "CompiledBlocks | None":
-    """Return the loop that takes a classifier's steps in compiled code; None where eager steps are to be taken.
+    """Return the loop that takes a classifier's steps in compiled code; None where eager steps are to be taken."""
+    return loop_where_it_pays(
+        config,
+        PAYS_FROM,
+        lambda: _obstacle(config, trainer, task),
+        lambda: CompiledBlocks(config, trainer, task),
+    )
 
-    Where ``trainer.compile=true`` cannot be done, one sentence says why.
+
+def loop_where_it_pays(
+    config: Config, pays_from: int, reason_against: Callable[[], str | None], build: Callable[[], Loop]
+) -> Loop | None:
+    """Return what ``build`` returns if ``trainer.compile`` asks for it, or a run has ``pays_from`` steps; else None.
+
+    Where ``trainer.compile=true`` cannot be done, for a reason or because ``build`` raises a ValueError, one sentence
+    says why.
     """
     wanted = config.trainer.compile
-    if wanted is False or (wanted == "auto" and config.num_steps < PAYS_FROM):
+    if wanted is False or (wanted == "auto" and config.num_steps < pays_from):
         return None
-    reason = _obstacle(config, trainer, task)
+    reason = reason_against()
     if reason is None:
         try:
-            return CompiledBlocks(config, trainer, task)
+            return build()
         except ValueError as error:
             reason = str(error)
     if wanted is True:
@@ -61,15 +75,23 @@ def build_compiled_loop(config: Config, trainer: Trainer, task: Classifier) -> "
 
 def _obstacle(config: Config, trainer: Trainer, task: Classifier) -> str | None:
     if type(task) is not Classifier:
-        return "only the task classification has compiled steps"
+        return "only the tasks classification and gan have compiled steps"
     if not is_pointwise(config.network):
         return f"the network {type(config.network).__name__} may look at several points at once"
+    return obstacle_of_run(config, trainer, task, [config.optimizer])
+
+
+def obstacle_of_run(
+    config: Config, trainer: Trainer, task: LightningModule, optimizers: Sequence[OptimizerConfig]
+) -> str | None:
+    """Return why the steps of a run cannot be compiled, whatever it learns, as the end of a sentence; or None."""
     if trainer.world_size > 1:
         return "the run is spread over several processes"
-    if isinstance(config.optimizer, LBFGSConfig) or config.optimizer.update_rule is None:
-        return f"the optimizer {type(config.optimizer).__name__} has no compiled update rule"
-    if built_otherwise(config.optimizer, "update_rule"):
-        return f"the optimizer {type(config.optimizer).__name__} is built by code of its own"
+    for optimizer in optimizers:
+        if isinstance(optimizer, LBFGSConfig) or optimizer.update_rule is None:
+            return f"the optimizer {type(optimizer).__name__} has no compiled update rule"
+        if built_otherwise(optimizer, "update_rule"):
+            return f"the optimizer {type(optimizer).__name__} is built by code of its own"
     if config.trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={config.trainer.precision} rounds inside a step"
     if config.schedule is not None:
@@ -103,8 +125,7 @@ class CompiledBlocks(BlockOptimization):
         self.opt = StackedOptimizer(
             "network.", self.functions.params, [config.optimizer], width=1, num_steps=config.num_steps
         )
-        self.settings: list[dict[str, Any]] | None = None
-        """Of the torch optimiser's groups at the first block, but the learning rate."""
+        self.model = StackOfOne(self.opt, task.network)
         step = make_step(
             self.functions.loss, self.opt.update, clips=self.opt.clips, sharpens=self.opt.sharpens
         )
@@ -116,22 +137,15 @@ class CompiledBlocks(BlockOptimization):
     def take_steps(self, optimizer: Optimizer, block: Block, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """Take an optimiser step for each batch; with settings that somebody changed, eager ones."""
         rates = self.opt.rates(block.steps)
-        apart = ("params", "lr", "initial_lr")
-        settings = [{k: v for k, v in group.items() if k not in apart} for group in optimizer.param_groups]
-        self.settings = self.settings or settings
-        changed = any(group["lr"] != float(rates[0, 0]) for group in optimizer.param_groups)
-        if changed or settings != self.settings:
+        if self.model.has_changed(optimizer, float(rates[0, 0])):
             return super().take_steps(optimizer, block, kwargs)
-        self._take_over(optimizer)
+        self.model.take_over(optimizer)
         with self.trainer.precision_plugin.train_step_context():  # whose default type dropout masks have
             losses = self._losses(list(block.steps), rates)
-        self._give_back(optimizer)
+        self.model.give_back(optimizer)
         noted = dict(zip(block.steps, losses.unbind(), strict=True))
         self.task.noted["loss/train_batch"] = self.task.noted.get("loss/train_batch", {}) | noted
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", ".*lr_scheduler.step.*before.*optimizer.step.*"
-            )  # steps were taken
+        with steps_taken_elsewhere():
             for _ in block.steps[1:]:
                 self.step_schedules()
         return {"loss": losses[-1]}
@@ -144,31 +158,6 @@ class CompiledBlocks(BlockOptimization):
         fixed = self.functions.loss_coefficients, opt.hyper
         (opt.params, opt.state), losses = self.step.scan((opt.params, opt.state), batches, fixed)
         return torch.cat(losses)
-
-    def _take_over(self, optimizer: Optimizer) -> None:
-        """Read weights and moments from the network and its torch optimiser."""
-        opt = self.opt
-        opt.params = {name: p.detach()[None] for name, p in self.task.network.named_parameters()}
-        saved = dict(enumerate(optimizer.state[p] for p in _parameters(optimizer)))
-        opt.state = stacked_state([saved], initial_state(opt.rule, opt.params), [self._names()])
-
-    def _give_back(self, optimizer: Optimizer) -> None:
-        """Write weights and moments to the network and its torch optimiser."""
-        opt = self.opt
-        with torch.no_grad():
-            for name, p in self.task.network.named_parameters():
-                p.copy_(opt.params[name][0])
-        if getattr(opt.configs[0], "momentum", 1.0) > 0:  # without it torch's SGD keeps nothing
-            moments = torch_state(opt.rule, opt.state, 0, self._names(), opt.step_dtype)
-            for number, p in enumerate(_parameters(optimizer)):
-                optimizer.state[p] = moments[number]
-
-    def _names(self) -> list[str]:
-        return optimizer_names(self.opt.configs[0], dict(self.task.network.named_parameters()))
-
-
-def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def scanned(step: Step) -> Callable[[Carried, Any, tuple[Params, Hyper]], tuple[Carried, Tensor]]:

@@ -1,6 +1,7 @@
 """One step of K GANs: both phases of ``tasks.gan_losses`` with their updates, as one pure function."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch.func import functional_call, grad_and_value, vjp, vmap
 
 from gaplab.config.gan import GANConfig
 from gaplab.networks.conditioning import pack_samples
+from gaplab.stacked.discriminator_gradient import gradient_of_slopes, is_piecewise_linear
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.step import clip_gradients
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, per_model, select, update_active
@@ -19,6 +21,7 @@ from gaplab.tasks.gan_losses import (
     Penalties,
     discriminator_loss,
     generator_loss,
+    loss_of_scores,
 )
 
 
@@ -63,6 +66,8 @@ def make_game_step(
         points: Tensor = functional_call(generator, params, (latents, labels))
         return points
 
+    direct = bool(config.r1 or config.r2) and not config.gradient_penalty
+    direct = direct and is_piecewise_linear(discriminator)
     buffers = [name for name, _ in discriminator.named_buffers()]
 
     def discriminating(params: Params, batch: Params) -> Discriminate:
@@ -88,6 +93,26 @@ def make_game_step(
             weights=batch["weights"],
         )
 
+    def gradients_of_discriminator(
+        params: Params, fake: Tensor, batch: Params, loss_coefficients: Params
+    ) -> tuple[Params, Tensor]:
+        """Return the gradient by ``params``, and the loss."""
+        if not direct:
+            found: tuple[Params, Tensor] = grad_and_value(loss_of_discriminator)(
+                params, fake, batch, loss_coefficients
+            )
+            return found
+        loss = partial(
+            loss_of_scores,
+            config,
+            count=len(batch["weights"]),
+            penalties=Penalties(**{name: loss_coefficients[name] for name in Penalties._fields}),
+            weights=batch["weights"],
+        )
+        packs = pack_samples(torch.cat([batch["points"], fake]), config.pack)
+        waves = {name: batch[name] for name in buffers}
+        return gradient_of_slopes(discriminator, params, waves, packs, loss)
+
     def loss_of_generator(fake: Tensor, params: Params, batch: Params) -> Tensor:
         return generator_loss(
             config,
@@ -108,7 +133,7 @@ def make_game_step(
             fake, pull, *_ = vjp(lambda p: generated(p, batch["latents"], batch["labels"]), g)
         else:
             fake = generated(g, batch["latents"], batch["labels"])
-        grads, d_losses = vmap(grad_and_value(loss_of_discriminator))(d, fake, batch, loss_coefficients)
+        grads, d_losses = vmap(gradients_of_discriminator)(d, fake, batch, loss_coefficients)
         if of_discriminator.clips:
             grads = clip_gradients(grads, hypers[0]["max_grad_norm"])
         d, d_state = update_active(of_discriminator.update, d, grads, d_state, hypers[0], active)

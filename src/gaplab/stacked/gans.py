@@ -156,7 +156,9 @@ class StackedGANs(Ensemble):
         amplitudes = (fourier_amplitude(task.config, step, task.num_steps) for task in self.tasks)
         key = DISCRIMINATOR + AMPLITUDE
         self.kept[key] = torch.where(active, self._column(amplitudes), self.kept[key])
-        return {name: self.kept[DISCRIMINATOR + name] for name in self.waves}
+        found = {name: self.kept[DISCRIMINATOR + name] for name in self.waves}
+        # A compiled step reads whole vectors of waves where those of one coordinate lie side by side.
+        return {name: t.mT.contiguous().mT if t.dim() == 3 else t for name, t in found.items()}
 
     def _column(self, values: Iterable[float]) -> Tensor:
         """One number of every model, [K]."""

@@ -113,7 +113,10 @@ class ManualBlockOptimization(_ManualOptimization):
 
 
 def use_blocks(
-    trainer: Trainer, module: LightningModule, wanted: int, automatic: BlockOptimization | None = None
+    trainer: Trainer,
+    module: LightningModule,
+    wanted: int,
+    compiled: "BlockOptimization | ManualBlockOptimization | None" = None,
 ) -> int:
     """Return the steps of a block, with loops that take blocks in place; 1 where the stock loop must run.
 
@@ -121,7 +124,7 @@ def use_blocks(
         trainer: Whose loops.
         module: What it trains.
         wanted: Most steps in a block.
-        automatic: The loop of automatic optimisation, where another one than ``BlockOptimization`` is to run.
+        compiled: The loop that takes the module's steps, where another one than those of this file is to run.
     """
     if wanted == 1:
         return 1
@@ -130,7 +133,8 @@ def use_blocks(
         _log.warning("Lightning's own loop takes the steps one by one, which is slower: %s.", reason)
         return 1
     loop = trainer.fit_loop.epoch_loop
-    automatic, manual = automatic or BlockOptimization(trainer), ManualBlockOptimization(trainer)
+    automatic = compiled if isinstance(compiled, BlockOptimization) else BlockOptimization(trainer)
+    manual = compiled if isinstance(compiled, ManualBlockOptimization) else ManualBlockOptimization(trainer)
     automatic.optim_progress = loop.automatic_optimization.optim_progress
     manual.optim_step_progress = loop.manual_optimization.optim_step_progress
     loop.automatic_optimization, loop.manual_optimization = automatic, manual

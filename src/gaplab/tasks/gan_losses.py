@@ -131,22 +131,41 @@ def discriminator_loss(
     """
     both, count = torch.cat([real, fake.detach()]), len(real)
     weighted = penalties_of(config) if penalties is None else penalties
-    penalty = torch.zeros((), dtype=real.dtype, device=real.device)
+    gradients: Tensor | None = None
     if config.r1 or config.r2:
         scores, gradients = scores_and_gradients(discriminate, both)
+    else:
+        scores = discriminate(both)
+    more: Any = 0.0
+    if config.gradient_penalty:
+        assert mixing is not None, "the caller draws it where there is a gradient penalty"
+        more = weighted.gradient_penalty * gradient_norm_penalty(discriminate, real, fake, mixing, weights)
+    return loss_of_scores(config, scores, gradients, count, penalties=weighted, weights=weights, more=more)
+
+
+def loss_of_scores(
+    config: GANConfig,
+    scores: Tensor,
+    gradients: Tensor | None,
+    count: int,
+    *,
+    penalties: Penalties,
+    weights: Tensor | None,
+    more: Any = 0.0,
+) -> Tensor:
+    """Return the discriminator's loss of scores [2 Q] and, for R1 and R2, their gradients [2 Q, pack * D].
+
+    The first ``count`` are those of real packs; ``more`` is added to the penalties.
+    """
+    penalty = more
+    if gradients is not None:
         of_real, of_fake = gradients[:count], gradients[count:]
         if weights is not None:
             of_real, of_fake = (weights.sqrt()[:, None] * part for part in (of_real, of_fake))
-        penalty = weighted.r1 * zero_centred_penalty(of_real)
-        penalty = penalty + weighted.r2 * zero_centred_penalty(of_fake)
-    else:
-        scores = discriminate(both)
-    if config.gradient_penalty:
-        assert mixing is not None, "the caller draws it where there is a gradient penalty"
-        between = gradient_norm_penalty(discriminate, real, fake, mixing, weights)
-        penalty = penalty + weighted.gradient_penalty * between
+        penalty = penalties.r1 * zero_centred_penalty(of_real)
+        penalty = penalty + penalties.r2 * zero_centred_penalty(of_fake) + more
     loss = mean_loss(ADVERSARIAL_LOSSES[config.loss].discriminator, scores[:count], scores[count:], weights)
-    return loss + weighted.factor * penalty
+    return loss + penalties.factor * penalty
 
 
 def generator_loss(
