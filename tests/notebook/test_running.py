@@ -76,6 +76,7 @@ def test_a_hydra_session_of_the_users_own_goes_on(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.ddp
+@pytest.mark.thorough
 def test_devices_are_processes(folder: Path, tmp_path: Path) -> None:
     words = [*WORDS, "data.noise=0.2", "trainer.precision=64-true", f"run.root={tmp_path}"]
     one, two = run([*words, "run.id=one"]), run([*words, "run.id=two"], devices=2)

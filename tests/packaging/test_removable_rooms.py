@@ -5,10 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from quick_runs import QUICK
 from running import PROJECT, finished
 
 
+@pytest.mark.thorough
 def test_the_package_trains_without_phenomena_gans_and_study(tmp_path: Path) -> None:
     source = tmp_path / "src"
     gone = (

@@ -15,7 +15,7 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.errors import Preempted
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.resume import plan_resumption
-from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.compile import CompiledFunction, has_compiler
 from gaplab.train import run_one, run_planned
 
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -74,6 +74,18 @@ def test_a_game_in_blocks_is_that_of_torch(case: str, tmp_path: Path) -> None:
         run_one(compose(*words), tmp_path / str(compile))
         found.append(left(tmp_path / str(compile)))
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-8)
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
+def test_a_compiled_game_is_that_of_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = []
+    for compile in (False, True):
+        words = ("trainer.precision=64-true", f"trainer.compile={compile}", *CASES["relativistic"])
+        run_one(compose(*words), tmp_path / str(compile))
+        found.append(left(tmp_path / str(compile)))
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-8)
+    assert "without the compiler" not in caplog.text
 
 
 @pytest.mark.usefixtures("uncompiled")

@@ -63,7 +63,7 @@ def train_both(
     return objectives
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_a_mixed_grid_of_adam_after_many_steps(
     tmp_path: Path, compiled: bool, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -153,6 +153,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.thorough
 def test_a_pool_goes_on_with_a_fresh_process_after_a_failure(tmp_path: Path) -> None:
     words = set_once(*QUICK, f"run.root={tmp_path / 'logs'}")
     words = [word for word in words if not word.startswith("trainer.accelerator=")]

@@ -55,7 +55,7 @@ def by_hand(grid: Path) -> dict[str, tuple[str, str]]:
     return found | dict.fromkeys(alive, ("finished", ""))
 
 
-@pytest.mark.parametrize("launcher", ["basic", "vectorized"])
+@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.thorough), "vectorized"])
 def test_who_goes_on_is_who_is_best_in_a_full_grid(
     main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str], launcher: str
 ) -> None:

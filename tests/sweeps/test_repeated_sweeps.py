@@ -37,7 +37,7 @@ def ledger(sweep: Path) -> list[tuple[str, str]]:
         return [(row["run"], row["status"]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("launcher", ["basic", "vectorized"])
+@pytest.mark.parametrize("launcher", [pytest.param("basic", marks=pytest.mark.thorough), "vectorized"])
 def test_an_edited_sweep_shows_no_old_numbers(
     main: Main,
     tmp_path: Path,

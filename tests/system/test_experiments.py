@@ -32,6 +32,7 @@ def test_notebook_linear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert printed.count(": met") == 2
 
 
+@pytest.mark.thorough
 def test_notebook_relu(tmp_path: Path) -> None:
     result = run_experiment("notebook_relu", tmp_path)
     check_published(result, {"loss/train": 0.178407, "accuracy/train": 0.949})

@@ -125,6 +125,7 @@ def test_patience_cannot_watch_what_is_not_measured() -> None:
         compose("trainer.early_stopping_patience=3", "data.num_val_points=30")
 
 
+@pytest.mark.thorough
 def test_a_small_study_from_command_to_ranking(tmp_path: Path) -> None:
     words = ["experiment=generalization_study_small", f"run.root={tmp_path}", "trainer.progress_bar=false"]
     words += ["network.widths=[8],[8,8]", "data.batch_size=20", "optimizer.weight_decay=0.0", "seed=0,1"]
