@@ -16,6 +16,7 @@ import yaml
 from gaplab.config.compose import compose_config
 from gaplab.config.data import DataConfig
 from gaplab.config.editor_schema import editor_schema
+from gaplab.config.key_table import meanings
 from gaplab.config.registry import CHOICES
 from gaplab.reference import PAGE, SCHEMA, main
 from running import PROJECT
@@ -115,3 +116,11 @@ def test_a_choice_of_ones_own_is_known_to_the_editor(monkeypatch: pytest.MonkeyP
     main(["--schema", str(tmp_path / "own.json")])
     jsonschema.validate(mine, json.loads((tmp_path / "own.json").read_text()))
     assert (PAGE.read_bytes(), SCHEMA.read_bytes()) == kept
+
+
+def test_a_choice_without_source_has_its_keys_and_no_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed: dict[str, Any] = {"__name__": "typed", "DataConfig": DataConfig, "dataclass": dataclass}
+    exec("@dataclass(kw_only=True, slots=True)\nclass Typed(DataConfig):\n    wobble: float = 0.1\n", typed)
+    monkeypatch.setitem(CHOICES["data"], "typed", typed["Typed"])
+    jsonschema.validate({"data": {"wobble": 0.2}}, editor_schema())
+    assert meanings(typed["Typed"]) == meanings(DataConfig)

@@ -55,12 +55,19 @@ def default_of(one: "Field[Any]") -> Any:
 
 @cache
 def meanings(kind: type) -> dict[str, str]:
-    """Return the text under each field of a dataclass, or member of an enumeration, as one line."""
+    """Return the text under each field of a dataclass, or member of an enumeration, as one line.
+
+    A class that was typed into a session has no source that could be read, and gets none.
+    """
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if not (is_dataclass(one) or (issubclass(one, Enum) and one.__module__.startswith(kind.__module__))):
             continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        try:
+            source = inspect.getsource(one)
+        except (OSError, TypeError):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(source)).body
         assert isinstance(tree, ast.ClassDef)
         for statement, text in pairwise(tree.body):
             target = getattr(statement, "target", None) or (getattr(statement, "targets", None) or [None])[0]
