@@ -57,7 +57,7 @@ def default_of(one: "Field[Any]") -> Any:
 def meanings(kind: type) -> dict[str, str]:
     """Return the text under each field of a dataclass, or member of an enumeration, as one line.
 
-    A class that was typed into a session has no source that could be read, and gets none.
+    A class that was typed into an interpreter has no source that could be read, and gets none.
     """
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
