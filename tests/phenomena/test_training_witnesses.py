@@ -19,6 +19,7 @@ from gaplab.phenomena.informative_words import draw_law, draw_texts, information
 from gaplab.phenomena.lottery_tickets import prune, shuffle
 from gaplab.phenomena.neural_collapse import collapse, features_of
 from gaplab.phenomena.training import Networks, build_networks, draw_spirals, mean_squared_error
+from gaplab.randomness import make_generator
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -176,3 +177,12 @@ def test_words_that_say_nothing_are_equally_frequent_in_all_subjects() -> None:
     assert int(bound.sum()) == informative_words.NUM_TOPICAL
     assert torch.equal(truth > 1e-12, bound)
     assert law.mean(dim=0).sum() == pytest.approx(informative_words.TEXT_LENGTH)
+
+
+def test_two_wrong_answers_of_a_hundred_are_two_hundredths() -> None:
+    networks = build_networks([0, 1], [8])
+    points = torch.randn(2, 100, 2, generator=make_generator(0, "points"))
+    labels = networks.logits(points).argmax(-1)
+    labels[0, :2] = (labels[0, :2] + 1) % 3
+    assert networks.error(points, labels) == [0.02, 0.0]
+    assert networks.accuracy(points, labels) == [0.98, 1.0]

@@ -74,7 +74,7 @@ def measure_networks(
     def observe(step: int, parameters: Parameters) -> None:
         steps.append(step)
         for data, found in zip((train, test), errors, strict=True):
-            found.append([1 - accuracy for accuracy in networks.accuracy(*data, parameters)])
+            found.append(networks.error(*data, parameters))
 
     networks.train(*train, num_steps=num_steps, lr=3e-3, observe=observe, observe_every=25)
     return steps, *errors

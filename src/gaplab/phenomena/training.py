@@ -46,6 +46,12 @@ class Networks:
             hits = self.logits(points, parameters).argmax(-1) == labels
         return hits.double().mean(dim=1).tolist()
 
+    def error(self, points: Tensor, labels: Tensor, parameters: Parameters | None = None) -> list[float]:
+        """Share of wrong answers; counted, as one minus the share of right ones is not 0.02 where 98 of 100 are."""
+        with torch.no_grad():
+            misses = self.logits(points, parameters).argmax(-1) != labels
+        return misses.double().mean(dim=1).tolist()
+
     def loss(self, points: Tensor, labels: Tensor, parameters: Parameters | None = None) -> list[float]:
         """Mean cross-entropy of each network, in nats."""
         with torch.no_grad():

@@ -1,6 +1,5 @@
 """What a phenomenon states, and what came out when it was tested."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,8 +9,6 @@ from matplotlib.figure import Figure
 from gaplab.reports.ledger import Summary
 
 Row = tuple[str | float, ...]
-ROUNDING = 1e-5
-"""Relative: what one minus an accuracy in float32 may be off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,14 +68,14 @@ class Phenomenon:
 
 
 def at_least(expectation: str, values: Sequence[float], threshold: float) -> Check:
-    """Check that every value (one a seed) reaches the threshold, to rounding: 98 of 100 are 0.98 in float32 too."""
-    holds = all(value >= threshold or math.isclose(value, threshold, rel_tol=ROUNDING) for value in values)
+    """Check that every value (one a seed) reaches the threshold."""
+    holds = all(value >= threshold for value in values)
     return Check(expectation=expectation, measured=spread(values), holds=holds)
 
 
 def at_most(expectation: str, values: Sequence[float], threshold: float) -> Check:
-    """Check that no value (one a seed) exceeds the threshold, to rounding: 1 - 0.98 is 0.02."""
-    holds = all(value <= threshold or math.isclose(value, threshold, rel_tol=ROUNDING) for value in values)
+    """Check that no value (one a seed) exceeds the threshold."""
+    holds = all(value <= threshold for value in values)
     return Check(expectation=expectation, measured=spread(values), holds=holds)
 
 
