@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from gaplab.figures.phenomena import draw_dots
 from gaplab.networks.hidden_outputs import dead_share, hidden_outputs
+from gaplab.phenomena.saliency import agreement, means_on_arm
 from gaplab.phenomena.training import Networks, build_networks, draw_spirals
 from gaplab.phenomena.verdict import (
     Phenomenon,
@@ -37,6 +38,12 @@ class WrongLabels(NamedTuple):
     """AUC: the chance that a wrong label has a larger loss than a right one, by a twin that has not seen it."""
     right_pair: list[bool]
     """Whether, among the twins' disagreements with the labels, the planted mistake is the most frequent one."""
+    unharmed_accuracy: list[float]
+    """Test accuracy of the same network trained on right labels."""
+    unharmed_saliency: list[float]
+    """Mean cosine of its saliency and the law's at test points."""
+    lost_saliency: list[float]
+    """By how much that of the network on wrong labels is less, at test points of the arm with these."""
 
 
 class DeadLayer(NamedTuple):
@@ -85,6 +92,11 @@ def plant_wrong_labels(seeds: Sequence[int], num_steps: int) -> WrongLabels:
         logits[:, unseen] = twin.logits(points[:, unseen]).detach()
     losses = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
     ends = zip(networks.loss(points, labels), start, strict=True)
+    unharmed = build_networks(seeds, [100, 100])
+    unharmed.train(points, true, num_steps=num_steps, lr=5e-3)
+    test, arms = draw_spirals(seeds, 1000, "test")
+    found, harmed = (agreement(one, test, NUM_ARMS) for one in (unharmed, networks))
+    on_arm = zip(*(means_on_arm(cosines, arms, NUM_ARMS - 1) for cosines in (found, harmed)), strict=True)
     # Rows: the label given; columns: the twins' answer.
     tables = [
         torch.bincount(NUM_ARMS * given + answer, minlength=NUM_ARMS**2).view(NUM_ARMS, NUM_ARMS)
@@ -94,6 +106,9 @@ def plant_wrong_labels(seeds: Sequence[int], num_steps: int) -> WrongLabels:
         fall=[end / before for end, before in ends],
         separation=[area_under_curve(*pair) for pair in zip(losses, planted, strict=True)],
         right_pair=[int(table.fill_diagonal_(0).argmax()) == 0 * NUM_ARMS + 2 for table in tables],
+        unharmed_accuracy=unharmed.accuracy(test, arms),
+        unharmed_saliency=[float(cosines.mean()) for cosines in found],
+        lost_saliency=[before - after for before, after in on_arm],
     )
 
 
@@ -142,6 +157,8 @@ def judge(wrong: WrongLabels, dead: DeadLayer, leak: Leak) -> Verdict:
     rows: list[Row] = [
         ("wrong labels on an arm", "loss falls to", fmean(wrong.fall)),
         ("", "wrong labels found by unseen loss (AUC)", fmean(wrong.separation)),
+        ("", "saliency's cosine with the law's, right labels", fmean(wrong.unharmed_saliency)),
+        ("", "less with wrong labels, on that arm", fmean(wrong.lost_saliency)),
         ("dead layer", "loss falls to", fmean(dead.fall)),
         ("", "test accuracy lost", fmean(dead.cost)),
         ("", "dead units there", fmean(dead.dead)),
@@ -165,6 +182,15 @@ def judge(wrong: WrongLabels, dead: DeadLayer, leak: Leak) -> Verdict:
                 [float(right) for right in wrong.right_pair],
                 0.75,
             ),
+            mean_at_least(
+                "opacity: right labels, mean test accuracy at least 0.97", wrong.unharmed_accuracy, 0.97
+            ),
+            mean_at_most(
+                "yet its saliency points elsewhere than the law's: cosine at most 0.7 in the mean",
+                wrong.unharmed_saliency,
+                0.7,
+            ),
+            mean_at_least("not by chance: at least 0.35 in the mean", wrong.unharmed_saliency, 0.35),
             mean_at_most("dead layer: mean test accuracy lost at most 0.1", dead.cost, 0.1),
             at_least(
                 "dead layer: the share of dead units exceeds an unharmed layer's by 0.5",
@@ -215,7 +241,8 @@ PHENOMENON = Phenomenon(
         "Losses of points that a twin has not seen, dead units and duplicates find them."
     ),
     reference=(
-        "Northcutt et al. 2021 (out-of-sample losses); Lu et al. 2019 (dying ReLU); Kapoor and Narayanan 2023 (leakage)"
+        "Northcutt et al. 2021 (out-of-sample losses); Lu et al. 2019 (dying ReLU); Kapoor and Narayanan 2023 "
+        "(leakage); Simonyan et al. 2014 (saliency)"
     ),
     run=run,
 )
