@@ -29,9 +29,19 @@ OURS = (str(PROJECT / "src"), str(PROJECT / "tests"))
 TEMPLATE = multiprocessing.get_context("forkserver")
 
 
+SHARED = "GAPLAB_TESTS_TEMPLATE"
+"""Environment variable with the address of a template that the process which started this one keeps."""
+
+
 @cache
 def start_template() -> None:
-    """Start the process that commands are copied from."""
+    """Start the process that commands are copied from; several workers share the one of their controller."""
+    if SHARED in os.environ:
+        server = forkserver._forkserver  # type: ignore[attr-defined]
+        server._forkserver_address = os.environ[SHARED]
+        server._forkserver_alive_fd = os.open(os.devnull, os.O_WRONLY)  # the controller has the pipe's end
+        server.ensure_running = lambda: None
+        return
     TEMPLATE.set_forkserver_preload(["preloaded"])
     before = dict(os.environ)
     # One thread: torch reads the number while it loads.
@@ -41,6 +51,12 @@ def start_template() -> None:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def share_template() -> None:
+    """Start the template before the workers, which find it by its address in their environment."""
+    start_template()
+    os.environ[SHARED] = forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
 
 
 class Forked:
