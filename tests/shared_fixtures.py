@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.metrics.generative import two_sample
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
-from gaplab.tasks import gan_scores
+from gaplab.tasks import flow_matching, gan, gan_scores
 from gaplab.train import run_one
 from quick_runs import DRAWN, QUICK, Compose
 from remembered_hydra import remember
@@ -69,9 +70,12 @@ def quick(tmp_path: Path) -> Compose:
 
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let GANs be judged on few permutations and one perfect sampler, where a test compares runs and not scores."""
+    """Let GANs be judged on few draws, by few trees, where a test compares runs and not scores."""
     monkeypatch.setattr(two_sample, "NUM_PERMUTATIONS", 20)
+    monkeypatch.setitem(two_sample.ON_FEATURES, "trees", partial(two_sample.tree_judge, num_trees=3))
     monkeypatch.setattr(gan_scores, "NUM_CEILING_DRAWS", 1)
+    for task in (gan, flow_matching):
+        monkeypatch.setattr(task, "SHAPE_POINTS", 2_000)
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ def test_blocks_give_the_weights_of_the_stock_loop(case: str, quick: Compose, tm
     assert_same(tmp_path / "null", tmp_path / "3")
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_blocks_of_a_gan_give_the_weights_of_the_stock_loop(tmp_path: Path) -> None:
     words = [*QUICK_GAN, "task.discriminator_steps=2", "optimizer.max_grad_norm=0.1", f"run.root={tmp_path}"]
     for steps in ("null", "1"):

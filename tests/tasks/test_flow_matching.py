@@ -76,6 +76,7 @@ def test_the_sampler_reaches_a_law_whose_velocity_is_known() -> None:
     assert (ends[1] - ends[2]).abs().max() < 0.05 * (ends[0] - ends[2]).abs().max()  # second order
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_alone_and_stacked_runs_are_one_and_are_judged_as_gans_are(tmp_path: Path) -> None:
     jobs = [compose("seed=1"), compose("seed=2", "optimizer.lr=0.02", "data.std=0.1")]
     sentences: list[str] = []

@@ -210,6 +210,7 @@ def test_stopped_and_continued_equals_uninterrupted(whole_run: Any, stop_at: Any
     assert whole[1:] == parts[1:]
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
     """Two discriminator steps for one of the generator, weight clipping, and the moving average."""
     words = ("task.loss=non_saturating", "task.r1=0", "task.r2=0", "task.discriminator_steps=2")
@@ -258,6 +259,7 @@ def test_run_equals_a_bare_loop(tmp_path: Path) -> None:
             torch.testing.assert_close(weights[f"{prefix}.network.{name}"], value, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_spectral_norm_resumes_and_pictures_leave_it_alone(tmp_path: Path, stop_at: Any) -> None:
     words = ("task.spectral_norm=true", "task.fourier_features=5", "task.discriminator.gain=3")
     composed = compose(tmp_path, *words)
@@ -302,6 +304,7 @@ def test_divergence_is_said(tmp_path: Path) -> None:
     assert read_json(tmp_path / "run" / "run.json")["status"] == "diverged"
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_collapse_is_warned_of_with_its_figure(tmp_path: Path) -> None:
     composed = compose(tmp_path, "task.generator.gain=1e-3", "optimizer.lr=1e-9")
     with pytest.warns(
@@ -310,6 +313,7 @@ def test_collapse_is_warned_of_with_its_figure(tmp_path: Path) -> None:
         run_one(composed, tmp_path / "run")
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_conditional_packed_run_on_spirals(tmp_path: Path) -> None:
     words = ("data=spirals", "task.label_embedding=2", "task.pack=2", "task.latent=uniform")
     table = run_one(compose(tmp_path, *words), tmp_path / "run").last
@@ -318,6 +322,7 @@ def test_conditional_packed_run_on_spirals(tmp_path: Path) -> None:
     assert 0 <= table["spiral/label_agreement"] <= 1
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_short_run_comes_closer_to_the_ring(tmp_path: Path) -> None:
     words = ("trainer.max_steps=120", "trainer.eval_every_n_steps=60", "task.generator.widths=[16]")
     words += ("task.discriminator.widths=[16]", "optimizer.lr=0.01")

@@ -69,12 +69,14 @@ def kernel_judge(train_points: Tensor, train_labels: Tensor, test_points: Tensor
     return _answers(make_pipeline(StandardScaler(), SVC()), train_points, train_labels, test_points)
 
 
-def tree_judge(train_points: Tensor, train_labels: Tensor, test_points: Tensor) -> Tensor:
-    """50 boosted trees of 8 leaves, by scikit-learn."""
+def tree_judge(
+    train_points: Tensor, train_labels: Tensor, test_points: Tensor, *, num_trees: int = 50
+) -> Tensor:
+    """Boosted trees of 8 leaves, by scikit-learn."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
-        max_iter=50, max_leaf_nodes=8, early_stopping=False, random_state=0
+        max_iter=num_trees, max_leaf_nodes=8, early_stopping=False, random_state=0
     )
     return _answers(trees, train_points, train_labels, test_points)
 
