@@ -13,6 +13,7 @@ import torch
 from hydra.core.plugins import Plugins
 from lightning.pytorch import Trainer
 
+from forked import skip_fsync
 from gaplab.callbacks.checkpoints import Checkpoints
 from gaplab.config import extensions
 from gaplab.config.compose import Composed, compose_config
@@ -27,6 +28,7 @@ from remembered_hydra import remember
 # As at the beginning of a command: doctests import gaplab's plugins, which must not come before Hydra's.
 Plugins.instance()
 remember()
+skip_fsync()
 
 
 @pytest.fixture(autouse=True)
