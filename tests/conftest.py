@@ -7,16 +7,19 @@ from gaplab.process.devices import own_cpus
 
 LONGEST = (
     "test_worker_pool.py",
-    "test_torchrun.py",
-    "test_lightning_projects.py",
     "test_readme.py",
-    "test_project.py",
+    "test_gans.py",
     "test_phenomena.py",
     "test_shipped_configs.py",
-    "test_gans.py",
+    "test_lightning_projects.py",
     "test_ddp.py",
-    "test_gan.py",
+    "test_halving.py",
+    "test_project.py",
+    "test_stacked_runs.py",
+    "test_preemption.py",
+    "test_torchrun.py",
     "test_resume.py",
+    "test_gan.py",
 )
 """Files that begin first: a file's tests run in one process, and none should end long after the others."""
 

@@ -1,4 +1,4 @@
-"""Hydra, which merges the files of equal choices once and then copies what it made of them.
+"""Hydra, which reads our files once, merges those of equal choices once, and then copies what it made of them.
 
 Most of the time of a small test was Hydra's: it reads, orders and merges the same thirty files for every run.
 The overrides of single keys are still read and applied by Hydra, and every check of ours sees every configuration.
@@ -11,7 +11,10 @@ from typing import Any
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import DefaultsList, Overrides
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
 from gaplab.config.projects import CONFIG_DIR
@@ -20,13 +23,27 @@ OWN_SOURCES = {("hydra", "hydra.conf"), ("main", str(CONFIG_DIR)), ("schema", ""
 """Sources that stay as they are for as long as tests run, but for what is registered."""
 _lists: dict[Any, DefaultsList] = {}
 _trees: dict[int, DictConfig] = {}
+_files: dict[str, ConfigResult] = {}
+# As at the beginning of a command: doctests import gaplab's plugins, which must not come before Hydra's.
+Plugins.instance()
+FileSource: Any = SourcesRegistry.instance().resolve("file")
+_read = FileSource.load_config
 _order, _merge = config_loader_impl.create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
 
 
 def remember() -> None:
     """Let Hydra remember, for the rest of this process."""
+    FileSource.load_config = _read_once
     config_loader_impl.create_defaults_list = _order_once
     ConfigLoaderImpl._compose_config_from_defaults_list = _merge_once  # type: ignore[method-assign]
+
+
+def _read_once(source: Any, config_path: str) -> ConfigResult:
+    if source.path != str(CONFIG_DIR):
+        return _read(source, config_path)
+    if config_path not in _files:
+        _files[config_path] = _read(source, config_path)
+    return copy.deepcopy(_files[config_path])
 
 
 def _order_once(repo: Any, config_name: Any, overrides_list: Any, **options: bool) -> DefaultsList:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from hydra.core.plugins import Plugins
 from lightning.pytorch import Trainer
 
 from forked import skip_fsync
@@ -25,8 +24,6 @@ from gaplab.train import run_one
 from quick_runs import DRAWN, QUICK, Compose
 from remembered_hydra import remember
 
-# As at the beginning of a command: doctests import gaplab's plugins, which must not come before Hydra's.
-Plugins.instance()
 remember()
 skip_fsync()
 

@@ -29,6 +29,7 @@ WORDS = (
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra as it is installed."""
+    monkeypatch.setattr(remembered_hydra.FileSource, "load_config", remembered_hydra._read)
     monkeypatch.setattr(config_loader_impl, "create_defaults_list", remembered_hydra._order)
     monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", remembered_hydra._merge)
 
