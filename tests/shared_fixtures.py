@@ -19,7 +19,7 @@ from gaplab.config.compose import Composed, compose_config
 from gaplab.metrics.generative import two_sample
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.locking import unlock_all
-from gaplab.tasks import flow_matching, gan, gan_scores
+from gaplab.tasks import gan, gan_scores, point_sampler
 from gaplab.train import run_one
 from quick_runs import DRAWN, QUICK, Compose
 from remembered_hydra import remember
@@ -73,7 +73,7 @@ def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(two_sample, "NUM_PERMUTATIONS", 20)
     monkeypatch.setitem(two_sample.ON_FEATURES, "trees", partial(two_sample.tree_judge, num_trees=3))
     monkeypatch.setattr(gan_scores, "NUM_CEILING_DRAWS", 1)
-    for task in (gan, flow_matching):
+    for task in (gan, point_sampler):
         monkeypatch.setattr(task, "SHAPE_POINTS", 2_000)
 
 

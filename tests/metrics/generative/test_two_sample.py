@@ -5,12 +5,15 @@ import pytest
 import torch
 from scipy.stats import binom, norm
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from gaplab.metrics.generative.two_sample import (
     detection_power,
     kernel_judge,
     largest_p_value,
-    neighbour_judge,
+    neighbour_judges,
     tree_judge,
     two_sample_test,
 )
@@ -25,8 +28,16 @@ def normal(count, seed=0):
     return torch.randn(count, 2, generator=generator(seed))
 
 
+def nobody(*_):
+    return {}
+
+
 def alone(judge):
-    return {"it": judge}, {}
+    return lambda *known: {"it": judge(*known)}, nobody
+
+
+def root_judge(*known):
+    return neighbour_judges(*known)["neighbours"]
 
 
 def test_power_equals_scipy():
@@ -52,11 +63,11 @@ def test_neighbour_judge_equals_sklearn():
     train, test = normal(400), normal(100, seed=1)
     labels = (train[:, 0] + 0.5 * normal(400, seed=2)[:, 0] > 0).long()
     reference = KNeighborsClassifier(n_neighbors=19).fit(train.numpy(), labels.numpy())
-    ours = neighbour_judge(train, labels, test)
+    ours = root_judge(train, labels, test)
     assert ours.tolist() == reference.predict(test.numpy()).tolist()
 
 
-@pytest.mark.parametrize("judge", [neighbour_judge, kernel_judge, tree_judge])
+@pytest.mark.parametrize("judge", [root_judge, kernel_judge, tree_judge])
 def test_far_apart_laws_are_told_apart_and_labels_do_not_leak(judge):
     panel = alone(judge)
     apart = two_sample_test(normal(200), normal(200, seed=1) + 10, generator=generator(), judges=panel)
@@ -71,7 +82,7 @@ def test_equal_laws_are_rejected_at_the_level_by_the_largest_of_several():
     """150 tests of equal laws at 5 %: 7.5 ± 2.7 rejections, although the largest accuracy is above one half."""
     source = generator(3)
     rejected, accuracies = 0, []
-    panel = {str(k): partial(neighbour_judge, num_neighbours=k) for k in (1, 5, 15)}, {}
+    panel = partial(neighbour_judges, numbers={str(k): k for k in (1, 5, 15)}), nobody
     for _ in range(150):
         left, right = torch.randn(2, 150, 2, generator=source)
         result = two_sample_test(left, right, generator=source, judges=panel)
@@ -117,3 +128,13 @@ def test_wrong_arguments_are_named():
         two_sample_test(normal(20), normal(20) * math.nan, generator=generator())
     with pytest.raises(ValueError, match=r"true_accuracy must lie in \[0.5, 1\), got 1.0"):
         detection_power(1.0, 10)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_kernel_judge_equals_sklearn(constant):
+    train, test = 7 * normal(300) + 2, 7 * normal(200, seed=1) + 2
+    if constant:
+        train[:, 1] = test[:, 1] = 4.0
+    labels = (train[:, 0] + 5 * normal(300, seed=2)[:, 0] > 0).long()
+    reference = make_pipeline(StandardScaler(), SVC()).fit(train.double().numpy(), labels.numpy())
+    assert kernel_judge(train, labels, test).tolist() == reference.predict(test.double().numpy()).tolist()

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gaplab.metrics.generative.distances import pairwise_distances, squared_distances
+
 
 class NeighbourScores(NamedTuple):
     """All lie in [0, 1] except density, which may exceed its expectation for equal laws, 1."""
@@ -32,12 +34,16 @@ def neighbour_radii(points: Tensor, num_neighbours: int) -> Tensor:
             f"{num_neighbours} neighbours need more than {num_neighbours} points, got {len(points)}; "
             "draw more samples or ask for fewer neighbours"
         )
-    return _distances(points, points).kthvalue(num_neighbours + 1, dim=1).values
+    nearest = [
+        block.topk(num_neighbours + 1, dim=1, largest=False).values[:, -1]
+        for block in squared_distances(points, points)
+    ]
+    return torch.cat(nearest).sqrt_()
 
 
 def precision_recall(real: Tensor, fake: Tensor, *, num_neighbours: int = 3) -> tuple[float, float]:
     """Share of generated points inside some ball of the real ones, and the reverse."""
-    distances = _distances(real, fake)
+    distances = pairwise_distances(real, fake)
     inside_real = distances < neighbour_radii(real, num_neighbours)[:, None]
     inside_fake = distances < neighbour_radii(fake, num_neighbours)[None, :]
     return inside_real.any(dim=0).double().mean().item(), inside_fake.any(dim=1).double().mean().item()
@@ -47,7 +53,7 @@ def density_coverage(real: Tensor, fake: Tensor, *, num_neighbours: int = 5) -> 
     """Balls of real points around a generated point, over k; share of real balls that hold a generated
     point.
     """
-    inside = _distances(real, fake) < neighbour_radii(real, num_neighbours)[:, None]
+    inside = pairwise_distances(real, fake) < neighbour_radii(real, num_neighbours)[:, None]
     density = inside.sum().item() / (num_neighbours * len(fake))
     return density, inside.any(dim=1).double().mean().item()
 
@@ -55,12 +61,3 @@ def density_coverage(real: Tensor, fake: Tensor, *, num_neighbours: int = 5) -> 
 def neighbour_scores(real: Tensor, fake: Tensor) -> NeighbourScores:
     """All four, for real points [N, D] and generated points [M, D], each with its paper's k (3 and 5)."""
     return NeighbourScores(*precision_recall(real, fake), *density_coverage(real, fake))
-
-
-def _distances(left: Tensor, right: Tensor) -> Tensor:
-    """Euclidean distances by differences: the faster matrix product loses digits of near points."""
-    if left.shape[1] != right.shape[1]:
-        raise ValueError(
-            f"both point sets need the same dimension, got {list(left.shape)} and {list(right.shape)}"
-        )
-    return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")

@@ -10,15 +10,17 @@ largest: the labels of the test half are permuted under the fixed answers of all
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(training points, training labels in {0, 1}, test points) -> predicted labels of the test points."""
+from gaplab.metrics.generative.distances import squared_distances
+
+Judges = Callable[[Tensor, Tensor, Tensor], Mapping[str, Tensor]]
+"""(training points, training labels in {0, 1}, test points) -> predicted labels of the test points, of each judge."""
+NEIGHBOURS: dict[str, int | None] = {"neighbours_5": 5, "neighbours_15": 15, "neighbours": None}
 
 NUM_PERMUTATIONS = 1_000
 
@@ -48,25 +50,42 @@ def detection_power(true_accuracy: float, num_test: int, *, level: float = 0.05)
     return 0.5 * math.erfc(-z / math.sqrt(2))
 
 
-def neighbour_judge(
-    train_points: Tensor, train_labels: Tensor, test_points: Tensor, *, num_neighbours: int | None = None
-) -> Tensor:
-    """Majority vote of the k nearest training points; an odd k, so that no vote ties. None: about √n_tr."""
-    if num_neighbours is None:
-        num_neighbours = math.isqrt(len(train_points))
-        num_neighbours -= 1 - num_neighbours % 2
-    distances = torch.cdist(test_points, train_points, compute_mode="donot_use_mm_for_euclid_dist")
-    nearest = distances.topk(num_neighbours, dim=1, largest=False).indices
-    return (train_labels[nearest].double().mean(dim=1) > 0.5).long()
+def neighbour_judges(
+    train_points: Tensor,
+    train_labels: Tensor,
+    test_points: Tensor,
+    *,
+    numbers: Mapping[str, int | None] = NEIGHBOURS,
+) -> dict[str, Tensor]:
+    """Majority votes of the k nearest training points; an odd k, so that no vote ties. None: about √n_tr."""
+    root = math.isqrt(len(train_points))
+    odd = {name: root - 1 + root % 2 if number is None else number for name, number in numbers.items()}
+    most = max(odd.values())
+    nearest = [
+        block.topk(most, dim=1, largest=False).indices
+        for block in squared_distances(test_points, train_points)
+    ]
+    votes = train_labels[torch.cat(nearest)].cumsum(dim=1)
+    return {name: (2 * votes[:, number - 1] > number).long() for name, number in odd.items()}
 
 
 def kernel_judge(train_points: Tensor, train_labels: Tensor, test_points: Tensor) -> Tensor:
     """A support vector machine with a Gaussian kernel on standardised numbers, by scikit-learn."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    return _answers(make_pipeline(StandardScaler(), SVC()), train_points, train_labels, test_points)
+    mean, std = train_points.double().mean(dim=0), train_points.double().std(dim=0, correction=0)
+    train, test = ((points.double() - mean) / std.where(std > 0, 1) for points in (train_points, test_points))
+    spread = train.square().sum(dim=1).mean()  # what scikit-learn's gamma="scale" divides by
+
+    def kernel(points: Tensor) -> Tensor:
+        blocks = squared_distances(points, train)
+        return torch.cat([block.div_(-spread.where(spread > 0, 1)).exp_() for block in blocks]).cpu()
+
+    # It would compute the same kernel entry by entry, in several times the time.
+    machine = SVC(kernel="precomputed").fit(kernel(train).numpy(), train_labels.cpu().numpy())
+    chosen = torch.as_tensor(machine.support_, dtype=torch.int64)
+    scores = kernel(test)[:, chosen] @ torch.as_tensor(machine.dual_coef_[0])
+    return (scores > -float(machine.intercept_[0])).to(train_labels)
 
 
 def tree_judge(
@@ -78,21 +97,14 @@ def tree_judge(
     trees = HistGradientBoostingClassifier(
         max_iter=num_trees, max_leaf_nodes=8, early_stopping=False, random_state=0
     )
-    return _answers(trees, train_points, train_labels, test_points)
+    trees.fit(train_points.double().cpu().numpy(), train_labels.cpu().numpy())
+    return torch.as_tensor(trees.predict(test_points.double().cpu().numpy())).to(train_labels)
 
 
-def _answers(classifier: Any, train_points: Tensor, train_labels: Tensor, test_points: Tensor) -> Tensor:
-    classifier.fit(train_points.double().cpu().numpy(), train_labels.cpu().numpy())
-    return torch.as_tensor(classifier.predict(test_points.double().cpu().numpy())).to(train_labels)
-
-
-ON_POINTS: dict[str, Judge] = {
-    "neighbours_5": partial(neighbour_judge, num_neighbours=5),
-    "neighbours_15": partial(neighbour_judge, num_neighbours=15),
-    "neighbours": neighbour_judge,
-}
-ON_FEATURES: dict[str, Judge] = {"kernel": kernel_judge, "trees": tree_judge}
-"""Judges that need scikit-learn; they see the features of the law where it is known."""
+def fitted_judges(train_points: Tensor, train_labels: Tensor, test_points: Tensor) -> dict[str, Tensor]:
+    """What scikit-learn's judges say; nothing where it is not installed."""
+    panel = {"kernel": kernel_judge, "trees": tree_judge} if find_spec("sklearn") else {}
+    return {name: judge(train_points, train_labels, test_points) for name, judge in panel.items()}
 
 
 def two_sample_test(
@@ -101,7 +113,7 @@ def two_sample_test(
     *,
     generator: torch.Generator,
     features: Callable[[Tensor], Tensor] | None = None,
-    judges: tuple[Mapping[str, Judge], Mapping[str, Judge]] | None = None,
+    judges: tuple[Judges, Judges] = (neighbour_judges, fitted_judges),
 ) -> TwoSampleResult:
     """Judge equally many real and generated points [n, D].
 
@@ -112,8 +124,7 @@ def two_sample_test(
         fake: Generated ones.
         generator: Shuffles and permutes.
         features: Points to what tells most about them, [n, F]; None for the points themselves.
-        judges: Those of points and those of features; None for all of ``ON_POINTS`` and, where scikit-learn is
-            installed, ``ON_FEATURES``.
+        judges: Those of points and those of features.
 
     Raises:
         ValueError: For unequal counts (always answering "real" would then beat ½), fewer than 10 points each, or
@@ -129,17 +140,13 @@ def two_sample_test(
     points = torch.cat([real.detach(), fake.detach()])
     if not points.isfinite().all():
         raise ValueError("the two-sample test met NaN or infinite points; the generator has diverged")
-    if judges is None:
-        judges = ON_POINTS, ON_FEATURES if find_spec("sklearn") else {}
     labels = torch.arange(2, device=points.device).repeat_interleave(len(real))
     order = torch.randperm(len(points), generator=generator).to(points.device)
     train, test = order[: len(order) // 2], order[len(order) // 2 :]
     seen = points if features is None else features(points)
-    answers = {
-        name: judge(inputs[train], labels[train], inputs[test])
-        for inputs, panel in zip((points, seen), judges, strict=True)
-        for name, judge in panel.items()
-    }
+    answers: dict[str, Tensor] = {}
+    for inputs, panel in zip((points, seen), judges, strict=True):
+        answers |= panel(inputs[train], labels[train], inputs[test])
     accuracies = {name: (answer == labels[test]).double().mean().item() for name, answer in answers.items()}
     largest = max(accuracies.values())
     p_value = largest_p_value(torch.stack(list(answers.values())).cpu(), labels[test].cpu(), generator)
@@ -149,8 +156,8 @@ def two_sample_test(
 def largest_p_value(answers: Tensor, labels: Tensor, generator: torch.Generator) -> float:
     """Return the chance that the largest accuracy of some answers [J, n] is as high for labels [n] in random order."""
     orders = [torch.randperm(len(labels), generator=generator) for _ in range(NUM_PERMUTATIONS)]
-    columns = torch.stack([labels, *(labels[order] for order in orders)], dim=1).double() * 2 - 1
-    largest = (
-        ((answers.double() * 2 - 1) @ columns).max(dim=0).values
-    )  # right minus wrong answers, whole numbers
+    signs = labels.float() * 2 - 1
+    rows = torch.cat([signs[None], signs[torch.stack(orders)]])
+    # Right minus wrong answers, whole numbers.
+    largest = (rows @ (answers.float().T * 2 - 1)).max(dim=1).values
     return (largest >= largest[0]).double().mean().item()
