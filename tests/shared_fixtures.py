@@ -71,7 +71,7 @@ def quick(tmp_path: Path) -> Compose:
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let GANs be judged on few draws, by few trees, where a test compares runs and not scores."""
     monkeypatch.setattr(two_sample, "NUM_PERMUTATIONS", 20)
-    monkeypatch.setitem(two_sample.ON_FEATURES, "trees", partial(two_sample.tree_judge, num_trees=3))
+    monkeypatch.setattr(two_sample, "tree_judge", partial(two_sample.tree_judge, num_trees=3))
     monkeypatch.setattr(gan_scores, "NUM_CEILING_DRAWS", 1)
     for task in (gan, point_sampler):
         monkeypatch.setattr(task, "SHAPE_POINTS", 2_000)
