@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gaplab.config.network import MLPConfig
 from gaplab.metrics.scales import gap_scales
 from gaplab.metrics.vc import relu_vc_dimension
 
@@ -56,3 +57,9 @@ def test_what_is_not_defined_is_left_out() -> None:
     network = diagonal_network()
     wrong = gap_scales(network, zeros_like(network), POINTS, 1 - LABELS)
     assert wrong.keys() == {"sqrt_vc_dimension_over_points", "golowich"}, "no margin, no Hessian"
+
+
+def test_no_size_takes_the_norms_of_points_for_those_of_their_waves() -> None:
+    network = MLPConfig(widths=[4], fourier_features=3).build(2, 2, torch.Generator().manual_seed(0), (2,))
+    scales = gap_scales(network, zeros_like(network), POINTS, LABELS, effective_dimension=5)
+    assert scales == {"sqrt_effective_dimension_over_points": math.sqrt(5 / 20)}

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from gaplab.config.network import MLPConfig
 from gaplab.networks.fourier_features import FourierFeatures
 
 
@@ -30,3 +31,14 @@ def test_the_amplitude_scales_the_waves_and_nothing_is_trained():
     assert float(block(points)[:, 2:].abs().max()) == 0
     assert list(block.parameters()) == []
     assert set(block.state_dict()) == {"waves", "phases", "amplitude"}
+
+
+def test_a_perceptron_sees_the_waves_of_its_input_whatever_its_shape():
+    config = MLPConfig(widths=[5], fourier_features=7, fourier_frequencies=[1.0, 8.0])
+    network = config.build(6, 3, torch.Generator().manual_seed(0), example_shape=(1, 2, 3))
+    images = torch.randn(4, 1, 2, 3, generator=torch.Generator().manual_seed(1))
+    seen = FourierFeatures(6, 7, (1.0, 8.0), torch.Generator().manual_seed(1))
+    seen.load_state_dict(network[1].state_dict())
+    hidden = torch.relu(network[2].hidden[0].linear(seen(images.flatten(1))))
+    torch.testing.assert_close(network(images), network[2].output(hidden))
+    assert network[1].waves.norm(dim=1).tolist() == pytest.approx([8 ** (k / 6) for k in range(7)], rel=1e-5)

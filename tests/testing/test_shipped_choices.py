@@ -13,6 +13,7 @@ PROJECT = ("task.module=lightning_projects.Net", "task.datamodule=lightning_proj
 FURTHER = {
     "data=swiss_roll": ["task=gan", "task.num_samples=100"],
     "task=flow_matching": ["data=ring", "task.num_samples=100"],
+    "task=diffusion": ["data=ring", "task.num_samples=100"],
     "task=gan": ["data=ring", "task.num_samples=100"],
     "task=lightning": list(PROJECT),
 }

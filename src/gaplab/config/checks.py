@@ -37,3 +37,14 @@ def check_at_least(key: str, value: int, smallest: int, hint: str = "") -> None:
 
 def check_at_most(key: str, value: int, largest: int, hint: str = "") -> None:
     check(value <= largest, key, f"a whole number of at most {largest:_}", value, hint)
+
+
+def check_waves(section: str, number: int, frequencies: list[float]) -> None:
+    """Check the settings of Fourier features: their number, and their slowest and fastest frequency."""
+    check_not_negative(f"{section}.fourier_features", number)
+    check(
+        len(frequencies) == 2 and 0 < frequencies[0] <= frequencies[1] < inf,
+        f"{section}.fourier_frequencies",
+        "the slowest and the fastest, both larger than 0",
+        frequencies,
+    )

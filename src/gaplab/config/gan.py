@@ -1,12 +1,11 @@
 """Settings of the GAN: two networks, the game that they play, and how samples are judged."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, cast
 
-from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_waves
 from gaplab.config.knots import check_knots
 from gaplab.config.network import MLPConfig, NetworkConfig, build_network
 from gaplab.config.optimizer import LBFGSConfig, OptimizerConfig
@@ -158,14 +157,7 @@ class GANConfig(TaskConfig):
             check(dropout == 0, f"task.{key}.dropout", "0: a GAN's noise is its latent variables", dropout)
 
     def _check_fourier(self) -> None:
-        check_not_negative("task.fourier_features", self.fourier_features)
-        slow_and_fast = self.fourier_frequencies
-        check(
-            len(slow_and_fast) == 2 and 0 < slow_and_fast[0] <= slow_and_fast[1] < math.inf,
-            "task.fourier_frequencies",
-            "the slowest and the fastest, both larger than 0",
-            slow_and_fast,
-        )
+        check_waves("task", self.fourier_features, self.fourier_frequencies)
         check(bool(self.fourier_amplitude), "task.fourier_amplitude", "at least one knot", [])
         check_knots("task.fourier_amplitude", self.fourier_amplitude)
 

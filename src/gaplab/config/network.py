@@ -5,7 +5,7 @@ from enum import StrEnum
 from inspect import Parameter, signature
 from typing import Any, ClassVar
 
-from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive
+from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_waves
 from gaplab.config.registry import builder_of, built_otherwise, choice, without_builder
 from gaplab.errors import ConfigError
 
@@ -143,6 +143,10 @@ class MLPConfig(NetworkConfig):
     initialization: Initialization = Initialization.default
     gain: float = 1.0
     """Factor on the initial weights."""
+    fourier_features: int = 0
+    """Waves of the input, of random directions and phases, that the network sees beside it (Tancik et al. 2020)."""
+    fourier_frequencies: list[float] = field(default_factory=lambda: [1.0, 60.0])
+    """Slowest and fastest of these waves, in radians per unit of the input; log-spaced in between."""
     rng_skip_widths: list[list[int]] = field(default_factory=list)
     """Hidden widths of networks drawn from the same random stream earlier: repeats published scripts."""
 
@@ -161,6 +165,7 @@ class MLPConfig(NetworkConfig):
                 )
         check(0 <= self.dropout < 1, "network.dropout", "a share in [0, 1)", self.dropout)
         check_positive("network.gain", self.gain)
+        check_waves("network", self.fourier_features, self.fourier_frequencies)
         check(
             self.norm is Norm.none or self.block is Block.plain,
             "network.norm",
@@ -177,9 +182,10 @@ class MLPConfig(NetworkConfig):
     def build(self, in_features: int, out_features: int, generator: Any, example_shape: Any = (0,)) -> Any:
         from gaplab.networks import MLP
 
+        ndim, waves = _ndim_of(self, example_shape), self.fourier_features
         for widths in [*self.rng_skip_widths, self.widths]:
             network = MLP(
-                in_features,
+                in_features + waves,
                 out_features,
                 widths,
                 activation=self.activation,
@@ -190,9 +196,17 @@ class MLPConfig(NetworkConfig):
                 gain=self.gain,
                 norm=self.norm,
                 generator=generator,
-                point_ndim=_ndim_of(self, example_shape),
+                point_ndim=1 if waves else ndim,
             )
-        return network
+        if not waves:
+            return network
+        from torch import nn
+
+        from gaplab.networks.fourier_features import FourierFeatures
+
+        slow, fast = self.fourier_frequencies
+        features = FourierFeatures(in_features, waves, (slow, fast), generator)
+        return nn.Sequential(nn.Flatten(-ndim), features, network)
 
 
 @choice("network", "linear")

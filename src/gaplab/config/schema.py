@@ -30,10 +30,10 @@ from gaplab.errors import ConfigError
 CHOICES_IN = (
     "autoencoder",
     "data_files",
-    "flow_matching",
     "gan",
     "lightning_project",
     "mixtures",
+    "point_samplers",
     "regression",
     "spiral_data",
     "torch_optimizer",

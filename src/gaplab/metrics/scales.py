@@ -43,6 +43,9 @@ def gap_scales(
     table = {}
     if effective_dimension is not None:
         table["sqrt_effective_dimension_over_points"] = math.sqrt(effective_dimension / count)
+    leaves = (module for module in network.modules() if not list(module.children()))
+    if any(leaf.state_dict() and not list(leaf.parameters()) for leaf in leaves):
+        return table  # fixed features: the sizes below need the norms of what the first trained layer sees
     widths = _relu_widths(network, weights)
     if widths is not None:
         dimension = relu_vc_dimension([*widths[:-1], 1])

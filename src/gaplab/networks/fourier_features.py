@@ -42,4 +42,4 @@ class FourierFeatures(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """Return the points with their waves, whose mean square over phases is the squared amplitude."""
         waves = torch.sin(points @ self.waves.T + self.phases)
-        return torch.cat([points, math.sqrt(2) * self.amplitude * waves], dim=1)
+        return torch.cat([points, math.sqrt(2) * self.amplitude * waves], dim=-1)
