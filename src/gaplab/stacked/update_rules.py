@@ -137,8 +137,9 @@ def _adaptive_step(
     params: Params, grads: Params, state: OptimizerState, hyper: Hyper
 ) -> tuple[Params, OptimizerState]:
     steps = state.steps + 1
-    step_size = hyper["lr"] / (1 - hyper["beta1"] ** steps)
-    correction = (1 - hyper["beta2"] ** steps).sqrt()
+    # As exponentials, which the compiler computes once a model; powers it would compute again for every few weights.
+    step_size = hyper["lr"] / (1 - (hyper["beta1"].log() * steps).exp())
+    correction = (1 - (hyper["beta2"].log() * steps).exp()).sqrt()
     means, squares, new = {}, {}, {}
     for key, p in params.items():
         g = grads[key]
