@@ -1,4 +1,4 @@
-"""Processor time of a step of one GAN of `experiment=gan_ring`: K stacked ones, against JAX where it is installed.
+"""Processor time of a step of one GAN, the ring's without skips: K stacked ones, against JAX where it is installed.
 
     PYTHONPATH=src python -m benchmarks.gan_ensemble --models 1 10 --steps 20
 
@@ -40,7 +40,8 @@ def compose(seed: int, steps: int, *words: str) -> Composed:
     return compose_config(
         [
             *("experiment=gan_ring", f"seed={seed}", f"trainer.max_steps={steps}", "trainer.accelerator=cpu"),
-            *("trainer.progress_bar=false", "logging.pictures=false", f"trainer.eval_every_n_steps={steps}"),
+            *("task.generator.dense_skip=false", "trainer.progress_bar=false", "logging.pictures=false"),
+            f"trainer.eval_every_n_steps={steps}",
             *words,
         ]
     )

@@ -15,12 +15,20 @@ from gaplab.runs.directory import RunDirectory
 from gaplab.runs.recorder import Recorder
 
 NUM_STEPS = 1_500
+PLAIN = (
+    "task.fourier_features=0",
+    "task.latent_size=2",
+    "task.latent_coins=0",
+    "task.generator.dense_skip=false",
+)
+"""The networks that the bare loop has."""
 
 
 def compose(folder: str) -> Composed:
     return compose_config(
         [
             "experiment=gan_ring",
+            *PLAIN,
             f"run.root={folder}",
             f"trainer.max_steps={NUM_STEPS}",
             f"trainer.eval_every_n_steps={NUM_STEPS}",

@@ -17,7 +17,7 @@ from gaplab.stacked.stack_of_one import StackOfOne, steps_taken_elsewhere
 from gaplab.tasks.block_loop import ManualBlockOptimization, count_steps
 from gaplab.tasks.gan import GAN
 
-PAYS_FROM = 10_000
+PAYS_FROM = 8_000
 """Steps from which a run saves more than compiling takes where nothing is cached; see ``compiled_loop.PAYS_FROM``."""
 
 
