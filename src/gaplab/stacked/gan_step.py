@@ -9,14 +9,8 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vjp, vmap
 
 from gaplab.config.gan import GANConfig
-from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.networks.conditioning import pack_samples
-from gaplab.stacked.discriminator_gradient import (
-    gradient_by_fake,
-    gradient_of_slopes,
-    is_piecewise_linear,
-    seen_of,
-)
+from gaplab.stacked.discriminator_gradient import gradient_of_slopes, is_piecewise_linear
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.step import clip_gradients
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, per_model, select, update_active
@@ -28,7 +22,6 @@ from gaplab.tasks.gan_losses import (
     discriminator_loss,
     generator_loss,
     loss_of_scores,
-    mean_loss,
 )
 
 
@@ -100,16 +93,11 @@ def make_game_step(
             weights=batch["weights"],
         )
 
-    def see(fake: Tensor, batch: Params) -> Params:
-        """What the discriminator sees of real and generated packs in both phases."""
-        packs = pack_samples(torch.cat([batch["points"], fake]), config.pack)
-        return seen_of(discriminator, batch, packs)
-
     def gradients_of_discriminator(
-        params: Params, fake: Tensor, seen: Params, batch: Params, loss_coefficients: Params
+        params: Params, fake: Tensor, batch: Params, loss_coefficients: Params
     ) -> tuple[Params, Tensor]:
         """Return the gradient by ``params``, and the loss."""
-        if not seen:
+        if not direct:
             found: tuple[Params, Tensor] = grad_and_value(loss_of_discriminator)(
                 params, fake, batch, loss_coefficients
             )
@@ -121,7 +109,9 @@ def make_game_step(
             penalties=Penalties(**{name: loss_coefficients[name] for name in Penalties._fields}),
             weights=batch["weights"],
         )
-        return gradient_of_slopes(discriminator, params, batch, seen, loss)
+        packs = pack_samples(torch.cat([batch["points"], fake]), config.pack)
+        waves = {name: batch[name] for name in buffers}
+        return gradient_of_slopes(discriminator, params, waves, packs, loss)
 
     def loss_of_generator(fake: Tensor, params: Params, batch: Params) -> Tensor:
         return generator_loss(
@@ -131,19 +121,6 @@ def make_game_step(
             pack_samples(fake, config.pack),
             weights=batch["weights"],
         )
-
-    def gradients_by_fake(fake: Tensor, params: Params, seen: Params, batch: Params) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the generator's loss by its samples, and the loss."""
-        if not seen:
-            found: tuple[Tensor, Tensor] = grad_and_value(loss_of_generator)(fake, params, batch)
-            return found
-
-        def loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-            score_loss = ADVERSARIAL_LOSSES[config.loss].generator
-            return mean_loss(score_loss, real_scores, fake_scores, batch["weights"])
-
-        by_packs, value = gradient_by_fake(discriminator, params, batch, seen, loss)
-        return by_packs.reshape(fake.shape), value
 
     def step(
         players: Players, active: Tensor, batch: Params, loss_coefficients: Params, hypers: Sequence[Hyper]
@@ -156,8 +133,7 @@ def make_game_step(
             fake, pull, *_ = vjp(lambda p: generated(p, batch["latents"], batch["labels"]), g)
         else:
             fake = generated(g, batch["latents"], batch["labels"])
-        seen = vmap(see)(fake, batch) if direct else {}
-        grads, d_losses = vmap(gradients_of_discriminator)(d, fake, seen, batch, loss_coefficients)
+        grads, d_losses = vmap(gradients_of_discriminator)(d, fake, batch, loss_coefficients)
         if of_discriminator.clips:
             grads = clip_gradients(grads, hypers[0]["max_grad_norm"])
         d, d_state = update_active(of_discriminator.update, d, grads, d_state, hypers[0], active)
@@ -166,7 +142,7 @@ def make_game_step(
             d = select(active, {key: torch.clamp(p, -limits[key], limits[key]) for key, p in d.items()}, d)
         if not both:
             return Players(d, d_state, g, g_state, average), (d_losses,)
-        slopes, g_losses = vmap(gradients_by_fake)(fake, d, seen, batch)
+        slopes, g_losses = vmap(grad_and_value(loss_of_generator))(fake, d, batch)
         (grads,) = pull(slopes)
         if of_generator.clips:
             grads = clip_gradients(grads, hypers[1]["max_grad_norm"])
