@@ -1,6 +1,6 @@
 """A sweep of small CNNs on 8 x 8 digits, with and without normalisation: stacked against one by one, whole commands.
 
-    python -m benchmarks.cnn_sweep --runs 32
+    python -m benchmarks.cnn_sweep --runs 32 --norms none batch
 
 One by one, 4 runs are trained without pictures; start-up is measured with one run and counted once. Processor time, as
 stacks share the processors otherwise than runs one by one do.
@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] = ()) -> bool:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=32)
     parser.add_argument("--jobs", type=int, default=4, help="runs of the reference")
+    parser.add_argument("--norms", nargs="+", choices=NORMS, default=NORMS)
     options = parser.parse_args(arguments)
     met = True
     with tempfile.TemporaryDirectory() as name:
-        for norm in NORMS:
+        for norm in options.norms:
             words = f"network.norm={norm}"
             stacked = ("hydra/launcher=vectorized", "hydra.launcher.compile=true", words)
             processor_seconds(Path(name), options.runs, *stacked)  # fills the compiler's cache
