@@ -131,6 +131,7 @@ def test_alone_and_stacked_runs_are_one_and_are_judged_as_gans_are(task: str, tm
         (["task=flow_matching", "task.sampling_steps=0"], "task.sampling_steps: .*at least 1"),
         (["task=diffusion", "network.dropout=0.1"], "network.dropout: expected 0 for diffusion"),
         (["task=diffusion", "task.noise_levels=[1,0.1]"], "task.noise_levels: .*a larger one"),
+        (["task=diffusion", "task.noise_levels=[1,inf]"], "task.noise_levels: .*finite"),
         (["task=flow_matching", "data.num_test_points=50"], "data.num_test_points: .*at least 100"),
         (["task=diffusion", "network.fourier_frequencies=[3,1]"], "network.fourier_frequencies: expected"),
     ],

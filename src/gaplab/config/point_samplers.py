@@ -1,6 +1,7 @@
 """Settings of samplers that are learned by regression, to stand beside the GAN."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least
@@ -85,9 +86,9 @@ class DiffusionConfig(PointSamplerConfig):
         PointSamplerConfig.__post_init__(self)
         levels = self.noise_levels
         check(
-            len(levels) == 2 and 0 < levels[0] < levels[1],
+            len(levels) == 2 and 0 < levels[0] < levels[1] < inf,
             "task.noise_levels",
-            "a positive number and a larger one",
+            "a positive number and a larger one, both finite",
             levels,
         )
 
