@@ -45,7 +45,9 @@ class TaskConfig:
     why_alone: ClassVar[str | None] = "a single run of its task is faster by itself"
     """Why a single run of this kind is not worth a stack of one; None where it is."""
     compiling_pays: ClassVar[bool] = False
-    """Whether compiling a stacked step of this kind can save time."""
+    """Whether compiling a stacked step of this kind saves time by the estimates for classifiers."""
+    compiled_from: ClassVar[int | None] = None
+    """Model-steps of a group from which compiling its step saves time; None where it does not, or ``compiling_pays``."""
     seconds_per_step: ClassVar[float | None] = None
     """A stacked step of one model on one core; None where it follows from the size of the network."""
 

@@ -188,6 +188,8 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
         return False
     if isinstance(config.trainer.compile, bool):
         return config.trainer.compile
+    if config.task.compiled_from is not None:
+        return len(jobs) * steps >= config.task.compiled_from
     if not config.task.compiling_pays:
         return False
     points = sum(map(data.size_of, ("train", "val", "test")))
