@@ -47,7 +47,7 @@ class TaskConfig:
     compiling_pays: ClassVar[bool] = False
     """Whether compiling a stacked step of this kind saves time by the estimates for classifiers."""
     compiled_from: ClassVar[int | None] = None
-    """Model-steps of a group from which compiling its step saves time; None where it does not, or ``compiling_pays``."""
+    """Model-steps of a group from which compiling its step saves time, if that is not a question of estimates."""
     seconds_per_step: ClassVar[float | None] = None
     """A stacked step of one model on one core; None where it follows from the size of the network."""
 
