@@ -1,10 +1,16 @@
 """gaplab: train classifiers and GANs on 2-D point sets and measure their generalization gap."""
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["GeneralizationGap", "__version__", "capacity_measures", "load_run", "register", "run", "runs"]
+
+# Where compiled steps are kept. Torch takes a temporary folder, which does not last, as soon as anything loads Dynamo.
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(_CACHE / "gaplab" / "compiled"))
 
 _HOMES = {
     "GeneralizationGap": "gaplab.callbacks.generalization_gap",

@@ -1,8 +1,11 @@
 """Compiled steps: what replaces small products, layouts, and what happens where the compiler fails."""
 
 import logging
+import os
 import platform
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,3 +107,21 @@ def test_kernel_without_a_working_compiler_runs_eagerly(
 def test_memory_is_kept_where_the_allocator_can() -> None:
     kept = keep_freed_memory()
     assert kept or not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc"
+
+
+@pytest.mark.parametrize("chosen", [None, "mine"])
+def test_compiled_steps_are_kept_where_the_next_command_finds_them(
+    tmp_path: Path, chosen: str | None
+) -> None:
+    given = {} if chosen is None else {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / chosen)}
+    inherited = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    # Loading Dynamo is what makes torch settle on a folder.
+    asked = "import gaplab, torch._dynamo, os; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", asked],
+        env={**inherited, "XDG_CACHE_HOME": str(tmp_path), **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()) == tmp_path / (chosen or Path("gaplab", "compiled"))

@@ -7,11 +7,9 @@ which would look at the graph once more and guard every call, is left out.
 
 import itertools
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -185,9 +183,6 @@ def layouts(tensors: list[Tensor]) -> Layouts:
 
 def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction, Any]:
     """Return ``function`` for the layouts of some arguments, and the form of its result."""
-    # Beside other users' files in the system's temporary folder, where inductor keeps it, it would not last.
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaplab" / "compiled"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
     from torch._inductor import standalone_compile  # takes a second
 
     tensors, result = leaves(arguments), []
