@@ -176,6 +176,7 @@ def test_a_stopped_search_goes_on_where_it_was(
         ),
         (("hydra.sweeper.draws=3",), "but got 3 and 0 such keys"),
         (("hydra/sweeper=grid", "optimizer.lr=interval(0.1,1)"), "expected a list or range in a grid"),
+        (("hydra/sweeper=grid", "seed=range(0,2),range(5,7)"), "seed: expected values or one range"),
     ],
 )
 def test_mistakes_are_named_and_leave_nothing(

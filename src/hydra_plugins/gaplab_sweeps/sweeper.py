@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Sweep
 
 from gaplab.config.hydra_versions import offer
 from gaplab.errors import ConfigError
@@ -81,7 +82,7 @@ class GridSweeper(BasicSweeper):
         """Return the overrides of all jobs, in batches.
 
         Raises:
-            ConfigError: If there are too many, or an interval is among the words.
+            ConfigError: If there are too many, or an interval or a list of ranges is among the words.
         """
         from gaplab.sweeps.random_draws import is_drawn
 
@@ -90,6 +91,11 @@ class GridSweeper(BasicSweeper):
                 raise ConfigError(
                     f"{override.key_or_group}: expected a list or range in a grid, but got an interval. Draw from it: "
                     "hydra/sweeper=random hydra.sweeper.draws=20."
+                )
+            if override.is_choice_sweep() and any(isinstance(one, Sweep) for one in override.value().list):
+                raise ConfigError(
+                    f"{override.key_or_group}: expected values or one range, but got {override.input_line}. "
+                    "Write out the values, as in seed=0,1,2."
                 )
         number = num_jobs(words)
         if number * max(1, len(self.settings)) > MOST_JOBS and number < sys.maxsize:
