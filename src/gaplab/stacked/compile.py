@@ -24,6 +24,8 @@ COMPILE_SECONDS = 10.0
 EAGER_STEP, EAGER_POINT = 40e-6, 7e-7
 """Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
 SMALL, FEW, MANY = 4, 16, 512
+PACKED = 2**18
+"""Numbers up to which tensors are packed; with more, matrix products of separate tensors save more."""
 
 Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
 FlatFunction = Callable[..., list[Tensor]]
@@ -218,17 +220,25 @@ def rebuilt(form: Any, tensors: Iterator[Any]) -> Any:
 
 
 def pack(tensors: list[Tensor]) -> list[Tensor]:
-    """Return one tensor [K, ...] for all tensors of one dtype and first size K, which lie beside each other in it."""
+    """Return one tensor [K, ...] for all of one dtype and first size K, beside each other; many numbers stay apart."""
+    if _are_many(tensors):
+        return [t.contiguous() for t in tensors]
     return [torch.cat([t.reshape(*t.shape[:1], -1) for t in alike], -1) for alike in _alike(tensors)]
 
 
 def unpack(packed: list[Tensor], like: list[Tensor]) -> list[Tensor]:
     """Return views of what ``pack`` was given; ``like`` are tensors of the same shapes and dtypes."""
+    if _are_many(like):
+        return packed
     found: dict[int, Tensor] = {}
     for whole, alike in zip(packed, _alike(like), strict=True):
         parts = whole.split([t.shape[1:].numel() for t in alike], -1)
         found |= {id(t): part.view(t.shape) for t, part in zip(alike, parts, strict=True)}
     return [found[id(tensor)] for tensor in like]
+
+
+def _are_many(tensors: list[Tensor]) -> bool:
+    return sum(tensor.numel() for tensor in tensors) > PACKED
 
 
 def _alike(tensors: list[Tensor]) -> list[list[Tensor]]:
