@@ -16,13 +16,12 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad_and_value, vmap
 
 from gaplab.stacked.compile import CompiledFunction
 from gaplab.stacked.update_rules import OptimizerState, Params, adam, initial_state, stack_hyperparameters
 
 POINTS, BATCH, WIDTH, CLASSES, GATHERED = 300, 64, 100, 3, 20
-Step = Callable[..., tuple[Params, OptimizerState]]
 
 
 network = nn.Sequential(nn.Linear(2, WIDTH), nn.ReLU(), nn.Linear(WIDTH, CLASSES))
@@ -33,9 +32,11 @@ def loss(params: Params, points: Tensor, labels: Tensor) -> Tensor:
 
 
 def training_step(
-    params: Params, state: OptimizerState, points: Tensor, labels: Tensor, hyper: dict[str, Tensor]
-) -> tuple[Params, OptimizerState]:
-    return adam(params, vmap(grad(loss))(params, points, labels), state, hyper)
+    carried: tuple[Params, OptimizerState], batch: tuple[Tensor, Tensor], hyper: dict[str, Tensor]
+) -> tuple[tuple[Params, OptimizerState], Tensor]:
+    params, state = carried
+    gradients, losses = vmap(grad_and_value(loss))(params, *batch)
+    return adam(params, gradients, state, hyper), losses
 
 
 class ClassifierFunctions:
@@ -59,7 +60,7 @@ class ClassifierFunctions:
         self.settings = {name: value.to(device) for name, value in self.settings.items()}
 
 
-def train(functions: ClassifierFunctions, step: Step, chunk: int) -> Params:
+def train(functions: ClassifierFunctions, step: CompiledFunction, chunk: int) -> Params:
     """Train chunk after chunk, so that the weights, moments and activations of a chunk stay in the cache."""
     finished = []
     for begin in range(0, functions.num_models, chunk):
@@ -68,13 +69,18 @@ def train(functions: ClassifierFunctions, step: Step, chunk: int) -> Params:
         size, device = len(functions.points[part]), functions.points.device
         own = {name: value[part] for name, value in functions.settings.items()}
         hyper = stack_hyperparameters("adam", size, own, device)
-        state, rows = initial_state("adam", params), torch.arange(size, device=device)[:, None]
+        carried = params, initial_state("adam", params)
+        rows = torch.arange(size, device=device)[:, None] * POINTS
         for first in range(0, functions.steps, GATHERED):
-            chosen = functions.order[part, first : first + GATHERED].transpose(0, 1)
-            points, labels = functions.points[part][rows, chosen], functions.labels[part][rows, chosen]
-            for x, y in zip(points, labels, strict=True):
-                params, state = step(params, state, x, y, hyper)
-        finished.append(params)
+            # As ``stacked.batches`` gathers them: compiled code gets the coordinates of points apart.
+            chosen = (functions.order[part, first : first + GATHERED].transpose(0, 1) + rows).contiguous()
+            points = (
+                functions.points[part].view(-1, 2).index_select(0, chosen.view(-1)).view(*chosen.shape, 2)
+            )
+            points = points.mT.contiguous().mT if step.compile and device.type == "cpu" else points
+            labels = functions.labels[part].view(-1).index_select(0, chosen.view(-1)).view(chosen.shape)
+            carried, _ = step.scan(carried, zip(points, labels, strict=True), hyper)
+        finished.append(carried[0])
     return {name: torch.cat([p[name] for p in finished]) for name in functions.params}
 
 
@@ -152,10 +158,9 @@ def main() -> None:
         contestants: dict[str, Callable[[], Params]] = (
             {"jax jit(vmap(scan))": jax_training(functions)} if has_jax else {}
         )
-        contestants["eager vmap"] = partial(train, functions, training_step, chunk)
-        contestants["compiled vmap"] = partial(
-            train, functions, CompiledFunction(training_step, compile=True), chunk
-        )
+        for name, compile in (("eager vmap", False), ("compiled vmap", True)):
+            step = CompiledFunction(training_step, compile=compile)
+            contestants[name] = partial(train, functions, step, chunk)
         results: dict[str, Params] = {}
         turns: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
         for _ in range(options.repeats + 1):

@@ -128,7 +128,7 @@ def core_loop(device: str, models: tuple[int, ...], steps: int, *, compile: bool
     for num_models in models:
         functions = ClassifierFunctions(num_models, steps, device)
         contestants: dict[str, Callable[[], dict[str, torch.Tensor]]] = {
-            "eager": partial(train, functions, training_step, num_models)
+            "eager": partial(train, functions, CompiledFunction(training_step, compile=False), num_models)
         }
         if compile:
             step = CompiledFunction(training_step, compile=True)

@@ -14,7 +14,8 @@ import torch._inductor
 from torch import Tensor
 
 from gaplab.process.malloc import keep_freed_memory
-from gaplab.stacked.compile import CompiledFunction, has_compiler, small_bmm, small_gather
+from gaplab.stacked import compile as compile_
+from gaplab.stacked.compile import CompiledFunction, has_compiler, pack, small_bmm, small_gather, unpack
 
 needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 
@@ -26,6 +27,28 @@ def test_small_products_are_those_of_blas(sizes: tuple[int, int, int]) -> None:
     a = torch.randn(4, rows, inner, generator=generator, dtype=torch.float64)
     b = torch.randn(4, inner, columns, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(small_bmm(a, b), torch.bmm(a, b))
+
+
+@pytest.mark.parametrize("sizes", [(9, 8, 2), (9, 3, 7)])
+def test_products_lie_in_memory_as_their_large_factor(sizes: tuple[int, int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, inner, columns = sizes
+    a = torch.randn(4, inner, rows, generator=generator, dtype=torch.float64).mT
+    b = torch.randn(4, inner, columns, generator=generator, dtype=torch.float64)
+    found = small_bmm(a, b)
+    torch.testing.assert_close(found, torch.bmm(a, b))
+    assert found.mT.is_contiguous()
+    assert small_bmm(a.contiguous(), b).is_contiguous()
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_unpacking_returns_what_was_packed(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_, "PACKED", limit)
+    some = [torch.rand(2, 3, 1), torch.rand(2), torch.rand(2, dtype=torch.float64), torch.rand(2, 5).T]
+    some += [torch.rand(()), torch.rand(2, 2)]
+    packed = pack(some)
+    assert len(packed) == (4 if limit else 6)
+    assert all(torch.equal(one, other) for one, other in zip(unpack(packed, some), some, strict=True))
 
 
 def test_large_products_are_left_to_blas() -> None:

@@ -26,7 +26,7 @@ from gaplab.stacked.purity import PROBED, refuse_hidden_differences
 from gaplab.stacked.scoring import score_splits, summed
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
-from gaplab.stacked.step import make_step
+from gaplab.stacked.step import Carried, make_step, scanned
 from gaplab.stacked.update_rules import Params
 from gaplab.tasks.classifier import Classifier
 
@@ -75,7 +75,7 @@ class StackedClassifiers(Ensemble):
         opt = StackedOptimizer(PREFIX, functions.params, optimizers, width=width, num_steps=num_steps)
         step = make_step(functions.loss, opt.update, clips=opt.clips, sharpens=opt.sharpens)
         compiled = compiled or {
-            "step": CompiledFunction(step, compile=compile),
+            "step": CompiledFunction(scanned(step), compile=compile),
             "score": CompiledFunction(summed(functions.score), compile=compile),
         }
         saved = {name.removeprefix(PREFIX) for name in tasks[0].state_dict()}
@@ -107,7 +107,9 @@ class StackedClassifiers(Ensemble):
             for name in self.splits[0]
             if name == "train" or not only_train
         }
-        self.batches = self.stacked_batches(self.functions.draw, exact=self.exact)
+        self.batches = self.stacked_batches(
+            self.functions.draw, exact=self.exact, compiled=self.compiled["step"].compile
+        )
         if self.average is not None:
             self.average.to(self.device)
         self.unsaved = moved(self.unsaved, self.device)
@@ -140,22 +142,19 @@ class StackedClassifiers(Ensemble):
         (opt,) = self.stacked_optimizers
         all_train = all(flags) and not self.compiled["step"].compile
         batches, buffers = self.batches.gather(steps, flags)
-        noted = []
-        for step, batch, drawn, lr in zip(steps, batches, buffers, opt.rates(steps), strict=True):
-            opt.params, opt.state, self.running, losses = self.compiled["step"](
-                opt.params,
-                opt.state,
-                self.running,
-                None if all_train else active,
-                drawn,
-                batch,
-                self.loss_coefficients,
-                opt.hyper | {"lr": lr},
-            )
-            if self.average is not None:
-                self.average.update(opt.params, step, active)
-            noted.append(("loss/train_batch", step, losses))
-        return noted
+        numbers = iter(steps)
+
+        def average(carried: Carried) -> None:
+            assert self.average is not None, "who asks has one"
+            self.average.update(carried.params, next(numbers), active)
+
+        (opt.params, opt.state, self.running), losses = self.compiled["step"].scan(
+            Carried(opt.params, opt.state, self.running),
+            zip(batches, buffers, opt.rates(steps), strict=True),
+            (None if all_train else active, self.loss_coefficients, opt.hyper),
+            None if self.average is None else average,
+        )
+        return [("loss/train_batch", step, loss) for step, loss in zip(steps, losses, strict=True)]
 
     def on_validation_epoch_start(self) -> None:
         self.sums: dict[str, list[list[float]]] = {}

@@ -5,6 +5,7 @@ matrix products become sums of products; then inductor fuses it and spreads it o
 which would look at the graph once more and guard every call, is left out.
 """
 
+import functools
 import itertools
 import logging
 import shutil
@@ -21,6 +22,8 @@ COMPILE_SECONDS = 10.0
 EAGER_STEP, EAGER_POINT = 40e-6, 7e-7
 """Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
 SMALL, FEW, MANY = 4, 16, 512
+PACKED = 2**18
+"""Numbers up to which tensors are packed; with more, matrix products of separate tensors save more."""
 
 Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
 FlatFunction = Callable[..., list[Tensor]]
@@ -34,19 +37,24 @@ def small_bmm(a: Tensor, b: Tensor) -> Tensor:
 
     BLAS pays a fixed price for every little matrix; written as sums, the compiler fuses the product with the
     activation before it and the reductions after it. Larger products stay with BLAS.
+
+    Where the rows of the large factor lie side by side in memory, so do those of the product: what follows then
+    reads whole vectors of points, however few the columns.
     """
     rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
+    side_by_side = a.stride(1) <= a.stride(2)
     if inner <= SMALL:
-        total = a[:, :, 0, None] * b[:, None, 0]
-        for i in range(1, inner):
-            total = total + a[:, :, i, None] * b[:, None, i]
-        return total
+        products = (
+            b[:, i, :, None] * a[:, None, :, i] if side_by_side else a[:, :, i, None] * b[:, None, i]
+            for i in range(inner)
+        )
+        total = functools.reduce(torch.add, products)
+        return total.mT if side_by_side else total
     if rows <= SMALL:
         return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(rows)], 1)
     if columns <= SMALL:
         found = [(a * b[:, None, :, j]).sum(2) for j in range(columns)]
-        # Where there are many rows, the columns lie apart, so that what follows reads whole vectors.
-        return torch.stack(found, 1).transpose(1, 2) if rows > MANY else torch.stack(found, 2)
+        return torch.stack(found, 1).mT if side_by_side or rows > MANY else torch.stack(found, 2)
     return NotImplemented
 
 
@@ -62,15 +70,15 @@ def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = Fals
     return chosen
 
 
-OPTIONS = {
-    "config_patches": {
-        "cpp.vec_isa_ok": True,
-        "cpp.enable_floating_point_contract_flag": "fast",
-        "size_asserts": False,
-    }
+OPTIONS: dict[str, Any] = {
+    "cpp.vec_isa_ok": True,
+    "cpp.enable_floating_point_contract_flag": "fast",
+    "size_asserts": False,
 }
 """Believe the processor about its instruction sets, for each of which inductor would compile and load a file; round
 once for a product that is added, as BLAS does; and leave the check of layouts to ``CompiledFunction``."""
+CPU_OPTIONS = OPTIONS | {"realize_reads_threshold": 12, "realize_cpu_opcount_threshold": 100}
+"""Compute small layers again in each loop that reads them: their activations would leave the cache before that."""
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.bmm.default: small_bmm,
     torch.ops.aten.gather.default: small_gather,
@@ -103,43 +111,76 @@ class CompiledFunction:
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
             tensors = leaves(arguments) if self.compile else []
-            known = self._compiled(arguments, tensors) if self.compile else None
+            known = self._compiled(layouts(tensors), self.function, arguments) if self.compile else None
             if known is None:
                 return self.function(*arguments)
             run, result = known
             return rebuilt(result, iter(run(*tensors)))
 
-    def scan(self, carried: Any, batches: Iterable[Any], fixed: Any) -> tuple[Any, list[Any]]:
+    def scan(
+        self,
+        carried: Any,
+        batches: Iterable[Any],
+        fixed: Any,
+        after_each: Callable[[Any], None] | None = None,
+    ) -> tuple[Any, list[Tensor]]:
         """Call ``function(carried, batch, fixed)`` for each batch; it returns the next ``carried``, and a tensor.
 
-        Return the last ``carried``, and the tensors. Python looks into ``carried`` and ``fixed`` only once.
+        Return the last ``carried``, and the tensors. ``after_each`` is given what is carried after each call.
+
+        Compiled code takes ``carried`` and ``fixed`` in one piece for each dtype, and leaves ``carried`` so: most of
+        the time of a small model would go to handing over its tensors, and to finding memory for each.
         """
         found: list[Tensor] = []
-        state = [
-            tensor.contiguous() for tensor in leaves(carried)
-        ]  # as what comes back is, of the same layout
-        constants, shapes, known = leaves(fixed), None, None
+        like, shapes, known = leaves(carried), None, None
+        packed: list[Tensor] = []
+
+        def whole() -> Any:
+            return rebuilt(carried, iter(unpack(packed, like))) if packed else carried
+
         with torch.no_grad():
             for batch in batches:
                 own = leaves(batch) if self.compile else []
                 if self.compile and layouts(own) != shapes:
-                    carried, shapes = rebuilt(carried, iter(state)), layouts(own)
-                    known = self._compiled((carried, batch, fixed), [*state, *own, *constants])
+                    carried, shapes = whole(), layouts(own)
+                    known = self._compiled_packed(carried, batch, fixed)
+                    packed, constants = (
+                        ([], []) if known is None else (pack(leaves(carried)), pack(leaves(fixed)))
+                    )
                 if known is None:
                     carried, output = self.function(carried, batch, fixed)
                 else:
-                    *state, output = known[0](*state, *own, *constants)
+                    *packed, output = known(*packed, *own, *constants)
                 found.append(output)
-        return carried if known is None else rebuilt(carried, iter(state)), found
+                if after_each is not None:
+                    after_each(whole())
+        return whole(), found
 
-    def _compiled(self, arguments: Any, tensors: list[Tensor]) -> tuple[FlatFunction, Any] | None:
-        """Return the function for the layouts of some arguments, and the form of its result; None if that fails."""
-        key = layouts(tensors)
+    def _compiled_packed(self, carried: Any, batch: Any, fixed: Any) -> FlatFunction | None:
+        """Return a function of what is packed of ``carried``, the tensors of ``batch``, what is packed of ``fixed``."""
+        like, constants = leaves(carried), leaves(fixed)
+
+        def function(state: list[Tensor], batch: Any, unchanged: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+            after, output = self.function(
+                rebuilt(carried, iter(unpack(state, like))),
+                batch,
+                rebuilt(fixed, iter(unpack(unchanged, constants))),
+            )
+            return pack(leaves(after)), output
+
+        key = layouts([*(t.contiguous() for t in like), *leaves(batch), *(t.contiguous() for t in constants)])
+        known = self._compiled(key, function, (pack(like), batch, pack(constants)))
+        return None if known is None else known[0]
+
+    def _compiled(
+        self, key: Layouts, function: Callable[..., Any], arguments: Any
+    ) -> tuple[FlatFunction, Any] | None:
+        """Return a function for the layouts of some arguments, and the form of its result; None if that fails."""
         if key not in self.compiled:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # the compiler's own; none of them is about the function
-                    self.compiled[key] = _compile(self.function, arguments)
+                    self.compiled[key] = _compile(function, arguments)
             except Exception as error:  # inductor raises whatever its toolchain raises
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 _log.warning("Running without the compiler, which failed: %s", reason)
@@ -176,6 +217,36 @@ def rebuilt(form: Any, tensors: Iterator[Any]) -> Any:
     return None if form is None else next(tensors)
 
 
+def pack(tensors: list[Tensor]) -> list[Tensor]:
+    """Return one tensor [K, ...] for all of one dtype and first size K, beside each other; many numbers stay apart."""
+    if _are_many(tensors):
+        return [t.contiguous() for t in tensors]
+    return [torch.cat([t.reshape(*t.shape[:1], -1) for t in alike], -1) for alike in _alike(tensors)]
+
+
+def unpack(packed: list[Tensor], like: list[Tensor]) -> list[Tensor]:
+    """Return views of what ``pack`` was given; ``like`` are tensors of the same shapes and dtypes."""
+    if _are_many(like):
+        return packed
+    found: dict[int, Tensor] = {}
+    for whole, alike in zip(packed, _alike(like), strict=True):
+        parts = whole.split([t.shape[1:].numel() for t in alike], -1)
+        found |= {id(t): part.view(t.shape) for t, part in zip(alike, parts, strict=True)}
+    return [found[id(tensor)] for tensor in like]
+
+
+def _are_many(tensors: list[Tensor]) -> bool:
+    return sum(tensor.numel() for tensor in tensors) > PACKED
+
+
+def _alike(tensors: list[Tensor]) -> list[list[Tensor]]:
+    """Return the tensors of each dtype and first size, in the order in which these first occur."""
+    kinds: dict[Any, list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault((tensor.dtype, tensor.shape[:1]), []).append(tensor)
+    return list(kinds.values())
+
+
 def layouts(tensors: list[Tensor]) -> Layouts:
     """Return what a compiled function depends on."""
     return tuple([(tensor.shape, tensor.stride()) for tensor in tensors])
@@ -195,5 +266,8 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
 
     # Tensors without numbers are traced in half the time.
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
-    run = standalone_compile(graph, [*tensors], dynamic_shapes="from_example_inputs", options=OPTIONS)
+    options = CPU_OPTIONS if tensors[0].device.type == "cpu" else OPTIONS
+    run = standalone_compile(
+        graph, [*tensors], dynamic_shapes="from_example_inputs", options={"config_patches": options}
+    )
     return run, result[0]

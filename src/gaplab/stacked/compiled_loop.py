@@ -24,8 +24,7 @@ from gaplab.stacked.classification_fn import classifier_functions
 from gaplab.stacked.compile import CompiledFunction, has_compiler
 from gaplab.stacked.stack_of_one import StackOfOne, steps_taken_elsewhere
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
-from gaplab.stacked.step import Step, make_step
-from gaplab.stacked.update_rules import Hyper, OptimizerState, Params
+from gaplab.stacked.step import Carried, make_step, scanned
 from gaplab.tasks.block_loop import BlockOptimization, obstacle
 from gaplab.tasks.classifier import Classifier
 
@@ -34,9 +33,6 @@ PAYS_FROM = 100_000
 what is cached: the same command gives the same numbers."""
 
 Loop = TypeVar("Loop")
-
-Carried = tuple[Params, OptimizerState]
-"""Parameters and state of the optimiser, which a step takes and leaves."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +127,9 @@ class CompiledBlocks(BlockOptimization):
         )
         self.step = CompiledFunction(scanned(step), compile=True)
         seeds, points_per_step = [config.train_seed], config.data.points_per_step
-        self.batches = StackedBatches([data.splits["train"]], seeds, points_per_step, 1, self.functions.draw)
+        self.batches = StackedBatches(
+            [data.splits["train"]], seeds, points_per_step, 1, self.functions.draw, compiled=True
+        )
         self.opt.to(trainer.strategy.root_device)
 
     def take_steps(self, optimizer: Optimizer, block: Block, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
@@ -155,19 +153,9 @@ class CompiledBlocks(BlockOptimization):
         opt = self.opt
         tensors, drawn = self.batches.gather_steps(steps, [True])
         batches = zip(zip(*(tensor.unbind() for tensor in tensors), strict=True), drawn, rates, strict=True)
-        fixed = self.functions.loss_coefficients, opt.hyper
-        (opt.params, opt.state), losses = self.step.scan((opt.params, opt.state), batches, fixed)
-        return torch.cat(losses)
-
-
-def scanned(step: Step) -> Callable[[Carried, Any, tuple[Params, Hyper]], tuple[Carried, Tensor]]:
-    """Return a step of models without running state that all train, for ``CompiledFunction.scan``."""
-
-    def take(carried: Carried, batch: Any, fixed: tuple[Params, Hyper]) -> tuple[Carried, Tensor]:
-        (params, state), (tensors, drawn, lr), (coefficients, hyper) = carried, batch, fixed
-        params, state, _, losses = step(
-            params, state, {}, None, drawn, tensors, coefficients, {**hyper, "lr": lr}
+        (opt.params, opt.state, _), losses = self.step.scan(
+            Carried(opt.params, opt.state, {}),
+            batches,
+            (None, self.functions.loss_coefficients, opt.hyper),
         )
-        return (params, state), losses
-
-    return take
+        return torch.cat(losses)

@@ -103,7 +103,9 @@ class Ensemble(LightningModule):
         self.kept = stack([{name: one[name] for name in self.kept} for one in weights], self.width)
         self.best = stack([{name: one[name] for name in self.best} for one in best], self.width)
 
-    def stacked_batches(self, draw: DrawBuffers | None, *, exact: bool = False) -> StackedBatches:
+    def stacked_batches(
+        self, draw: DrawBuffers | None, *, exact: bool = False, compiled: bool = False
+    ) -> StackedBatches:
         """Return the batches of all runs, from the points on their device."""
         return StackedBatches(
             [splits["train"] for splits in self.splits],
@@ -112,6 +114,7 @@ class Ensemble(LightningModule):
             self.width,
             draw,
             exact=exact,
+            compiled=compiled,
         )
 
     def on_fit_start(self) -> None:

@@ -1,7 +1,7 @@
 """One training step of K models, for any loss: gradients, clipping, update of those still training."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +22,14 @@ Loss = Callable[[Params, Params, Params, Any, Params], tuple[Tensor, Params]]
 """``loss(params, running, buffers, batch, loss_coefficients)`` of one model: a scalar, and what has become of
 ``running``, such as the statistics of BatchNorm. The ensemble maps it over all five."""
 Step = Callable[..., tuple[Params, OptimizerState, Params, Tensor]]
+
+
+class Carried(NamedTuple):
+    """What a step takes and leaves."""
+
+    params: Params
+    state: OptimizerState
+    running: Params
 
 
 def make_step(loss: Loss, rule: Update, *, clips: bool, sharpens: bool = False) -> Step:
@@ -57,6 +65,23 @@ def make_step(loss: Loss, rule: Update, *, clips: bool, sharpens: bool = False) 
         return params, state, after, losses
 
     return step
+
+
+def scanned(step: Step) -> Callable[[Carried, Any, Any], tuple[Carried, Tensor]]:
+    """Return a step for ``CompiledFunction.scan``.
+
+    It takes, besides what is carried: tensors, buffers and learning rates of a batch; and of all batches which models
+    are active, the coefficients of the loss, and the other settings.
+    """
+
+    def take(carried: Carried, batch: Any, fixed: Any) -> tuple[Carried, Tensor]:
+        (tensors, drawn, lr), (active, coefficients, hyper) = batch, fixed
+        params, state, running, losses = step(
+            *carried, active, drawn, tensors, coefficients, {**hyper, "lr": lr}
+        )
+        return Carried(params, state, running), losses
+
+    return take
 
 
 def clip_gradients(grads: Params, max_norm: Tensor) -> Params:
