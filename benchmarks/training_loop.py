@@ -80,7 +80,15 @@ def main() -> bool:
         bare_seconds,
         repeats=3,
     )
-    met = show("training loop / bare loop, compiled (warm cache), evaluations and pictures", compiled, 0.6)
+    loop = interleaved(
+        lambda: gaplab_seconds(
+            "trainer.compile=true", f"trainer.eval_every_n_steps={NUM_STEPS}", "logging.pictures=false"
+        ),
+        bare_seconds,
+        repeats=3,
+    )
+    met = show("training loop / bare loop, compiled (warm cache), one evaluation, no pictures", loop, 0.3)
+    met &= show("training loop / bare loop, compiled (warm cache), evaluations and pictures", compiled, 0.6)
     met &= show("training loop / bare loop, compiled (warm cache), one evaluation", alone, 0.4)
     met &= show("training loop / bare loop, evaluations and pictures included", ratio, 1.5)
     return show("training loop / bare loop, one evaluation", quiet, 1.5) and met
