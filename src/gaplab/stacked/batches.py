@@ -213,7 +213,8 @@ class StackedSplit:
     neither on its neighbours nor on padding.
     """
 
-    def __init__(self, splits: Sequence[Split], piece: int, width: int) -> None:
+    def __init__(self, splits: Sequence[Split], piece: int, width: int, *, compiled: bool = False) -> None:
+        self.apart = compiled and _are_few_coordinates(splits[0].points)
         counts = [len(split) for split in splits]
         num_pieces = -(-max(counts) // piece)
         some = splits[0].points
@@ -227,12 +228,17 @@ class StackedSplit:
         ends = torch.tensor(counts + [0] * (width - len(counts)), device=some.device)
         positions = torch.arange(num_pieces * piece, device=some.device).view(num_pieces, 1, piece)
         self.counts = counts
-        self.points, self.labels, self.mask = points, labels, positions < ends[:, None]
+        self.points, self.labels, self.mask = self._laid_out(points), labels, positions < ends[:, None]
 
     def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return zip(self.points, self.labels, self.mask, strict=True)
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at some positions."""
-        self.points, self.labels, self.mask = self.points[:, rows], self.labels[:, rows], self.mask[:, rows]
+        self.points = self._laid_out(self.points[:, rows])
+        self.labels, self.mask = self.labels[:, rows], self.mask[:, rows]
         self.counts = [self.counts[index] for index in kept]
+
+    def _laid_out(self, points: Tensor) -> Tensor:
+        """Return points as ``StackedBatches`` hands them out: compiled code gets their coordinates apart."""
+        return points.mT.contiguous().mT if self.apart else points

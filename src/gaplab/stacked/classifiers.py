@@ -103,7 +103,12 @@ class StackedClassifiers(Ensemble):
         piece = min(at_once, max(data.size_of("test"), data.size_of("val"), 64))
         piece = TRAIN_PIECE if only_train else piece
         self.stacked_splits = {
-            name: StackedSplit([splits[name] for splits in self.splits], piece, self.width)
+            name: StackedSplit(
+                [splits[name] for splits in self.splits],
+                piece,
+                self.width,
+                compiled=self.compiled["score"].compile,
+            )
             for name in self.splits[0]
             if name == "train" or not only_train
         }
