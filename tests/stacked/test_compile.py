@@ -51,6 +51,14 @@ def test_unpacking_returns_what_was_packed(limit: int, monkeypatch: pytest.Monke
     assert all(torch.equal(one, other) for one, other in zip(unpack(packed, some), some, strict=True))
 
 
+def test_one_tensor_in_two_places_is_two_after_a_call() -> None:
+    zeros = torch.zeros(2, 3)
+    packed = [whole + torch.arange(6.0) for whole in pack([zeros, zeros])]
+    first, second = unpack(packed, [zeros, zeros])
+    assert first[0].tolist() == [0, 1, 2]
+    assert second[0].tolist() == [3, 4, 5]
+
+
 def test_large_products_are_left_to_blas() -> None:
     a, b = torch.ones(2, 9, 9), torch.ones(2, 9, 9)
     assert small_bmm(a, b) is NotImplemented

@@ -221,7 +221,8 @@ def pack(tensors: list[Tensor]) -> list[Tensor]:
     """Return one tensor [K, ...] for all of one dtype and first size K, beside each other; many numbers stay apart."""
     if _are_many(tensors):
         return [t.contiguous() for t in tensors]
-    return [torch.cat([t.reshape(*t.shape[:1], -1) for t in alike], -1) for alike in _alike(tensors)]
+    rows = [t.reshape(*t.shape[:1], -1) for t in tensors]
+    return [torch.cat([rows[place] for place in alike], -1) for alike in _alike(tensors)]
 
 
 def unpack(packed: list[Tensor], like: list[Tensor]) -> list[Tensor]:
@@ -230,20 +231,20 @@ def unpack(packed: list[Tensor], like: list[Tensor]) -> list[Tensor]:
         return packed
     found: dict[int, Tensor] = {}
     for whole, alike in zip(packed, _alike(like), strict=True):
-        parts = whole.split([t.shape[1:].numel() for t in alike], -1)
-        found |= {id(t): part.view(t.shape) for t, part in zip(alike, parts, strict=True)}
-    return [found[id(tensor)] for tensor in like]
+        parts = whole.split([like[place].shape[1:].numel() for place in alike], -1)
+        found |= {place: part.view(like[place].shape) for place, part in zip(alike, parts, strict=True)}
+    return [found[place] for place in range(len(like))]
 
 
 def _are_many(tensors: list[Tensor]) -> bool:
     return sum(tensor.numel() for tensor in tensors) > PACKED
 
 
-def _alike(tensors: list[Tensor]) -> list[list[Tensor]]:
-    """Return the tensors of each dtype and first size, in the order in which these first occur."""
-    kinds: dict[Any, list[Tensor]] = {}
-    for tensor in tensors:
-        kinds.setdefault((tensor.dtype, tensor.shape[:1]), []).append(tensor)
+def _alike(tensors: list[Tensor]) -> list[list[int]]:
+    """Return the places of the tensors of each dtype and first size, in the order in which these first occur."""
+    kinds: dict[Any, list[int]] = {}
+    for place, tensor in enumerate(tensors):
+        kinds.setdefault((tensor.dtype, tensor.shape[:1]), []).append(place)
     return list(kinds.values())
 
 
