@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hydra.core.config_search_path import ConfigSearchPath
+
 from gaplab.config.registry import PROJECT_ROOT
 
 CONFIG_DIR = PROJECT_ROOT / "configs"
@@ -11,6 +13,12 @@ def config_folders() -> list[Path]:
     """Return the folders in which Hydra looks for YAML: gaplab's, then ``configs/`` of the current directory."""
     own = Path.cwd() / "configs"
     return [CONFIG_DIR] if own.resolve() == CONFIG_DIR or not own.is_dir() else [CONFIG_DIR, own]
+
+
+def reads_configs_of_gaplab(search_path: ConfigSearchPath) -> bool:
+    """Return whether a program of Hydra's is one of gaplab: its plugins are found by all that an environment has."""
+    main = [element.path or "" for element in search_path.get_path() if element.provider == "main"]
+    return any(path.endswith(str(CONFIG_DIR)) for path in main)
 
 
 def project_files() -> list[Path]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from gaplab.config.cluster import PoolConfig, SlurmConfig, VectorizedConfig
 from gaplab.config.hydra_versions import offer
 from gaplab.config.ignored import refuse_ignored
+from gaplab.config.projects import reads_configs_of_gaplab
 from gaplab.errors import ConfigError
 from gaplab.sweeps.folder import prepare_folder
 from gaplab.sweeps.job import LAUNCHED, SweepJob, is_grid, jobs_of_launcher
@@ -91,7 +92,24 @@ class SweepLauncher(Launcher):
 
 
 class BasicLauncher(SweepLauncher):
-    """One job after another, in this process and those that a job needs beside it."""
+    """One job after another, in this process and those that a job needs beside it.
+
+    Other programs of an environment, which find it under the name of Hydra's own, get that one.
+    """
+
+    others: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if not reads_configs_of_gaplab(hydra_context.config_loader.get_search_path()):
+            from hydra._internal.core_plugins.basic_launcher import BasicLauncher as HydrasLauncher
+
+            self.others = HydrasLauncher()
+            self.others.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        launch = super().launch if self.others is None else self.others.launch
+        return launch(job_overrides, initial_job_idx)
 
     def train(self, jobs: list[SweepJob]) -> list[float]:
         from gaplab.process.signals import stop_signals_caught

@@ -3,14 +3,13 @@
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from gaplab.config.projects import CONFIG_DIR, config_folders
+from gaplab.config.projects import config_folders, reads_configs_of_gaplab
 
 
 class OwnConfigs(SearchPathPlugin):
     """Lets Hydra look into ``configs/`` of the current directory, for commands of gaplab only."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        main = [element.path or "" for element in search_path.get_path() if element.provider == "main"]
-        if any(path.endswith(str(CONFIG_DIR)) for path in main):
+        if reads_configs_of_gaplab(search_path):
             for folder in config_folders()[1:]:
                 search_path.append("own", f"file://{folder}")
