@@ -1,9 +1,12 @@
-"""MLflow and W&B with the real packages, without a network; skipped where they are not installed."""
+"""MLflow and W&B with the real packages, without a network; skipped where they are missing, which a sentence names."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from gaplab.config.compose import compose_config
+from gaplab.errors import ConfigError
 from gaplab.runs.directory import read_json
 from gaplab.runs.resume import plan_resumption
 from gaplab.train import run_one, run_planned
@@ -66,3 +69,15 @@ def test_each_run_of_a_process_is_one_of_wandb(
     wandb.finish()
     for name in ("first", "second"):
         assert len(list((tmp_path / name / "wandb").glob("offline-run-*"))) == 1
+
+
+def test_a_missing_logger_package_is_named(tmp_path: Path) -> None:
+    missing = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
+    if not missing:
+        pytest.skip("both packages are installed")
+    composed = compose_config([*QUICK, f"run.root={tmp_path}", f"logging.extra=[{missing[0]}]"])
+    with pytest.raises(
+        ConfigError, match=rf"logging\.extra.*'{missing[0]}'.*pip install .*gaplab.{missing[0]}"
+    ):
+        run_one(composed, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

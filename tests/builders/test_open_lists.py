@@ -3,7 +3,6 @@
 import csv
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,13 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
-from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Muon
 from torch.optim.lr_scheduler import OneCycleLR
 
-from gaplab.builders import build_trainer
 from gaplab.config.compose import Composed, compose_config
 from gaplab.config.registry import PARTS, register
-from gaplab.distributed.ranks import Ranks
-from gaplab.distributed.sharding import ShardedStrategy
 from gaplab.errors import ConfigError, Preempted
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import read_json
@@ -332,45 +327,6 @@ def test_a_run_ends_after_its_time_with_a_measurement(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == result["step"]
 
 
-def test_fsdp_is_refused_where_it_makes_no_sense(tmp_path: Path) -> None:
-    project = ["task=lightning", "task.module=lightning.pytorch.demos.boring_classes.BoringModel"]
-    for words in ([], project):
-        composed = compose_config([*words, "trainer.extra.strategy=fsdp", "trainer.accelerator=cpu"])
-        with pytest.raises(ConfigError, match=r"trainer.extra.strategy: expected a GPU for fsdp"):
-            run_one(composed, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.fixture
-def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Lightning believe in two GPUs for as long as nothing is put on them, as its own tests do."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("T4", (), {"major": 7}))
-    for module in ("lightning.fabric.accelerators.cuda", "lightning.pytorch.accelerators.cuda"):
-        monkeypatch.setattr(f"{module}.num_cuda_devices", lambda: 2)
-
-
-def test_fsdp_shards_a_project_over_gpus_as_lightning_builds_it(two_gpus: None) -> None:
-    def built(*words: str, strategy: str = "fsdp", project: bool = True) -> Any:
-        named = "task.module=lightning.pytorch.demos.boring_classes.BoringModel"
-        words = (*words, f"trainer.extra.strategy={strategy}", "trainer.devices=2")
-        composed = compose_config([*(("task=lightning", named) if project else ()), *words])
-        return build_trainer(composed.config, [], [], Ranks(processes_per_node=2))
-
-    trainer = built("trainer.precision=bf16-mixed")
-    assert isinstance(trainer.strategy, ShardedStrategy)
-    assert isinstance(trainer.accelerator, CUDAAccelerator)
-    assert (trainer.num_devices, trainer.world_size) == (2, 2)
-    assert trainer.strategy.precision_plugin.mixed_precision_config.param_dtype is torch.bfloat16
-    arguments = "{_target_: FSDPStrategy, sharding_strategy: SHARD_GRAD_OP, cpu_offload: true}"
-    strategy = built(strategy=arguments).strategy
-    assert (strategy.sharding_strategy.name, strategy.cpu_offload.offload_params) == ("SHARD_GRAD_OP", True)
-    with pytest.raises(ConfigError, match=r"ClassificationConfig is measured.*task=lightning may be sharded"):
-        built(project=False)
-    with pytest.raises(ConfigError, match=r"expected state_dict_type=full.* got 'sharded'"):
-        built(strategy="{_target_: FSDPStrategy, state_dict_type: sharded}")
-
-
 def test_callbacks_that_lightning_refuses_leave_nothing_behind(tmp_path: Path) -> None:
     first = "{_target_: EarlyStopping, monitor: loss/val}"
     words = f"callbacks=[{first},{{_target_: EarlyStopping, monitor: loss/val, patience: 9}}]"
@@ -415,18 +371,6 @@ def test_stacked_training_leaves_such_runs_alone_and_says_why(word: str, reason:
     found = obstacle(compose_config([word, *words]).config)
     assert found is not None
     assert found.startswith(reason)
-
-
-def test_a_missing_logger_package_is_named(tmp_path: Path) -> None:
-    missing = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
-    if not missing:
-        pytest.skip("both packages are installed")
-    composed = compose_config([*QUICK, f"run.root={tmp_path}", f"logging.extra=[{missing[0]}]"])
-    with pytest.raises(
-        ConfigError, match=rf"logging\.extra.*'{missing[0]}'.*pip install .*gaplab.{missing[0]}"
-    ):
-        run_one(composed, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("block_steps", [1, 50])
