@@ -31,6 +31,7 @@ from gaplab.runs.resume import Plan
 from gaplab.storage.atomic import write_json
 from gaplab.storage.locking import unlock
 from gaplab.tensorboard.links import how_to_look
+from gaplab.tensorboard.loggers import event_writer
 
 
 def run_planned(plan: Plan, ranks: Ranks = ALONE) -> float:
@@ -118,6 +119,8 @@ def run_one(
         for callback in callbacks:
             if isinstance(callback, TakesResult):
                 callback.on_result(trainer, result)
+        if (writer := event_writer(trainer)) is not None:
+            writer.close()  # ``flush`` may return while TensorBoard's own thread is still writing
         if run.writes and not config.logging.checkpoints:
             run.remove_checkpoints()
         run.mark()  # the last thing that is written: who reads "finished" finds everything
