@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
+from torch.utils.tensorboard import SummaryWriter
 
 from gaplab.reports.render import to_markdown
 from gaplab.reports.run_card import run_card
@@ -40,6 +42,16 @@ def test_card_stands_in_tensorboard_at_the_start_and_at_the_end(finished_run: Pa
     text = make_ndarray(last.tensor_proto).item().decode()
     assert text == to_markdown(run_card(finished_run))
     assert "| status | running |" in make_ndarray(first.tensor_proto).item().decode()
+
+
+def test_a_finished_run_has_its_card_even_where_a_flush_returned_too_early(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # TensorBoard's own thread may be writing the same file, and the second to flush finds nothing to do.
+    monkeypatch.setattr(SummaryWriter, "flush", lambda writer: None)
+    run_one(quick("logging.pictures=false"), tmp_path / "run")
+    cards = EventAccumulator(str(tmp_path / "run")).Reload().Tensors("run/card/text_summary")
+    assert [card.step for card in cards] == [0, 24]
 
 
 def test_card_compares_published_numbers(quick: Compose, tmp_path: Path) -> None:
