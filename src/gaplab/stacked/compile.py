@@ -1,4 +1,4 @@
-"""Tracing and compiling a step of K stacked models, and when that pays.
+"""Tracing and compiling a step of K stacked models.
 
 ``vmap(grad(loss))`` is first traced into one flat graph (no vmap, no autograd left), in which tiny batched
 matrix products become sums of products; then inductor fuses it and spreads it over the processors. Dynamo,
@@ -17,10 +17,6 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-COMPILE_SECONDS = 10.0
-"""What compiling the step and the scoring of classifiers takes on one core the first time."""
-EAGER_STEP, EAGER_POINT = 40e-6, 7e-7
-"""Seconds of one eager model-step of a classifier (batch of 64, 600 parameters), and of scoring one point."""
 SMALL, FEW, MANY = 4, 16, 512
 PACKED = 2**18
 """Numbers up to which tensors are packed; with more, matrix products of separate tensors save more."""
@@ -90,11 +86,6 @@ def has_compiler(device: torch.device) -> bool:
     if device.type == "cpu":
         return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
-
-
-def pays(model_steps: int, scored_points: int) -> bool:
-    """Whether compiling the step of classifiers is expected to save more time than it takes."""
-    return EAGER_STEP * model_steps + EAGER_POINT * scored_points > COMPILE_SECONDS
 
 
 class CompiledFunction:

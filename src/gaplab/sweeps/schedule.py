@@ -14,7 +14,7 @@ from gaplab.process.open_files import most_locks
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.results import read_objective
 from gaplab.runs.resume import Plan
-from gaplab.stacked.compile import has_compiler, pays
+from gaplab.stacked.compile import has_compiler
 from gaplab.storage.locking import unlock
 from gaplab.sweeps.cost_model import device_of, free_memory, model_bytes, readable_bytes
 from gaplab.sweeps.grouping import group_key, obstacle
@@ -188,10 +188,8 @@ def worth_compiling(jobs: Sequence[PlannedRun]) -> bool:
         return False
     if isinstance(config.trainer.compile, bool):
         return config.trainer.compile
-    if config.task.compiled_from is not None:
-        return len(jobs) * steps >= config.task.compiled_from
-    if not config.task.compiling_pays:
+    if config.task.compiling is None:
         return False
     points = sum(map(data.size_of, ("train", "val", "test")))
     scored = points * len(config.evaluation_steps)
-    return pays(len(jobs) * steps, len(jobs) * scored)
+    return config.task.compiling.pays(len(jobs) * steps, len(jobs) * scored)
