@@ -82,14 +82,33 @@ def printed_now(command: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def table_start(lines: list[str], place: int) -> int | None:
+    """The first row of the table (Markdown's or Rich's) in which a line stands, None outside of tables.
+
+    >>> table_start(["text", "| a |", "| b |"], 2), table_start(["text", "| a |"], 0)
+    (1, None)
+    """
+    start = None
+    while place >= 0 and lines[place].lstrip().startswith(("|", "│")):
+        start, place = place, place - 1
+    return start
+
+
 def compared(lines: list[str], printed: list[str]) -> list[Line]:
-    """Pair each line with the next printed one that differs from it in numbers at most."""
-    result, start = [], 0
+    """Pair each line with the next printed one that differs from it in numbers at most.
+
+    Rows of one table may have changed places: where it is sorted by a figure, a last digit decides.
+    """
+    result: list[Line] = []
+    start, taken = 0, set[int]()
     for line in lines:
-        places = range(start, len(printed))
+        places = (i for i in range(start, len(printed)) if i not in taken)
         place = next((i for i in places if skeleton(printed[i]) == skeleton(line)), None)
         result.append(Line(line, None if place is None else printed[place]))
-        start = start if place is None else place + 1
+        if place is not None:
+            taken.add(place)
+            table = table_start(printed, place)
+            start = place + 1 if table is None else table
     return result
 
 

@@ -109,6 +109,15 @@ def test_a_stale_figure_is_found_and_a_rounding_difference_is_not(rerun: ModuleT
         assert sum(line.stale for line in rerun.compared(page, changed)) == 1
 
 
+def test_rows_of_a_table_that_is_sorted_by_figures_may_change_places(rerun: ModuleType) -> None:
+    page = ["| sigmoid | 0.9884 |", "| gelu | 0.9883 |", "", "Verdict: holds", "| gelu | 3 |"]
+    printed = ["| gelu | 0.9885 |", "| sigmoid | 0.9884 |", "", "Verdict: holds", "| gelu | 3 |"]
+    assert [line.printed for line in rerun.compared(page, printed)] == [printed[i] for i in (1, 0, 2, 3, 4)]
+    twice = [page[1], page[1]]
+    assert [line.stale for line in rerun.compared(twice, printed)] == [False, True]
+    assert [line.stale for line in rerun.compared([page[3], page[0]], printed)] == [False, True]
+
+
 def test_a_block_is_rewritten_with_the_figures_of_now(
     rerun: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
