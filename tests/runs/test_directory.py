@@ -1,6 +1,7 @@
 """Identity of a run, its files, and the status they tell."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -219,6 +220,33 @@ def test_a_damaged_configuration_is_named(content: str, tmp_path: Path) -> None:
 def test_yaml_keeps_the_order_of_the_sections(tmp_path: Path) -> None:
     write_yaml(tmp_path / "a.yaml", {"z": 1, "a": [1, 2]})
     assert (tmp_path / "a.yaml").read_text() == "z: 1\na:\n- 1\n- 2\n"
+
+
+def test_parts_of_yaml_files_are_told_apart_by_type(tmp_path: Path) -> None:
+    values = [
+        1,
+        1.0,
+        True,
+        "1",
+        "true",
+        None,
+        "null",
+        [],
+        {},
+        math.nan,
+        {"a": [1, {"b": "\n"}]},
+        "\x7f: ",
+        "",
+    ]
+    for name, order in (("a", values), ("b", values[::-1])):
+        content = {"same key": 0, **{f"key {place}": value for place, value in enumerate(order)}}
+        write_yaml(tmp_path / f"{name}.yaml", content)
+        text = (tmp_path / f"{name}.yaml").read_text()
+        assert text == yaml.safe_dump(content, sort_keys=False)
+        assert repr(yaml.safe_load(text)) == repr(content)
+    for value in values:
+        write_yaml(tmp_path / "c.yaml", {"key": value})
+        assert repr(yaml.safe_load((tmp_path / "c.yaml").read_text())) == repr({"key": value})
 
 
 def test_a_run_directory_that_cannot_be_written_is_named(

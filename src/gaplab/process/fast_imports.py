@@ -1,9 +1,15 @@
-"""Heavy imports without the garbage collector."""
+"""Heavy imports without the garbage collector, and without what they load in vain."""
 
 import contextlib
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+SIGNAL = "scipy.signal"
 
 
 @contextlib.contextmanager
@@ -19,7 +25,40 @@ def quick_imports() -> Iterator[None]:
         return
     gc.disable()
     try:
-        yield
+        with _without_signal():
+            yield
     finally:
         gc.freeze()
         gc.enable()
+
+
+class _Signal(ModuleType):
+    """Stands for ``scipy.signal`` until somebody wants more of it than the name that torchmetrics looks for."""
+
+    hamming = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(SIGNAL) is self:
+            del sys.modules[SIGNAL]
+        return getattr(importlib.import_module(SIGNAL), name)
+
+
+@contextlib.contextmanager
+def _without_signal() -> Iterator[None]:
+    """Keep torchmetrics from loading ``scipy.signal``, a fifth of all imports, only to give it an old name.
+
+    It asks for ``scipy.signal.hamming``, for another program's sake, and uses nothing of it.
+    """
+    lazy = find_spec("scipy") is not None and "__getattr__" in vars(importlib.import_module("scipy"))
+    if SIGNAL in sys.modules or not lazy:
+        yield
+        return
+    stand_in = _Signal(SIGNAL)
+    sys.modules[SIGNAL] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(SIGNAL) is stand_in:
+            del sys.modules[SIGNAL]

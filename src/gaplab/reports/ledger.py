@@ -73,7 +73,8 @@ class Summary:
         """Standard deviation with n - 1; NaN for one value."""
         if len(self.values) < 2:
             return math.nan
-        squares = sum((value - self.mean) ** 2 for value in self.values)
+        mean = self.mean
+        squares = sum((value - mean) ** 2 for value in self.values)
         return math.sqrt(squares / (len(self.values) - 1))
 
     @property
@@ -228,9 +229,9 @@ def bands(tables: Sequence[Mapping[int, Mapping[str, float]]]) -> dict[int, dict
         row: dict[str, float] = {}
         for tag in tables[0][step]:
             summary = Summary([table[step][tag] for table in tables if tag in table[step]])
-            row[tag] = summary.mean
-            if not math.isnan(summary.half_width):
-                row[f"{tag}_lower"] = summary.mean - summary.half_width
-                row[f"{tag}_upper"] = summary.mean + summary.half_width
+            row[tag], half_width = summary.mean, summary.half_width
+            if not math.isnan(half_width):
+                row[f"{tag}_lower"] = row[tag] - half_width
+                row[f"{tag}_upper"] = row[tag] + half_width
         result[step] = row
     return result

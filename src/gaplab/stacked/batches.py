@@ -158,15 +158,16 @@ class StackedBatches:
             order[:count] = torch.arange(count)
             return order.expand(len(steps), len(models), size), torch.full((len(steps),), count)
         first, last = steps[0] // steps_per_epoch, steps[-1] // steps_per_epoch
+        rows = []
+        for model in models:
+            known, seed = self._orders[model], self.order_seeds[model]
+            rows += [
+                known[epoch] if epoch in known else epoch_order(count, seed, epoch)
+                for epoch in range(first, last + 1)
+            ]
+            self._orders[model] = {last: rows[-1]}  # it may go on
         orders = torch.zeros(len(models), last - first + 1, steps_per_epoch * size, dtype=torch.int64)
-        for row, model in zip(orders[..., :count], models, strict=True):
-            known = self._orders[model]
-            for order, epoch in zip(row, range(first, last + 1), strict=True):
-                order[:] = (
-                    known[epoch] if epoch in known else epoch_order(count, self.order_seeds[model], epoch)
-                )
-            # The last epoch may go on; the tensor of all models would stay as long as a part of it.
-            self._orders[model] = {last: row[-1].clone()}
+        orders[..., :count] = torch.stack(rows).view(len(models), -1, count)
         batches = orders.view(len(models), -1, size).transpose(0, 1)
         offset = steps[0] - first * steps_per_epoch
         positions = torch.arange(steps[0], steps[-1] + 1) % steps_per_epoch

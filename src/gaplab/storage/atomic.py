@@ -12,6 +12,10 @@ from typing import Any
 
 import yaml
 
+MOST_KNOWN = 1_000
+"""Parts of YAML files whose text is kept."""
+
+_known: dict[str, str] = {}
 _deferred: ContextVar[bool] = ContextVar("deferred", default=False)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -78,7 +82,25 @@ def overwrite_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_yaml(path: Path, content: Any) -> None:
-    write_text(path, yaml.dump(content, Dumper=_Dumper, sort_keys=False))
+    """Write plain values as YAML; parts that were written before, as most of a sweep's, are not dumped again."""
+    if isinstance(content, dict) and content:
+        write_text(path, "".join(_dumped(repr({key: value}), {key: value}) for key, value in content.items()))
+    else:
+        write_text(path, _dump(content))
+
+
+def _dump(content: Any) -> str:
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+    return text
+
+
+def _dumped(name: str, content: Any) -> str:
+    """Return the YAML of plain values that have a name of their own."""
+    if name not in _known:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[name] = _dump(content)
+    return _known[name]
 
 
 def _finite(value: Any) -> Any:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import custom_scalars
 
 from gaplab.tensorboard.custom_scalars import Layout
+from gaplab.tensorboard.records import write_record
 
 _numbers = itertools.count()
 
@@ -35,11 +35,10 @@ class WholeEventFile:
         name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{suffix}"
         self.path = folder / name
         self.buffer = io.BytesIO()
-        self.records = RecordWriter(self.buffer)
         self.add_event(Event(wall_time=now, file_version="brain.Event:2"))
 
     def add_event(self, event: Event) -> None:
-        self.records.write(event.SerializeToString())
+        write_record(self.buffer, event.SerializeToString())
 
     def flush(self) -> None:
         """Do nothing: the numbers are at hand together."""

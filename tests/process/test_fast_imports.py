@@ -1,0 +1,39 @@
+"""Imports of Torch and Lightning leave out what they would load in vain, and nothing else."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("scipy")
+
+
+@pytest.mark.parametrize(
+    "use",
+    ["import scipy.signal", "from scipy.signal import find_peaks", "import scipy; scipy.signal.find_peaks"],
+)
+def test_what_torchmetrics_loads_in_vain_comes_where_it_is_used(use: str) -> None:
+    script = (
+        "import sys\n"
+        "from gaplab.process.fast_imports import quick_imports\n"
+        "with quick_imports():\n"
+        "    import lightning.pytorch, torchmetrics\n"
+        "assert 'scipy.signal' not in sys.modules, 'it was loaded in vain'\n"
+        f"{use}\n"
+        "import scipy.signal\n"
+        "assert scipy.signal.__file__ and scipy.signal.windows.hamming(4)[0] < 0.1\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_who_uses_it_while_the_others_load_gets_it() -> None:
+    script = (
+        "import sys\n"
+        "from gaplab.process.fast_imports import quick_imports\n"
+        "with quick_imports():\n"
+        "    from scipy.signal import find_peaks\n"
+        "    import lightning.pytorch, scipy.signal\n"
+        "assert scipy.signal.find_peaks is find_peaks\n"
+        "assert sys.modules['scipy.signal'].__file__\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
