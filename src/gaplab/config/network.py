@@ -1,8 +1,11 @@
 """Settings of the networks. Their names stand here, their mathematics in ``gaplab.networks``."""
 
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from inspect import Parameter, signature
+from types import MethodType
 from typing import Any, ClassVar
 
 from gaplab.config.checks import check, check_at_least, check_not_negative, check_positive, check_waves
@@ -85,7 +88,7 @@ def build_network(
         "example_shape": example_shape,
         "generator": generator,
     }
-    asked = signature(build).parameters
+    asked = _parameters(build)
     free = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     if any(
         (one.default is Parameter.empty and name not in offered and one.kind not in free)
@@ -96,6 +99,17 @@ def build_network(
     if any(one.kind is Parameter.VAR_KEYWORD for one in asked.values()):
         return build(**offered)
     return build(**{name: value for name, value in offered.items() if name in asked})
+
+
+def _parameters(build: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """Return the parameters of a builder by name; a method's are those of all objects of its class."""
+    method = getattr(build, "__func__", None)
+    return signature(build).parameters if method is None else _parameters_of_method(method)
+
+
+@functools.cache
+def _parameters_of_method(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return signature(MethodType(function, object())).parameters
 
 
 @dataclass(kw_only=True, slots=True)

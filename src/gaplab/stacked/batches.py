@@ -218,28 +218,33 @@ class StackedSplit:
         self.apart = compiled and _are_few_coordinates(splits[0].points)
         counts = [len(split) for split in splits]
         num_pieces = -(-max(counts) // piece)
-        some = splits[0].points
-        points = some.new_zeros(num_pieces, width, piece, *some.shape[1:])
+        some, shape = splits[0].points, splits[0].points.shape[1:]
+        # Compiled code gets coordinates apart, as ``StackedBatches`` hands them out.
+        points = (
+            some.new_zeros(num_pieces, width, *shape, piece).mT
+            if self.apart
+            else some.new_zeros(num_pieces, width, piece, *shape)
+        )
         labels = splits[0].labels.new_zeros(num_pieces, width, piece)
         for index, split in enumerate(splits):
-            for number, begin in enumerate(range(0, len(split), piece)):
-                part = split[slice(begin, begin + piece)]
-                points[number, index, : len(part)] = part.points
-                labels[number, index, : len(part)] = part.labels
+            full, rest = divmod(len(split), piece)
+            end = full * piece
+            points[:full, index] = split.points[:end].reshape(full, piece, *shape)
+            labels[:full, index] = split.labels[:end].reshape(full, piece)
+            if rest:
+                points[full, index, :rest] = split.points[end:]
+                labels[full, index, :rest] = split.labels[end:]
         ends = torch.tensor(counts + [0] * (width - len(counts)), device=some.device)
         positions = torch.arange(num_pieces * piece, device=some.device).view(num_pieces, 1, piece)
         self.counts = counts
-        self.points, self.labels, self.mask = self._laid_out(points), labels, positions < ends[:, None]
+        self.points, self.labels, self.mask = points, labels, positions < ends[:, None]
 
     def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return zip(self.points, self.labels, self.mask, strict=True)
 
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at some positions."""
-        self.points = self._laid_out(self.points[:, rows])
+        points = self.points[:, rows]
+        self.points = points.mT.contiguous().mT if self.apart else points
         self.labels, self.mask = self.labels[:, rows], self.mask[:, rows]
         self.counts = [self.counts[index] for index in kept]
-
-    def _laid_out(self, points: Tensor) -> Tensor:
-        """Return points as ``StackedBatches`` hands them out: compiled code gets their coordinates apart."""
-        return points.mT.contiguous().mT if self.apart else points
