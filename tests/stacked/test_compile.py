@@ -13,7 +13,7 @@ import torch
 import torch._inductor
 from torch import Tensor
 
-from gaplab.process.malloc import keep_freed_memory
+from gaplab.process.memory import keep_freed_memory
 from gaplab.stacked import compile as compile_
 from gaplab.stacked.compile import CompiledFunction, has_compiler, pack, small_bmm, small_gather, unpack
 

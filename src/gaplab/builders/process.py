@@ -6,7 +6,7 @@ import warnings
 import torch
 
 from gaplab.config.schema import Config
-from gaplab.process.malloc import keep_freed_memory
+from gaplab.process.memory import keep_freed_memory
 
 
 def prepare_process(config: Config) -> None:

@@ -15,7 +15,7 @@ from gaplab.config.schema import Config
 from gaplab.data.datamodule import PointDataModule
 from gaplab.errors import DivergedError, Preempted, Pruned
 from gaplab.process.exits import tell_failure
-from gaplab.process.malloc import keep_freed_memory
+from gaplab.process.memory import keep_freed_memory
 from gaplab.process.signals import stop_signals_caught
 from gaplab.runs.checkpoints import Weights, read_checkpoint, read_weights
 from gaplab.runs.directory import RunDirectory, Status

@@ -1,7 +1,8 @@
-"""How this process keeps memory."""
+"""How this process keeps memory, and when it gives it up."""
 
 import ctypes
 import functools
+import gc
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -23,3 +24,12 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def free_memory() -> None:
+    """Give up the tensors of a training that is over.
+
+    A Trainer, its loops and what it trained refer to each other. The collector finds that out by itself only when
+    many objects have been made, and a sweep makes few: some gigabytes of points would wait for it.
+    """
+    gc.collect()
