@@ -1,5 +1,6 @@
 """Figures without a window or global state: making, rasterising and saving them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,13 @@ def new_figure(
     figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def save_as_each(figure: Figure, path: Path, kinds: Sequence[str]) -> None:
+    """Write the figure as files of several kinds, the suffixes of ``path``; the first one decides the layout."""
+    for kind in kinds:
+        save_figure(figure, path.with_name(f"{path.name}.{kind}"))
+        figure.set_layout_engine("none")  # what it has placed stays; placing takes as long as drawing
 
 
 def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:

@@ -92,7 +92,6 @@ def draw_bounds(path: Path, result: Mapping[str, Any], formats: Collection[str] 
 
 
 def _save(figure: Any, file: Path, formats: Collection[str]) -> None:
-    from gaplab.figures.rendering import save_figure
+    from gaplab.figures.rendering import save_as_each
 
-    for kind in ("png", "svg", *sorted({"pdf"} & set(formats))):
-        save_figure(figure, file.with_suffix(f".{kind}"))
+    save_as_each(figure, file.with_suffix(""), ("png", "svg", *sorted({"pdf"} & set(formats))))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gaplab.figures.rendering import save_figure
+from gaplab.figures.rendering import save_as_each
 from gaplab.figures.sweeps import Against, Line, Point, draw_against
 from gaplab.reports.intervals import FEWEST_FOR_INTERVAL, span
 from gaplab.reports.ledger import Row, final_tags, short_keys, summarize, varied_keys
@@ -42,8 +42,7 @@ def draw_sweep(sweep: Path, rows: Sequence[Row]) -> list[str]:
                 scale = _scale(rows, key) if keys and quantity.startswith("gap/") and len(lines) == 1 else []
                 name = f"{quantity}_against_{key or 'seeds'}".replace("/", "_")
                 figure = draw_against(key, Against(label, lines, scale, span(quantity)))
-                for kind in ("png", "svg"):
-                    save_figure(figure, sweep / "figures" / f"{name}.{kind}")
+                save_as_each(figure, sweep / "figures" / name, ("png", "svg"))
                 names.append(name)
     return names
 
