@@ -44,7 +44,8 @@ class TwoSampleResult(NamedTuple):
     expected_p_value: float
     """Mean of the p-value under the null distribution, above one half by ties."""
     expected_accuracies: dict[str, float]
-    """Mean of each judge's accuracy under the null distribution, one half where answers or labels are balanced."""
+    """Mean of each judge's accuracy under the null distribution: one half, or less where it leans to the label that
+    its half has more of, and the other half fewer."""
 
 
 def detection_power(true_accuracy: float, num_test: int, *, level: float = 0.05) -> float:
