@@ -8,7 +8,7 @@ from torch import Tensor
 
 AT_ONCE = 2**17
 """Distances of a block."""
-MOST_TREE_DIMENSIONS = 8
+MOST_TREE_DIMENSIONS = 6
 """Dimensions up to which a tree finds neighbours sooner than all distances do."""
 
 
