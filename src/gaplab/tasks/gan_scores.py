@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
 import torch
@@ -13,15 +13,20 @@ from gaplab.data.splits import SampleFn, Split
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
 from gaplab.metrics.generative.memorisation import (
+    CopyingTest,
     copying_ratio,
-    copying_test,
     nearest_sample,
     nearest_split_gap,
 )
 from gaplab.metrics.generative.mmd import mmd_test
 from gaplab.metrics.generative.neighbours import neighbour_scores
-from gaplab.metrics.generative.transport import exact_wasserstein2, sliced_wasserstein2
-from gaplab.metrics.generative.two_sample import two_sample_test
+from gaplab.metrics.generative.transport import (
+    distance_of_sorted,
+    exact_wasserstein2,
+    random_directions,
+    sorted_projections,
+)
+from gaplab.metrics.generative.two_sample import TwoSampleResult, two_sample_test
 from gaplab.networks.conditioning import pack_samples
 from gaplab.randomness import make_generator
 from gaplab.tasks.gan_losses import Discriminate
@@ -29,6 +34,10 @@ from gaplab.tasks.law_scores import LawScores
 
 QUICK_POINTS = 1_000
 """Points that pairwise scores compare during training, and in the two slowest tests at the end."""
+NUM_DIRECTIONS = 500
+"""Directions of a sliced distance."""
+POINTS_AT_ONCE = 4_000
+"""Points that go through a network at once: its layers stay in the processor's cache."""
 
 
 def gap_tag(name: str) -> str:
@@ -40,56 +49,100 @@ def gap_tag(name: str) -> str:
     return f"gap/{name.replace('/', '_')}"
 
 
-def sample_scores(
-    points: Tensor,
-    labels: Tensor | None,
-    references: Mapping[str, Tensor],
-    law_scores: LawScores | None,
-    *,
-    full: bool,
-    generator: torch.Generator,
-    tested: Sequence[str] = ("train", "test"),
-) -> dict[str, float]:
-    """Score samples; scores that are not defined for them (KL without a high-quality sample) are left out.
+class References:
+    """True points of every split that samples are compared with, and what of the comparison depends on these alone.
 
     Args:
-        points: Samples [n, D].
-        labels: Their labels [n], if they were drawn for labels.
-        references: True points of ``train``, ``test`` and possibly ``val``, at least n of each.
-        law_scores: Scores that need the law's formula, if it has one.
-        full: Whether to run the slow tests too, and to compare all n points instead of 1,000.
-        generator: Source of directions, shuffles and permutations.
-        tested: Splits against which judges and kernel tests are run.
+        points: Points [n, D] of ``train``, ``test`` and possibly ``val``.
+        generator: Source of the directions of sliced distances, other ones for each split.
     """
-    law, scale = law_scores, None if law_scores is None else law_scores.scale
-    table = law.scores(points, labels) if law is not None else {}
-    number = len(points) if full else min(len(points), QUICK_POINTS)
-    fake = points[:number]
-    real = {split: reference[:number] for split, reference in references.items()}
+
+    def __init__(self, points: Mapping[str, Tensor], generator: torch.Generator) -> None:
+        self.points = points
+        self._projected = {}
+        for split, real in points.items():
+            directions = random_directions(real.shape[1], NUM_DIRECTIONS, generator)
+            self._projected[split] = directions, sorted_projections(real, directions)
+
+    def sliced_distance(self, fake: Tensor, split: str) -> float:
+        """Return the sliced Wasserstein-2 distance of n samples from the points of a split."""
+        directions, real = self._projected[split]
+        return distance_of_sorted(sorted_projections(fake, directions), real)
+
+
+def sample_scores(
+    points: Tensor, labels: Tensor | None, references: References, law_scores: LawScores | None, *, full: bool
+) -> dict[str, float]:
+    """Score samples; a score that is not defined for them (KL without a high-quality sample) is NaN.
+
+    Args:
+        points: Samples [m, D], as many as true points or more.
+        labels: Their labels [m], if they were drawn for labels.
+        references: The n true points of each split that the first n samples are compared with.
+        law_scores: Scores that need the law's formula, if it has one.
+        full: Whether to include the exact Wasserstein distance, on 1,000 points.
+    """
+    table = law_scores.scores(points, labels) if law_scores is not None else {}
+    real = references.points
+    fake = points[: len(real["test"])]
     for split in real:
-        distance = sliced_wasserstein2(fake, real[split], generator=generator)
-        table[f"distance/sliced_w2_{split}"] = distance
+        table[f"distance/sliced_w2_{split}"] = references.sliced_distance(fake, split)
     neighbours = neighbour_scores(real["test"], fake)
     table |= {f"coverage/{name}": value for name, value in neighbours._asdict().items()}
     table["distance/copying_ratio"] = copying_ratio(fake, real["train"], real["test"])
     table["distance/nearest_split"] = nearest_split_gap(fake, real["train"], real["test"])
-    if full:
-        if find_spec("scipy"):
-            left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
-            table["distance/exact_w2"] = exact_wasserstein2(left, right)
-        for split in tested:
-            features = None if law is None else law.features
-            judge = two_sample_test(real[split], fake, generator=generator, features=features)
-            table |= {f"judge/{name}_{split}": value for name, value in judge.accuracies.items()}
-            table[f"judge/accuracy_{split}"] = judge.accuracy
-            table[f"judge/p_value_{split}"] = judge.p_value
-            left, right = real[split][:QUICK_POINTS], fake[:QUICK_POINTS]
-            mmd, p_value = mmd_test(left, right, generator=generator, scale=scale)
-            table[f"mmd/squared_{split}"], table[f"mmd/p_value_{split}"] = mmd, p_value
-    for name in ("distance/sliced_w2", "judge/accuracy", "mmd/squared"):
-        if f"{name}_test" in table and f"{name}_train" in table:
-            table[gap_tag(name)] = table[f"{name}_test"] - table[f"{name}_train"]
-    return {name: value for name, value in table.items() if math.isfinite(value)}
+    if full and find_spec("scipy"):
+        left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
+        table["distance/exact_w2"] = exact_wasserstein2(left, right)
+    return table
+
+
+def two_sample_scores(
+    fake: Tensor, references: References, law_scores: LawScores | None, generator: torch.Generator
+) -> dict[str, float]:
+    """Test samples [n, D] against the points of ``train`` and ``test``: by judges, and by MMD on 1,000 points.
+
+    The ceilings of MMD are what equal laws get: 0, and the mean of the p-value under its null distribution. Those of
+    judges are ``judge_ceilings``.
+    """
+    table: dict[str, float] = {}
+    for split in ("train", "test"):
+        real = references.points[split]
+        found = _judged(real, fake, law_scores, generator)
+        table |= {f"judge/{name}_{split}": value for name, value in found.accuracies.items()}
+        table[f"judge/accuracy_{split}"] = found.accuracy
+        table[f"judge/p_value_{split}"] = found.p_value
+        left, right = real[:QUICK_POINTS], fake[:QUICK_POINTS]
+        scale = None if law_scores is None else law_scores.scale
+        mmd = mmd_test(left, right, generator=generator, scale=scale)
+        table[f"mmd/squared_{split}"], table[f"mmd/p_value_{split}"] = mmd.squared, mmd.p_value
+        if split == "test":
+            table["ceiling/mmd/squared_test"] = 0.0
+            table["ceiling/mmd/p_value_test"] = mmd.expected_p_value
+    return table
+
+
+def judge_ceilings(
+    true: Tensor, references: References, law_scores: LawScores | None, generator: torch.Generator
+) -> dict[str, float]:
+    """Return what the judges make of a perfect sampler: the means over permuted labels, for true points [n, D].
+
+    For equal laws they are the means of the accuracies over draws, and deviate a quarter as much as the accuracy of a
+    draw. They are not taken from the judging of a generator's samples: judges that know these agree with each other,
+    and the largest of equal accuracies is lower.
+    """
+    found = _judged(references.points["test"], true, law_scores, generator)
+    table = {f"ceiling/judge/{name}_test": value for name, value in found.expected_accuracies.items()}
+    table["ceiling/judge/accuracy_test"] = found.expected_accuracy
+    table["ceiling/judge/p_value_test"] = found.expected_p_value
+    return table
+
+
+def _judged(
+    real: Tensor, fake: Tensor, law_scores: LawScores | None, generator: torch.Generator
+) -> TwoSampleResult:
+    features = None if law_scores is None else law_scores.features
+    return two_sample_test(real, fake, generator=generator, features=features)
 
 
 def discriminator_scores(
@@ -117,16 +170,32 @@ def discriminator_scores(
     """
     loss = torch.vmap(ADVERSARIAL_LOSSES[config.loss].discriminator)
     table, values = {}, {}
+    taken = {}
     for name, split in splits.items():
         every = 1 if max_points is None else -(-len(split) // max_points)
         points, labels = split.points[::every], split.labels[::every]
         number = len(points) - len(points) % config.pack
-        points, labels = points[:number], labels[:number]
-        turns = torch.arange(number) % len(latents)
-        fake = generate(latents[turns].to(points), labels)
-        scores = discriminate(labels)
-        real_scores = scores(pack_samples(points / scale, config.pack))
-        fake_scores = scores(pack_samples(fake, config.pack))
+        taken[name] = points[:number], labels[:number]
+
+    def in_parts(first: Tensor, labels: Tensor, points_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        size = max(POINTS_AT_ONCE // config.pack, 1) * config.pack
+        parts = zip(first.split(size), labels.split(size), strict=True)
+        return torch.cat([discriminate(b)(pack_samples(points_of(a, b), config.pack)) for a, b in parts])
+
+    def fake_scores_of(labels: Tensor) -> Tensor:
+        turns = torch.arange(len(labels)) % len(latents)
+        return in_parts(latents[turns].to(scale), labels, generate)
+
+    # Without labels every turn of the latent variables is the same packs of the same samples.
+    repeats = config.label_embedding == 0 and len(latents) % config.pack == 0
+    longest = max((labels for _, labels in taken.values()), key=len)
+    once = fake_scores_of(longest[: len(latents)]) if repeats else None
+    for name, (points, labels) in taken.items():
+        real_scores = in_parts(points, labels, lambda some, _: some / scale)
+        if once is None:
+            fake_scores = fake_scores_of(labels)
+        else:
+            fake_scores = once[torch.arange(len(real_scores), device=once.device) % len(once)]
         values[name] = loss(real_scores[:, None], fake_scores[:, None]).double()
         table[f"loss/discriminator_{name}"] = values[name].mean().item()
     train, test = values["train"], values["test"]
@@ -180,46 +249,58 @@ class SampleScorer:
             full: See ``sample_scores``.
             many: More samples, [m, D], for the shapes of modes and the copying test; None to leave these out.
         """
-        references = {}
+        number = len(points) if full else min(len(points), QUICK_POINTS)
+        chosen = {}
         for name, split in splits.items():
             order = torch.randperm(len(split), generator=make_generator(self.seed, "reference", name))
-            references[name] = split.points[order[: len(points)].to(split.points.device)]
+            chosen[name] = split.points[order[:number].to(split.points.device)]
+        generator = make_generator(self.seed, "scores", "generated")
+        references = References(chosen, generator)
+        copying = None
+        if many is not None and find_spec("scipy"):
+            draws = make_generator(self.seed, "cells")
+            copying = CopyingTest(splits["train"].points, splits["test"].points, generator=draws)
 
-        def score(
-            points: Tensor, labels: Tensor, many: Tensor | None, stream: str, tested: Sequence[str]
-        ) -> dict[str, float]:
-            shapes = {} if many is None or self.law_scores is None else self.law_scores.shapes(many)
-            if many is not None and find_spec("scipy"):
-                shapes["distance/nearest_sample"] = nearest_sample(many)
-                train, test, draws = splits["train"], splits["test"], make_generator(self.seed, "cells")
-                shapes["distance/c_t"] = copying_test(many, train.points, test.points, generator=draws)
-            return shapes | sample_scores(
-                points,
-                labels if self.conditional else None,
-                references,
-                self.law_scores,
-                full=full,
-                generator=make_generator(self.seed, "scores", stream),
-                tested=tested,
-            )
+        def score(points: Tensor, labels: Tensor, many: Tensor | None) -> dict[str, float]:
+            table = {} if many is None or self.law_scores is None else self.law_scores.shapes(many)
+            if many is not None and copying is not None:
+                table["distance/nearest_sample"] = nearest_sample(many)
+                table["distance/c_t"] = copying(many)
+            given = labels if self.conditional else None
+            return table | sample_scores(points, given, references, self.law_scores, full=full)
 
         if full not in self.ceilings:
             tables = []
-            for number in range(NUM_CEILING_DRAWS):
-                stream = f"ceiling/{number}"
+            for turn in range(NUM_CEILING_DRAWS):
+                stream = f"ceiling/{turn}"
                 true_points, true_labels = draw(stream, len(points))
                 # Point sets come in the order of their arms, but some scores look at the first points only.
                 order = torch.randperm(len(points), generator=make_generator(self.seed, "order", stream))
                 true_points, true_labels = true_points[order].to(points), true_labels[order].to(labels.device)
                 more = None if many is None else draw(f"{stream}/many", len(many))[0].to(points)
-                # Only the ceiling on test is shown, and judges are most of a ceiling's cost.
-                tables.append(score(true_points, true_labels, more, stream, ["test"]))
-            self.ceilings[full] = {
-                f"ceiling/{name}": sum(table[name] for table in tables) / len(tables)
-                for name in tables[0]
-                if all(name in table for table in tables)
+                tables.append(with_gaps(score(true_points, true_labels, more)))
+                if full and turn == 0:
+                    draws = make_generator(self.seed, "scores", stream)
+                    judged = judge_ceilings(true_points, references, self.law_scores, draws)
+            means = {
+                f"ceiling/{name}": sum(table[name] for table in tables) / len(tables) for name in tables[0]
             }
-        return score(points, labels, many, "generated", ["train", "test"]) | self.ceilings[full]
+            self.ceilings[full] = means | (judged if full else {})
+        table = score(points, labels, many)
+        if full:
+            table |= two_sample_scores(points, references, self.law_scores, generator)
+        table = with_gaps(table) | self.ceilings[full]
+        return {name: value for name, value in table.items() if math.isfinite(value)}
+
+
+def with_gaps(table: dict[str, float]) -> dict[str, float]:
+    """Return a table of scores with the gaps, test minus train, of those that have both."""
+    gaps = {
+        gap_tag(name): table[f"{name}_test"] - table[f"{name}_train"]
+        for name in ("distance/sliced_w2", "judge/accuracy", "mmd/squared")
+        if f"{name}_test" in table and f"{name}_train" in table
+    }
+    return table | gaps
 
 
 def warn_of_collapse(points: Tensor, scale: Tensor, run_name: str = "") -> bool:

@@ -4,8 +4,8 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
 from gaplab.metrics.generative.memorisation import (
+    CopyingTest,
     copying_ratio,
-    copying_test,
     nearest_distances,
     nearest_sample,
     nearest_split_gap,
@@ -58,7 +58,7 @@ def test_samples_of_thin_pieces_are_nearer_to_each_other_than_true_ones():
 
 def c_t(fake, train, held_out, num_cells=10):
     draws = torch.Generator().manual_seed(0)
-    return copying_test(fake, train, held_out, num_cells=num_cells, generator=draws)
+    return CopyingTest(train, held_out, num_cells=num_cells, generator=draws)(fake)
 
 
 def test_the_copying_test_of_one_cell_is_the_score_of_mann_and_whitney():
@@ -92,7 +92,7 @@ def test_the_copying_test_weighs_cells_by_their_held_out_points():
         if len({int(i) // 400 for i in torch.randperm(800, generator=draws)[:2]}) == 2
         and draws.manual_seed(draws.initial_seed())
     )
-    both = copying_test(fake, train, held_out, num_cells=2, generator=draws)
+    both = CopyingTest(train, held_out, num_cells=2, generator=draws)(fake)
     left = c_t(fake[:400], train[:400], held_out[:300], num_cells=1)
     right = c_t(fake[400:], train[400:], held_out[300:], num_cells=1)
     assert left < -20

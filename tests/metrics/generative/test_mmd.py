@@ -53,21 +53,25 @@ def test_kernel_sum_equals_sklearn():
 
 
 def test_a_shifted_sample_is_found_and_an_equal_law_is_not():
-    shifted, p_shifted = mmd_test(normal(100), normal(100, seed=1) + 1, generator=generator())
-    equal, p_equal = mmd_test(normal(100), normal(100, seed=1), generator=generator())
-    assert p_shifted == pytest.approx(1 / 201)
-    assert p_equal > 0.05
-    assert shifted > 10 * abs(equal)
+    shifted = mmd_test(normal(100), normal(100, seed=1) + 1, generator=generator())
+    equal = mmd_test(normal(100), normal(100, seed=1), generator=generator())
+    assert shifted.p_value == pytest.approx(1 / 201)
+    assert equal.p_value > 0.05
+    assert shifted.squared > 10 * abs(equal.squared)
 
 
 def test_p_values_of_equal_laws_are_uniform():
-    """At level 20 % about a fifth of 150 tests reject: 30 ± 4.9."""
+    """At level 20 % about a fifth of 150 tests reject: 30 ± 4.9. MMD² and p-value are those expected, on average."""
     source = generator(5)
-    rejected = 0
+    results = []
     for _ in range(150):
         left, right = torch.randn(2, 20, 2, generator=source)
-        rejected += mmd_test(left, right, num_permutations=99, generator=source)[1] <= 0.2
-    assert 15 <= rejected <= 45
+        results.append(mmd_test(left, right, num_permutations=99, generator=source))
+    squared, p_values, expected = torch.tensor(results, dtype=torch.float64).unbind(dim=1)
+    assert 15 <= (p_values <= 0.2).sum() <= 45
+    assert abs(squared.mean()) < 3 * squared.std() / 150**0.5
+    assert abs((p_values - expected).mean()) < 3 * p_values.std() / 150**0.5
+    assert expected.tolist() == pytest.approx([(1 + 99 / 2) / 100] * 150)
 
 
 def test_wrong_arguments_are_named():
@@ -86,7 +90,7 @@ def test_at_the_scale_of_the_law_the_width_of_modes_is_seen():
     centers = torch.stack([angles.cos(), angles.sin()], dim=2)
     noise = 0.01 * torch.randn(2, 500, 2, generator=source)
     real, fake = centers[0] + noise[0], centers[1] + 0.5 * noise[1]
-    _, wide = mmd_test(real, fake, generator=source)
-    _, fine = mmd_test(real, fake, generator=source, scale=0.01)
+    wide = mmd_test(real, fake, generator=source).p_value
+    fine = mmd_test(real, fake, generator=source, scale=0.01).p_value
     assert wide > 0.05
     assert fine < 0.01

@@ -1,12 +1,7 @@
 import pytest
 import torch
 
-from gaplab.metrics.generative.neighbours import (
-    density_coverage,
-    neighbour_radii,
-    neighbour_scores,
-    precision_recall,
-)
+from gaplab.metrics.generative.neighbours import neighbour_radii, neighbour_scores
 from perfect_sampler import coverage_ceiling
 
 
@@ -26,10 +21,10 @@ def test_scores_worked_out_by_hand():
     0.5 lies in the balls of 0 and 1 (not of 3: distance 2.5), 10 in none. 0, 1 and 3 lie within 9.5 of 0.5.
     """
     real, fake = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.5], [10.0]])
-    assert precision_recall(real, fake, num_neighbours=1) == (0.5, 1.0)
-    density, coverage = density_coverage(real, fake, num_neighbours=1)
-    assert density == pytest.approx(2 / 2)
-    assert coverage == pytest.approx(2 / 3)
+    scores = neighbour_scores(real, fake, near=1, wide=1)
+    assert (scores.precision, scores.recall) == (0.5, 1.0)
+    assert scores.density == pytest.approx(2 / 2)
+    assert scores.coverage == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("dimension", [2, 16])
@@ -49,8 +44,8 @@ def test_coverage_of_equal_laws_meets_its_closed_form():
     ceiling = coverage_ceiling(400, 400)
     assert ceiling == pytest.approx(1 - 2**-5, abs=1e-3)
     draws = normal(200 * 800).reshape(200, 2, 400, 2)
-    values = [density_coverage(real, fake) for real, fake in draws]
-    density, coverage = torch.tensor(values).mean(dim=0).tolist()
+    values = [neighbour_scores(real, fake) for real, fake in draws]
+    _, _, density, coverage = torch.tensor(values).mean(dim=0).tolist()
     assert coverage == pytest.approx(ceiling, abs=0.004)
     assert density == pytest.approx(1.0, abs=0.02)
 
@@ -67,15 +62,16 @@ def test_dropped_modes_cost_recall_and_strange_points_cost_precision():
 
 def test_identical_points_far_from_the_origin_keep_distance_zero():
     points = normal(10) + 1e4
-    assert precision_recall(points, points) == (1.0, 1.0)
+    scores = neighbour_scores(points, points)
+    assert (scores.precision, scores.recall) == (1.0, 1.0)
 
 
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="3 neighbours need more than 3 points, got 3"):
-        precision_recall(normal(3), normal(50))
+        neighbour_scores(normal(3), normal(50), wide=3)
     with pytest.raises(ValueError, match="num_neighbours must be at least 1, got 0"):
         neighbour_radii(normal(3), 0)
     with pytest.raises(ValueError, match=r"same dimension, got \[9, 2\] and \[9, 3\]"):
-        density_coverage(normal(9), normal(9, 3))
+        neighbour_scores(normal(9), normal(9, 3))
     with pytest.raises(ValueError, match="more than 5 real and at least 1 generated"):
         coverage_ceiling(5, 10)

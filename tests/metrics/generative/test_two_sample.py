@@ -11,8 +11,9 @@ from sklearn.svm import SVC
 
 from gaplab.metrics.generative.two_sample import (
     detection_power,
+    gaussian_kernel,
     kernel_judge,
-    largest_p_value,
+    largest_accuracies,
     neighbour_judges,
     tree_judge,
     two_sample_test,
@@ -48,15 +49,83 @@ def test_power_equals_scipy():
     assert detection_power(0.5, 900, level=0.05) == pytest.approx(0.05)
 
 
+def p_value(answers, labels):
+    observed, *permuted = largest_accuracies(answers, labels, generator()).tolist()
+    assert len(permuted) == 1000
+    return (1 + sum(value >= observed for value in permuted)) / 1001
+
+
 def test_p_value_of_the_largest_of_independent_judges_equals_the_binomial_law():
     """P(max of 3 accuracies >= a) = 1 - F(a)^3; of three copies of one judge it stays 1 - F(a)."""
     labels = torch.randint(2, (400,), generator=generator(1))
     answers = torch.randint(2, (3, 400), generator=generator(2))
     right = (answers == labels).sum(dim=1)
     tail = binom.sf(int(right.max()) - 1, 400, 0.5)
-    assert largest_p_value(answers, labels, generator()) == pytest.approx(1 - (1 - tail) ** 3, abs=0.06)
+    assert p_value(answers, labels) == pytest.approx(1 - (1 - tail) ** 3, abs=0.06)
     copies = answers[right.argmax()].expand(3, -1)
-    assert largest_p_value(copies, labels, generator()) == pytest.approx(tail, abs=0.06)
+    assert p_value(copies, labels) == pytest.approx(tail, abs=0.06)
+
+
+def test_expected_largest_accuracy_of_independent_judges_equals_the_binomial_law():
+    """E max of J accuracies is the sum of 1 - F(k)^J over the counts k below n, over n."""
+    labels = torch.randint(2, (400,), generator=generator(1))
+    for number in (1, 3):
+        answers = torch.randint(2, (number, 400), generator=generator(2))
+        expected = sum(1 - binom.cdf(k, 400, 0.5) ** number for k in range(400)) / 400
+        permuted = largest_accuracies(answers, labels, generator())[1:]
+        assert permuted.mean().item() == pytest.approx(expected, abs=0.003)
+
+
+def test_what_equal_laws_are_expected_to_get_is_what_they_get_on_average():
+    """All judges on 30 pairs of draws of a ring: the largest accuracy, its p-value and each accuracy."""
+    source = generator(4)
+    found = []
+    for _ in range(30):
+        angles = 2 * math.pi * torch.randint(8, (2, 150), generator=source) / 8
+        centers = torch.stack([angles.cos(), angles.sin()], dim=2)
+        left, right = centers + 0.1 * torch.randn(2, 150, 2, generator=source)
+        result = two_sample_test(left, right, generator=source)
+        values = result.accuracy, result.p_value, *result.accuracies.values()
+        expected = result.expected_accuracy, result.expected_p_value, *result.expected_accuracies.values()
+        found.append([*values, *expected])
+    values, expected = torch.tensor(found, dtype=torch.float64).chunk(2, dim=1)
+    errors = (values - expected).std(dim=0) / 30**0.5
+    assert ((values - expected).mean(dim=0).abs() < 3 * errors).all()
+    assert expected[:, 0].mean() > 0.52  # above one half, which the values then are, too
+    assert expected[:, 0].std() < 0.4 * values[:, 0].std()
+    # Judges lean to the label that their half has more of, and the other half fewer.
+    assert ((expected[:, 2:].mean(dim=0) > 0.48) & (expected[:, 2:].mean(dim=0) < 0.502)).all()
+
+
+def test_expected_accuracy_of_one_judge_is_the_mean_over_permutations():
+    """More answers, and more labels, of one kind: the mean is off one half."""
+    biased = alone(lambda train, labels, test: (test[:, 0] > -1).long())
+    pairs = []
+    for seed in range(30):
+        left, right = normal(40, seed=2 * seed), normal(40, seed=2 * seed + 1)
+        result = two_sample_test(left, right, generator=generator(seed), judges=biased)
+        pairs.append((result.expected_accuracies["it"], result.expected_accuracy))
+    exact, permuted = torch.tensor(pairs).unbind(dim=1)
+    assert (exact - permuted).abs().max() < 4 * 0.5 / 40**0.5 / 1000**0.5
+    assert exact.std() > 0.02
+
+
+def test_judges_that_agree_are_expected_to_get_less():
+    """Why a ceiling is not taken from the judging of samples with a flaw that all judges see."""
+    real, fake = normal(300), normal(300, seed=1)
+    equal = two_sample_test(real, fake, generator=generator())
+    apart = two_sample_test(real, fake + 20, generator=generator())
+    assert apart.expected_accuracy == pytest.approx(0.5, abs=0.003)
+    assert equal.expected_accuracy > 0.51
+
+
+@pytest.mark.parametrize("gamma", [0.1, 3.0])
+def test_kernel_equals_sklearn(gamma):
+    pairwise = pytest.importorskip("sklearn.metrics.pairwise")
+    left, right = normal(120).double().numpy(), normal(70, seed=1).double().numpy()
+    left[:10] = right[:10]
+    reference = pairwise.rbf_kernel(left, right, gamma=gamma)
+    assert gaussian_kernel(left, right, gamma) == pytest.approx(reference, abs=1e-13)
 
 
 def test_neighbour_judge_equals_sklearn():

@@ -1,12 +1,15 @@
-"""Distances between all points of two sets, a few rows at a time, so that they fit the processor's cache."""
+"""Distances between all points of two sets, a few rows at a time, which fit the processor's cache; nearest points."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
 AT_ONCE = 2**17
 """Distances of a block."""
+MOST_TREE_DIMENSIONS = 6
+"""Dimensions up to which a tree finds neighbours sooner than all distances do."""
 
 
 def squared_distances(left: Tensor, right: Tensor) -> Iterator[Tensor]:
@@ -30,11 +33,34 @@ def squared_distances(left: Tensor, right: Tensor) -> Iterator[Tensor]:
         yield total
 
 
-def pairwise_distances(left: Tensor, right: Tensor) -> Tensor:
-    """Return the Euclidean distances [P, R] from points [P, D] to points [R, D]; see ``squared_distances``."""
-    found = left.new_empty(len(left), len(right))
-    row = 0
-    for block in squared_distances(left, right):
-        torch.sqrt(block, out=found[row : row + len(block)])
-        row += len(block)
-    return found
+def nearest_neighbours(points: Tensor, references: Tensor, number: int) -> Tensor:
+    """Return the indices [P, k] of the k nearest references [R, D] of each point [P, D], nearest first.
+
+    By a tree where SciPy is installed and the points are on a processor and of few dimensions; else by all distances.
+
+    Raises:
+        ValueError: If there are fewer references than asked for, or the dimensions differ.
+    """
+    if number > len(references):
+        raise ValueError(f"expected at least {number} references, got {len(references)}")
+    few = points.shape[1] == references.shape[1] <= MOST_TREE_DIMENSIONS
+    if few and points.device.type == "cpu" and find_spec("scipy"):
+        from scipy.spatial import KDTree
+
+        # By their numbers in a list, because a plain number would leave the second dimension out.
+        wanted = list(range(1, number + 1))
+        return torch.as_tensor(KDTree(references.numpy()).query(points.numpy(), k=wanted)[1])
+    blocks = squared_distances(points, references)
+    return torch.cat([block.topk(number, dim=1, largest=False).indices for block in blocks])
+
+
+def neighbour_distances(points: Tensor, references: Tensor, number: int) -> Tensor:
+    """Return the squared distances [P, k] from points [P, D] to their k nearest references [R, D], in increasing order.
+
+    The same numbers as in ``squared_distances``, to the last digit.
+    """
+    chosen = references[nearest_neighbours(points, references, number)]
+    total = (points[:, None, 0] - chosen[..., 0]).square_()
+    for position in range(1, points.shape[1]):
+        total += (points[:, None, position] - chosen[..., position]).square_()
+    return total

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaplab.metrics.generative.distances import squared_distances
+from gaplab.metrics.generative.distances import neighbour_distances
 
 FEWEST_IN_CELL = 10
 """Generated points of a cell without which its z-score says nothing."""
@@ -16,8 +16,7 @@ def nearest_distances(points: Tensor, references: Tensor) -> Tensor:
     """Euclidean distance [P] from each point [P, D] to the nearest of ``references`` [R, D]."""
     if len(points) == 0 or len(references) == 0:
         raise ValueError(f"distances need points on both sides, got {len(points)} and {len(references)}")
-    nearest = [block.min(dim=1).values for block in squared_distances(points, references)]
-    return torch.cat(nearest).sqrt_()
+    return neighbour_distances(points, references, 1)[:, 0].sqrt_()
 
 
 def copying_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
@@ -59,44 +58,56 @@ def nearest_sample(points: Tensor) -> float:
     return torch.as_tensor(distances[:, 1]).median().item()
 
 
-def copying_test(
-    fake: Tensor, train: Tensor, held_out: Tensor, *, num_cells: int = 10, generator: torch.Generator
-) -> float:
-    """C_T: are generated points [P, D] nearer to the training points than held-out ones are? Far below 0: copied.
+class CopyingTest:
+    """C_T: are generated points nearer to the training points than held-out ones are? Far below 0: copied.
 
     In every cell of the plane the distances to the nearest training point are ranked, and the rank sum of the generated
     ones is turned into a z-score (Mann and Whitney); C_T is the mean over cells, by their share of the held-out points.
     Near 0 for samples of the law, above 0 for samples that miss the data. Cells are those of ``num_cells`` random
     training points; cells without a held-out point or with fewer than ten generated ones do not count.
 
-    Source: Meehan, Chaudhuri & Dasgupta 2020, who take cells of k-means. Raises ImportError without SciPy, ValueError
-    when no cell counts.
+    Source: Meehan, Chaudhuri & Dasgupta 2020, who take cells of k-means. Raises ImportError without SciPy.
+
+    Args:
+        train: Training points [N, D].
+        held_out: Points of the same law, [M, D].
+        num_cells: Cells.
+        generator: Chooses their centres.
     """
-    tree = _tree(train)
-    from scipy.stats import rankdata
 
-    chosen = torch.randperm(len(train), generator=generator)[:num_cells]
-    centers = train[chosen.to(train.device)]
+    def __init__(
+        self, train: Tensor, held_out: Tensor, *, num_cells: int = 10, generator: torch.Generator
+    ) -> None:
+        self._train = _tree(train)
+        chosen = torch.randperm(len(train), generator=generator)[:num_cells]
+        self._centers = train[chosen.to(train.device)]
+        self._held_out, self._cells = self._distances_and_cells(held_out)
 
-    def distances_and_cells(points: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, fake: Tensor) -> float:
+        """Return C_T of generated points [P, D]. Raises ValueError when no cell counts."""
+        from scipy.stats import rankdata
+
+        of_fake, fake_cells = self._distances_and_cells(fake)
+        scores, weights = [], []
+        for cell in range(len(self._centers)):
+            left, right = of_fake[fake_cells == cell], self._held_out[self._cells == cell]
+            m, n = len(left), len(right)
+            if m < FEWEST_IN_CELL or n == 0:
+                continue
+            pairs_won = rankdata(torch.cat([left, right]).numpy())[:m].sum() - m * (m + 1) / 2
+            scores.append((pairs_won - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
+            weights.append(n)
+        if not scores:
+            raise ValueError(
+                f"no cell has {FEWEST_IN_CELL} generated points and a held-out one: draw more samples"
+            )
+        return float(sum(z * n for z, n in zip(scores, weights, strict=True)) / sum(weights))
+
+    def _distances_and_cells(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance [P] from each point to the nearest training point, and its cell [P]."""
+        centers = self._centers
         cells = torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
-        return torch.as_tensor(tree.query(points.cpu().numpy())[0]), cells.cpu()
-
-    (of_fake, fake_cells), (of_true, true_cells) = distances_and_cells(fake), distances_and_cells(held_out)
-    scores, weights = [], []
-    for cell in range(len(centers)):
-        left, right = of_fake[fake_cells == cell], of_true[true_cells == cell]
-        m, n = len(left), len(right)
-        if m < FEWEST_IN_CELL or n == 0:
-            continue
-        pairs_won = rankdata(torch.cat([left, right]).numpy())[:m].sum() - m * (m + 1) / 2
-        scores.append((pairs_won - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
-        weights.append(n)
-    if not scores:
-        raise ValueError(
-            f"no cell has {FEWEST_IN_CELL} generated points and a held-out one: draw more samples"
-        )
-    return float(sum(z * n for z, n in zip(scores, weights, strict=True)) / sum(weights))
+        return torch.as_tensor(self._train.query(points.cpu().numpy())[0]), cells.cpu()
 
 
 def _tree(points: Tensor) -> Any:

@@ -1,15 +1,30 @@
 """Maximum mean discrepancy with a sum of Gaussian kernels, and its permutation test."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gaplab.metrics.generative.distances import squared_distances
+from gaplab.metrics.generative.permutations import expected_p_value, permutation_p_value
 
 BANDWIDTH_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 SMALLEST_EXPONENT = -100.0
 """e^-100 beside a sum of at least 1 is nothing."""
+ROUNDING = 1e-12
+"""Share of a statistic by which another may be smaller and count as equal."""
+
+
+class MMDResult(NamedTuple):
+    """Outcome of one test."""
+
+    squared: float
+    """Unbiased MMD²: its expectation for equal laws is 0."""
+    p_value: float
+    """Chance that MMD² is as high for equal laws; at least 1 / (1 + permutations)."""
+    expected_p_value: float
+    """Mean of the p-value for equal laws; NaN from a single permutation."""
 
 
 def median_distance(points: Tensor) -> float:
@@ -65,12 +80,11 @@ def mmd_test(
     num_permutations: int = 200,
     generator: torch.Generator,
     scale: float | None = None,
-) -> tuple[float, float]:
+) -> MMDResult:
     """Unbiased MMD² of [n, D] against [m, D], and the p-value of its permutation test.
 
     Bandwidths are ``scale`` × {¼, ½, 1, 2, 4}: the finest length of the law, where it is known, as the median
-    distance of the pooled points, which stands in for None, is blind to the width of modes. The p-value is
-    (1 + permutations at least as large) / (1 + permutations): never 0, and valid at every sample size.
+    distance of the pooled points, which stands in for None, is blind to the width of modes.
     Raises ValueError for fewer than two points in a sample.
     """
     if min(len(left), len(right)) < 2:
@@ -80,24 +94,27 @@ def mmd_test(
     pooled = torch.cat([left, right])
     scale = median_distance(pooled) if scale is None else scale
     kernel = kernel_matrix(pooled, scale * torch.tensor(BANDWIDTH_FACTORS))
-    observed = unbiased_mmd2(kernel, len(left))
-    memberships = torch.zeros(len(pooled), num_permutations, dtype=kernel.dtype)
-    for column in range(num_permutations):
-        memberships[torch.randperm(len(pooled), generator=generator)[: len(left)], column] = 1
-    permuted = _mmd2_of_memberships(kernel, memberships.to(kernel.device))
-    exceeding = (permuted >= observed - 1e-12 * abs(observed)).sum().item()
-    return observed, (1 + exceeding) / (1 + num_permutations)
+    chosen = [torch.arange(len(left))]
+    for _ in range(num_permutations):
+        chosen.append(torch.randperm(len(pooled), generator=generator)[: len(left)])
+    memberships = torch.zeros(len(pooled), len(chosen), dtype=kernel.dtype)
+    memberships.scatter_(0, torch.stack(chosen, dim=1), 1)
+    statistics = _mmd2_of_memberships(kernel, memberships.to(kernel.device)).cpu()
+    observed, permuted = statistics[0].item(), statistics[1:]
+    p_value = permutation_p_value(observed, permuted, tolerance=ROUNDING)
+    expected = expected_p_value(permuted, tolerance=ROUNDING) if num_permutations > 1 else math.nan
+    return MMDResult(observed, p_value, expected)
 
 
 def _mmd2_of_memberships(kernel: Tensor, memberships: Tensor) -> Tensor:
     """MMD² for each column of 0/1 memberships [P, B] (1 = left sample), as two matrix products."""
-    others = 1 - memberships
-    num_left, num_right = memberships.sum(dim=0), others.sum(dim=0)
-    diagonal = kernel.diagonal()
-    towards_left = kernel @ memberships
-    within_left = (memberships * towards_left).sum(dim=0) - diagonal @ memberships
-    across = (others * towards_left).sum(dim=0)
-    within_right = kernel.sum() - kernel.diagonal().sum() - within_left - 2 * across
+    num_left = memberships.sum(dim=0)
+    num_right = len(memberships) - num_left
+    diagonal, sums = kernel.diagonal(), kernel.sum(dim=1)
+    blocks = (kernel @ memberships).mul_(memberships).sum(dim=0)
+    within_left = blocks - diagonal @ memberships
+    across = sums @ memberships - blocks
+    within_right = sums.sum() - diagonal.sum() - within_left - 2 * across
     return (
         within_left / (num_left * (num_left - 1))
         + within_right / (num_right * (num_right - 1))

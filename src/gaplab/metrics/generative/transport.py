@@ -32,21 +32,34 @@ def sliced_wasserstein2(
     In one dimension the best pairing joins sorted values. Source: Bonneel et al. 2015.
     """
     _check_equal_shapes(left, right)
-    if num_directions < 1:
-        raise ValueError(f"num_directions must be at least 1, got {num_directions}")
-    directions = torch.randn(left.shape[1], num_directions, generator=generator, dtype=torch.float64)
-    directions = (directions / directions.norm(dim=0)).to(left.device)
-    ours, theirs = (_sorted_rows(directions.T @ points.double().T) for points in (left, right))
-    return (ours - theirs).square_().mean().sqrt().item()
+    directions = random_directions(left.shape[1], num_directions, generator)
+    return distance_of_sorted(sorted_projections(left, directions), sorted_projections(right, directions))
 
 
-def _sorted_rows(values: Tensor) -> Tensor:
-    """Sort the rows of a matrix, on a processor by NumPy, which takes an eighth of the time."""
-    if values.device.type != "cpu":
-        return values.sort(dim=1).values
-    rows = values.numpy()
+def random_directions(dimension: int, number: int, generator: torch.Generator) -> Tensor:
+    """Return random vectors of length 1, float64 [number, D]."""
+    if number < 1:
+        raise ValueError(f"num_directions must be at least 1, got {number}")
+    directions = torch.randn(dimension, number, generator=generator, dtype=torch.float64)
+    return (directions / directions.norm(dim=0)).T
+
+
+def sorted_projections(points: Tensor, directions: Tensor) -> Tensor:
+    """Return the projections of points [P, D] on each direction [K, D] in increasing order, [K, P], in their precision.
+
+    On a processor by NumPy, which takes an eighth of torch's time.
+    """
+    projections = (directions.to(points.device) @ points.double().T).to(points.dtype)
+    if projections.device.type != "cpu":
+        return projections.sort(dim=1).values
+    rows = projections.numpy()
     rows.sort(axis=1)
     return torch.from_numpy(rows)
+
+
+def distance_of_sorted(ours: Tensor, theirs: Tensor) -> float:
+    """Return the sliced distance of two sets of which there are the ``sorted_projections`` on the same directions."""
+    return (ours.double() - theirs).square_().mean().sqrt().item()
 
 
 def _check_equal_shapes(left: Tensor, right: Tensor) -> None:
