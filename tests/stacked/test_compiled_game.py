@@ -35,6 +35,7 @@ CASES = {
         "task.fourier_features=5",
         "task.fourier_amplitude=[[0.2,0],[0.8,1]]",
         "task.latent_coins=3",
+        "task.penalty_every_n_steps=5",
     ),
     "in turns": (
         *("task.discriminator_steps=3", "task.pack=2", "task.label_embedding=2", "trainer.block_steps=4"),

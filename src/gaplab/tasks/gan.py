@@ -27,8 +27,10 @@ from gaplab.tasks.gan_losses import (
     fourier_amplitude,
     generator_loss,
     move_average,
+    penalties_are_due,
     penalties_of,
     penalty_factor,
+    unpenalised,
 )
 from gaplab.tasks.gan_rejection import acceptance_of, reject_samples, score_caps
 from gaplab.tasks.gan_scores import SampleScorer, discriminator_scores, warn_of_collapse
@@ -132,18 +134,19 @@ class GAN(Task):
         """Return the discriminator's loss over this process's part of a batch, a scalar."""
         with torch.no_grad():
             real, fake = self.packs(batch)
+        config = self.config if penalties_are_due(self.config, batch.step) else unpenalised(self.config)
         draws = make_generator(self.train_seed, "mixing", batch.step)
         first = batch.offset // self.config.pack
         mixing = torch.rand(
             batch.global_batch_size // self.config.pack, 1, generator=draws, dtype=torch.float32
         )
         return discriminator_loss(
-            self.config,
+            config,
             self.discriminate(batch.labels),
             real,
             fake,
             mixing=mixing[first : first + len(real)].to(real),
-            penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
+            penalties=penalties_of(config, penalty_factor(config, batch.step, self.num_steps)),
         )
 
     def generator_phase(self, batch: Batch) -> Tensor:
