@@ -54,6 +54,7 @@ GAN_INGREDIENTS = (
     "task.latent_coins=4",
     "task.penalty_knots=[[0,0.3],[1,0.001]]",
     "task.penalty_every_n_steps=5",
+    "task.simultaneous=true",
     "task.rejection_quantile=0.9",
     "optimizer.schedule=knots",
     "optimizer.lr_knots=[[0,1],[1,0.1]]",

@@ -37,6 +37,10 @@ CASES = {
         "task.latent_coins=3",
         "task.penalty_every_n_steps=5",
     ),
+    "at the same time": (
+        *("task.simultaneous=true", "task.penalty_every_n_steps=4", "task.fourier_features=5"),
+        "task.discriminator_steps=2",
+    ),
     "in turns": (
         *("task.discriminator_steps=3", "task.pack=2", "task.label_embedding=2", "trainer.block_steps=4"),
         *("optimizer.schedule=cosine", "optimizer@task.discriminator_optimizer=sgd"),

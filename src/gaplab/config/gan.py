@@ -114,6 +114,9 @@ class GANConfig(TaskConfig):
     """Points that the discriminator sees at once."""
     discriminator_steps: int = 1
     """Steps of the discriminator, each on a batch of its own, for one of the generator."""
+    simultaneous: bool = False
+    """The generator answers the discriminator's weights before its step, not after it (simultaneous instead of
+    alternating gradient descent, Mescheder et al. 2018): a compiled step takes the same scores for both players."""
     fourier_features: int = 0
     """Waves of a point that the discriminator sees beside it (Tancik et al. 2020); 0 for none."""
     fourier_frequencies: list[float] = field(default_factory=lambda: [1.0, 60.0])

@@ -159,19 +159,19 @@ class GAN(Task):
             amplitude = fourier_amplitude(self.config, batch.step, self.num_steps)
             self.discriminator.fourier.amplitude.fill_(amplitude)
         of_discriminator, of_generator = self.optimizers()  # type: ignore[attr-defined]
+        due, answer = (batch.step + 1) % self.config.discriminator_steps == 0, self.answer(batch)
+        if due and self.config.simultaneous:
+            loss = answer()  # whose gradients the discriminator's phase leaves alone
+            answer = lambda: loss  # noqa: E731
         of_discriminator.step(closure=self.closure(0, batch, self.discriminator_phase))
         self.move_schedule(0)
         if self.config.clip_weights is not None:
             clip_weights(self.discriminator, self.config.clip_weights)
-        if (batch.step + 1) % self.config.discriminator_steps != 0:
+        if not due:
             return
-        self.discriminator.requires_grad_(False)
         # Through the strategy, because the optimiser that Lightning wraps would count a second step of the
         # x axis for this batch.
-        self.trainer.strategy.optimizer_step(
-            of_generator.optimizer, self.closure(1, batch, self.generator_phase)
-        )
-        self.discriminator.requires_grad_(True)
+        self.trainer.strategy.optimizer_step(of_generator.optimizer, answer)
         self.move_schedule(1)
         count = batch.step // self.config.discriminator_steps
         move_average(self.average, self.generator, self.config.ema, count)
@@ -187,6 +187,18 @@ class GAN(Task):
             return loss.detach()
 
         return evaluate
+
+    def answer(self, batch: Batch) -> Callable[[], Tensor]:
+        """Return the function that gives the generator its gradients, and the discriminator none."""
+        evaluate = self.closure(1, batch, self.generator_phase)
+
+        def without_discriminator() -> Tensor:
+            self.discriminator.requires_grad_(False)
+            loss = evaluate()
+            self.discriminator.requires_grad_(True)
+            return loss
+
+        return without_discriminator
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Limit the norm of the gradient of one player."""

@@ -193,8 +193,14 @@ def generator_loss(
 
     ``weights`` [Q] are those of the packs, of mean 1; None if all count alike.
     """
-    real_scores = discriminate(real).detach()
-    return mean_loss(ADVERSARIAL_LOSSES[config.loss].generator, real_scores, discriminate(fake), weights)
+    return answer_to_scores(config, discriminate(real), discriminate(fake), weights)
+
+
+def answer_to_scores(
+    config: GANConfig, real_scores: Tensor, fake_scores: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Return the generator's loss of scores [Q]; no gradient reaches those of real packs."""
+    return mean_loss(ADVERSARIAL_LOSSES[config.loss].generator, real_scores.detach(), fake_scores, weights)
 
 
 def mean_loss(loss: ScoreLoss, real_scores: Tensor, fake_scores: Tensor, weights: Tensor | None) -> Tensor:
