@@ -83,10 +83,13 @@ def test_a_game_in_blocks_is_that_of_torch(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
-def test_a_compiled_game_is_that_of_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("case", ["relativistic", "at the same time"])
+def test_a_compiled_game_is_that_of_torch(
+    case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     found = []
     for compile in (False, True):
-        words = ("trainer.precision=64-true", f"trainer.compile={compile}", *CASES["relativistic"])
+        words = ("trainer.precision=64-true", f"trainer.compile={compile}", *CASES[case])
         run_one(compose(*words), tmp_path / str(compile))
         found.append(left(tmp_path / str(compile)))
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-8)
