@@ -1,4 +1,5 @@
-"""Processor time of a step of one GAN, the ring's without skips: K stacked ones, against JAX where it is installed.
+"""Processor time of a step of one GAN, the ring's without skips and with players in turns: K stacked ones, against JAX
+where it is installed.
 
     PYTHONPATH=src python -m benchmarks.gan_ensemble --models 1 10 --steps 20
 
@@ -41,6 +42,7 @@ def compose(seed: int, steps: int, *words: str) -> Composed:
         [
             *("experiment=gan_ring", f"seed={seed}", f"trainer.max_steps={steps}", "trainer.accelerator=cpu"),
             *("task.generator.dense_skip=false", "trainer.progress_bar=false", "logging.pictures=false"),
+            *("data.batch_size=256", "task.simultaneous=false", "task.penalty_every_n_steps=1"),
             f"trainer.eval_every_n_steps={steps}",
             *words,
         ]

@@ -20,8 +20,11 @@ PLAIN = (
     "task.latent_size=2",
     "task.latent_coins=0",
     "task.generator.dense_skip=false",
+    "task.simultaneous=false",
+    "task.penalty_every_n_steps=1",
+    "data.batch_size=256",
 )
-"""The networks that the bare loop has."""
+"""The networks and the game that the bare loop has."""
 
 
 def compose(folder: str) -> Composed:

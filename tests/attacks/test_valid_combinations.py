@@ -78,6 +78,7 @@ GAN = (
         "gradient_penalty=1",
     ),
     *("penalty_final_factor=0.1", "r1=0", "r2=0", "penalty_knots=[[0,1],[1,0.1]]", "latent_coins=2"),
+    *("penalty_every_n_steps=3", "simultaneous=true"),
     *("fourier_features=9", "fourier_amplitude=[[0.5,0],[1,1]]", "rejection_quantile=0.9"),
     "spectral_norm=true",
 )

@@ -60,6 +60,7 @@ def test_networks_and_optimizers_are_chosen_by_group_and_survive_saving() -> Non
             ["task.penalty_knots=[[0,1]]", "task.penalty_final_factor=0.1"],
             "task.penalty_final_factor: expected 1 beside task.penalty_knots",
         ),
+        (["task.penalty_every_n_steps=0"], "task.penalty_every_n_steps: .*at least 1.* in every step"),
         (["task.rejection_quantile=1"], "task.rejection_quantile: expected a share between 0 and 1"),
         (
             ["task.rejection_quantile=0.9", "task.loss=hinge"],

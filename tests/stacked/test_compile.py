@@ -12,10 +12,19 @@ import pytest
 import torch
 import torch._inductor
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from gaplab.process.memory import keep_freed_memory
 from gaplab.stacked import compile as compile_
-from gaplab.stacked.compile import CompiledFunction, has_compiler, pack, small_bmm, small_gather, unpack
+from gaplab.stacked.compile import (
+    CompiledFunction,
+    has_compiler,
+    pack,
+    small_bmm,
+    small_gather,
+    unpack,
+    write_as_read,
+)
 
 needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
 
@@ -62,6 +71,19 @@ def test_one_tensor_in_two_places_is_two_after_a_call() -> None:
 def test_large_products_are_left_to_blas() -> None:
     a, b = torch.ones(2, 9, 9), torch.ones(2, 9, 9)
     assert small_bmm(a, b) is NotImplemented
+
+
+def test_a_product_that_is_only_read_transposed_is_written_so() -> None:
+    def function(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        product = torch.bmm(x.mT, y)
+        return product.view(2, 5, 4).transpose(1, 2) + 1, torch.bmm(y.mT, x)
+
+    x, y = (torch.rand(2, 3, size, dtype=torch.float64) for size in (5, 4))
+    graph = make_fx(function, tracing_mode="fake")(x, y)
+    write_as_read(graph)
+    torch.testing.assert_close(graph(x, y), function(x, y))
+    (last,) = (node for node in graph.graph.nodes if node.target is torch.ops.aten.add.Tensor)
+    assert last.args[0].target is torch.ops.aten.bmm.default
 
 
 @pytest.mark.parametrize("dim", [1, 2, -1])

@@ -35,6 +35,11 @@ CASES = {
         "task.fourier_features=5",
         "task.fourier_amplitude=[[0.2,0],[0.8,1]]",
         "task.latent_coins=3",
+        "task.penalty_every_n_steps=5",
+    ),
+    "at the same time": (
+        *("task.simultaneous=true", "task.penalty_every_n_steps=4", "task.fourier_features=5"),
+        "task.discriminator_steps=2",
     ),
     "in turns": (
         *("task.discriminator_steps=3", "task.pack=2", "task.label_embedding=2", "trainer.block_steps=4"),
@@ -78,10 +83,13 @@ def test_a_game_in_blocks_is_that_of_torch(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="needs a C++ compiler")
-def test_a_compiled_game_is_that_of_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("case", ["relativistic", "at the same time"])
+def test_a_compiled_game_is_that_of_torch(
+    case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     found = []
     for compile in (False, True):
-        words = ("trainer.precision=64-true", f"trainer.compile={compile}", *CASES["relativistic"])
+        words = ("trainer.precision=64-true", f"trainer.compile={compile}", *CASES[case])
         run_one(compose(*words), tmp_path / str(compile))
         found.append(left(tmp_path / str(compile)))
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-8)

@@ -116,6 +116,19 @@ def test_a_mixed_grid_after_many_steps(tmp_path: Path) -> None:
             *("task.penalty_knots=[[0,0.3],[1,0.001]]", "optimizer.schedule=knots", "task.label_embedding=2"),
             *("optimizer.lr_knots=[[0,1],[0.5,0.1],[1,0.01]]", "task.rejection_quantile=0.9"),
         ),
+        (
+            *("task.penalty_every_n_steps=3", "task.gradient_penalty=1", "task.discriminator_steps=2"),
+            *("task.pack=2", "task.penalty_final_factor=0.01"),
+        ),
+        (
+            *("task.simultaneous=true", "task.penalty_every_n_steps=3", "task.fourier_features=3"),
+            *("task.latent_coins=3", "task.pack=2", "task.discriminator_steps=2", "trainer.max_steps=13"),
+        ),
+        (
+            *("task.simultaneous=true", "task.gradient_penalty=1", "task.loss=non_saturating"),
+            *("optimizer.max_grad_norm=0.05", "task.label_embedding=2"),
+        ),
+        ("task.simultaneous=true", "task.r1=0", "task.r2=0", "task.loss=hinge", "task.clip_weights=0.2"),
     ],
 )
 def test_other_games(tmp_path: Path, job: tuple[str, ...]) -> None:

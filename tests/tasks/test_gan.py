@@ -75,6 +75,17 @@ def test_phases_equal_a_loop_written_by_hand() -> None:
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
 
 
+def test_penalties_of_every_third_step_weigh_three_times_as_much() -> None:
+    words = ("task.r1=0.3", "task.gradient_penalty=0.5")
+    (always, batch), (lazy, _) = built(*words), built(*words, "task.penalty_every_n_steps=3")
+    bare, _ = built("task.r1=0", "task.r2=0")
+    for step in range(7):
+        due = batch._replace(step=step)
+        whole, alone, now = (task.discriminator_phase(due) for task in (always, bare, lazy))
+        expected = alone if step % 3 else alone + 3 * (whole - alone)
+        torch.testing.assert_close(now, expected, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -103,6 +103,9 @@ class GANConfig(TaskConfig):
     """What the three weights are multiplied by at the end, reached along a cosine of their logarithm."""
     penalty_knots: list[Any] = field(default_factory=list)
     """Pairs [share of the steps, factor] that the three weights follow instead, straight in the logarithm."""
+    penalty_every_n_steps: int = 1
+    """The penalties count in every n-th step of the discriminator only, n times as much (lazy regularisation of
+    StyleGAN2, Karras et al. 2020, section 3.1): a step without them costs a sixth less."""
     clip_weights: float | None = None
     """Largest absolute weight of the discriminator; null for no limit."""
     spectral_norm: bool = False
@@ -111,6 +114,9 @@ class GANConfig(TaskConfig):
     """Points that the discriminator sees at once."""
     discriminator_steps: int = 1
     """Steps of the discriminator, each on a batch of its own, for one of the generator."""
+    simultaneous: bool = False
+    """The generator answers the discriminator's weights before its step, not after it (simultaneous instead of
+    alternating gradient descent, Mescheder et al. 2018): a compiled step takes the same scores for both players."""
     fourier_features: int = 0
     """Waves of a point that the discriminator sees beside it (Tancik et al. 2020); 0 for none."""
     fourier_frequencies: list[float] = field(default_factory=lambda: [1.0, 60.0])
@@ -141,6 +147,12 @@ class GANConfig(TaskConfig):
             "task.penalty_final_factor",
             "1 beside task.penalty_knots, which say the same",
             self.penalty_final_factor,
+        )
+        check_at_least(
+            "task.penalty_every_n_steps",
+            self.penalty_every_n_steps,
+            1,
+            "With 1 the penalties count in every step.",
         )
         self._check_fourier()
         if self.rejection_quantile is not None:

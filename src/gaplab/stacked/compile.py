@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 SMALL, FEW, MANY = 4, 16, 512
@@ -244,6 +245,28 @@ def layouts(tensors: list[Tensor]) -> Layouts:
     return tuple([(tensor.shape, tensor.stride()) for tensor in tensors])
 
 
+def write_as_read(module: GraphModule) -> None:
+    """Compute each matrix product that is only read transposed as the product of the transposed factors, swapped.
+
+    Autograd leaves the gradient of a layer's weights so; the update would read it column by column.
+    """
+    bmm, transpose, aten = torch.ops.aten.bmm.default, torch.ops.aten.transpose.int, torch.ops.aten
+    views = (aten.view.default, aten._unsafe_view.default, aten.expand.default)
+    for product in module.graph.find_nodes(op="call_function", target=bmm):
+        last = product
+        while len(last.users) == 1 and (last is product or last.target in views):
+            (last,) = last.users
+        if last.target is not transpose or sorted(d % 3 for d in last.args[1:]) != [1, 2]:
+            continue
+        if last.args[0].meta["val"].shape != product.meta["val"].shape:
+            continue
+        with module.graph.inserting_before(product):
+            a, b = (module.graph.call_function(transpose, (factor, 1, 2)) for factor in product.args)
+            last.replace_all_uses_with(module.graph.call_function(bmm, (b, a)))
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
 def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction, Any]:
     """Return ``function`` for the layouts of some arguments, and the form of its result."""
     from torch._inductor import standalone_compile  # takes a second
@@ -258,6 +281,7 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
 
     # Tensors without numbers are traced in half the time.
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
+    write_as_read(graph)
     options = CPU_OPTIONS if tensors[0].device.type == "cpu" else OPTIONS
     run = standalone_compile(
         graph, [*tensors], dynamic_shapes="from_example_inputs", options={"config_patches": options}

@@ -10,7 +10,11 @@ from torch.func import functional_call, grad_and_value, vjp, vmap
 
 from gaplab.config.gan import GANConfig
 from gaplab.networks.conditioning import pack_samples
-from gaplab.stacked.discriminator_gradient import gradient_of_slopes, is_piecewise_linear
+from gaplab.stacked.discriminator_gradient import (
+    gradient_of_scores,
+    gradient_of_slopes,
+    is_piecewise_linear,
+)
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.step import clip_gradients
 from gaplab.stacked.update_rules import Hyper, OptimizerState, Params, per_model, select, update_active
@@ -19,6 +23,7 @@ from gaplab.tasks.gan_losses import (
     Discriminator,
     Generator,
     Penalties,
+    answer_to_scores,
     discriminator_loss,
     generator_loss,
     loss_of_scores,
@@ -57,7 +62,7 @@ def make_game_step(
     average, and the limit of the weights, [K] each.
 
     The generator runs forward once: its samples serve both phases, because the discriminator's update does
-    not change them.
+    not change them. With ``config.simultaneous`` the scores serve both as well.
     """
     discriminator, generator = networks
     of_discriminator, of_generator = stacked_optimizers
@@ -66,8 +71,9 @@ def make_game_step(
         points: Tensor = functional_call(generator, params, (latents, labels))
         return points
 
-    direct = bool(config.r1 or config.r2) and not config.gradient_penalty
-    direct = direct and is_piecewise_linear(discriminator)
+    answers = both and config.simultaneous
+    sloped = bool(config.r1 or config.r2)
+    direct = (sloped or answers) and not config.gradient_penalty and is_piecewise_linear(discriminator)
     buffers = [name for name, _ in discriminator.named_buffers()]
 
     def discriminating(params: Params, batch: Params) -> Discriminate:
@@ -95,13 +101,13 @@ def make_game_step(
 
     def gradients_of_discriminator(
         params: Params, fake: Tensor, batch: Params, loss_coefficients: Params
-    ) -> tuple[Params, Tensor]:
-        """Return the gradient by ``params``, and the loss."""
+    ) -> tuple[Any, ...]:
+        """Return the gradient by ``params`` and the loss, and the generator's where it answers these weights."""
         if not direct:
-            found: tuple[Params, Tensor] = grad_and_value(loss_of_discriminator)(
+            own: tuple[Any, ...] = grad_and_value(loss_of_discriminator)(
                 params, fake, batch, loss_coefficients
             )
-            return found
+            return own + grad_and_value(loss_of_generator)(fake, params, batch) if answers else own
         loss = partial(
             loss_of_scores,
             config,
@@ -110,8 +116,19 @@ def make_game_step(
             weights=batch["weights"],
         )
         packs = pack_samples(torch.cat([batch["points"], fake]), config.pack)
-        waves = {name: batch[name] for name in buffers}
-        return gradient_of_slopes(discriminator, params, waves, packs, loss)
+        waves, count = {name: batch[name] for name in buffers}, len(batch["weights"])
+
+        def answer(scores: Tensor) -> Tensor:
+            return answer_to_scores(config, scores[:count], scores[count:], batch["weights"])
+
+        if sloped:
+            answering = answer if answers else None
+            found = gradient_of_slopes(discriminator, params, waves, packs, loss, answering)
+        else:
+            found = gradient_of_scores(
+                discriminator, params, waves, packs, lambda scores: loss(scores, None), answer
+            )
+        return (*found[:2], found.fake.reshape(fake.shape), found.answer) if answers else found[:2]
 
     def loss_of_generator(fake: Tensor, params: Params, batch: Params) -> Tensor:
         return generator_loss(
@@ -133,7 +150,7 @@ def make_game_step(
             fake, pull, *_ = vjp(lambda p: generated(p, batch["latents"], batch["labels"]), g)
         else:
             fake = generated(g, batch["latents"], batch["labels"])
-        grads, d_losses = vmap(gradients_of_discriminator)(d, fake, batch, loss_coefficients)
+        grads, d_losses, *answered = vmap(gradients_of_discriminator)(d, fake, batch, loss_coefficients)
         if of_discriminator.clips:
             grads = clip_gradients(grads, hypers[0]["max_grad_norm"])
         d, d_state = update_active(of_discriminator.update, d, grads, d_state, hypers[0], active)
@@ -142,7 +159,7 @@ def make_game_step(
             d = select(active, {key: torch.clamp(p, -limits[key], limits[key]) for key, p in d.items()}, d)
         if not both:
             return Players(d, d_state, g, g_state, average), (d_losses,)
-        slopes, g_losses = vmap(grad_and_value(loss_of_generator))(fake, d, batch)
+        slopes, g_losses = answered or vmap(grad_and_value(loss_of_generator))(fake, d, batch)
         (grads,) = pull(slopes)
         if of_generator.clips:
             grads = clip_gradients(grads, hypers[1]["max_grad_norm"])

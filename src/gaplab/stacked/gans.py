@@ -19,7 +19,14 @@ from gaplab.stacked.stacked_optimizer import StackedOptimizer
 from gaplab.stacked.stacking import fill, moved, rows_of, stack, unstack
 from gaplab.stacked.update_rules import Params
 from gaplab.tasks.gan import GAN
-from gaplab.tasks.gan_losses import draw_latents, fourier_amplitude, penalty_factor, weight_of_past
+from gaplab.tasks.gan_losses import (
+    draw_latents,
+    fourier_amplitude,
+    penalties_are_due,
+    penalty_factor,
+    unpenalised,
+    weight_of_past,
+)
 
 AVERAGE = "average."
 DISCRIMINATOR = "discriminator."
@@ -82,13 +89,12 @@ class StackedGANs(Ensemble):
         ]
         if compiled is None:
             networks = copy.deepcopy((first.discriminator, first.generator))
-            steps = [
-                make_game_step(first.config, networks, stacked_optimizers, both=both)
-                for both in (False, True)
-            ]
-            names = ("discriminator", "both")
             compiled = {
-                name: CompiledFunction(step, compile=compile) for name, step in zip(names, steps, strict=True)
+                _name(both, due): CompiledFunction(
+                    make_game_step(config, networks, stacked_optimizers, both=both), compile=compile
+                )
+                for due, config in ((True, first.config), (False, unpenalised(first.config)))
+                for both in (False, True)
             }
         super().__init__(
             members, [one.splits for one in data], stacked_optimizers, stack(kept, width), compiled
@@ -119,7 +125,7 @@ class StackedGANs(Ensemble):
             hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.stacked_optimizers, rates, strict=True)]
             both = (step + 1) % self.config.discriminator_steps == 0
             batch = self._batch(batches[row], drawn[row]) | self._waves_at(step, active)
-            players, losses = self.compiled["both" if both else "discriminator"](
+            players, losses = self.compiled[_name(both, penalties_are_due(self.config, step))](
                 self._players(),
                 active,
                 batch,
@@ -190,6 +196,11 @@ class StackedGANs(Ensemble):
         table = task.measure(self.data[index], step, full=False)
         extras = band_edges(table) | {"optimizer/lr": self.stacked_optimizers[0].rate(index, step)}
         return member.record(step, table, extras | self.block_losses[index])
+
+
+def _name(both: bool, penalties_due: bool) -> str:
+    """Name the compiled step of one or both players; only those that occur are ever compiled."""
+    return ("both" if both else "discriminator") + ("" if penalties_due else ", no penalty")
 
 
 def _refuse_padded(members: Sequence[Recorder], data: Sequence[PointDataModule]) -> None:

@@ -27,8 +27,10 @@ from gaplab.tasks.gan_losses import (
     fourier_amplitude,
     generator_loss,
     move_average,
+    penalties_are_due,
     penalties_of,
     penalty_factor,
+    unpenalised,
 )
 from gaplab.tasks.gan_rejection import acceptance_of, reject_samples, score_caps
 from gaplab.tasks.gan_scores import SampleScorer, discriminator_scores, warn_of_collapse
@@ -132,18 +134,19 @@ class GAN(Task):
         """Return the discriminator's loss over this process's part of a batch, a scalar."""
         with torch.no_grad():
             real, fake = self.packs(batch)
+        config = self.config if penalties_are_due(self.config, batch.step) else unpenalised(self.config)
         draws = make_generator(self.train_seed, "mixing", batch.step)
         first = batch.offset // self.config.pack
         mixing = torch.rand(
             batch.global_batch_size // self.config.pack, 1, generator=draws, dtype=torch.float32
         )
         return discriminator_loss(
-            self.config,
+            config,
             self.discriminate(batch.labels),
             real,
             fake,
             mixing=mixing[first : first + len(real)].to(real),
-            penalties=penalties_of(self.config, penalty_factor(self.config, batch.step, self.num_steps)),
+            penalties=penalties_of(config, penalty_factor(config, batch.step, self.num_steps)),
         )
 
     def generator_phase(self, batch: Batch) -> Tensor:
@@ -156,19 +159,19 @@ class GAN(Task):
             amplitude = fourier_amplitude(self.config, batch.step, self.num_steps)
             self.discriminator.fourier.amplitude.fill_(amplitude)
         of_discriminator, of_generator = self.optimizers()  # type: ignore[attr-defined]
+        due, answer = (batch.step + 1) % self.config.discriminator_steps == 0, self.answer(batch)
+        if due and self.config.simultaneous:
+            loss = answer()  # whose gradients the discriminator's phase leaves alone
+            answer = lambda: loss  # noqa: E731
         of_discriminator.step(closure=self.closure(0, batch, self.discriminator_phase))
         self.move_schedule(0)
         if self.config.clip_weights is not None:
             clip_weights(self.discriminator, self.config.clip_weights)
-        if (batch.step + 1) % self.config.discriminator_steps != 0:
+        if not due:
             return
-        self.discriminator.requires_grad_(False)
         # Through the strategy, because the optimiser that Lightning wraps would count a second step of the
         # x axis for this batch.
-        self.trainer.strategy.optimizer_step(
-            of_generator.optimizer, self.closure(1, batch, self.generator_phase)
-        )
-        self.discriminator.requires_grad_(True)
+        self.trainer.strategy.optimizer_step(of_generator.optimizer, answer)
         self.move_schedule(1)
         count = batch.step // self.config.discriminator_steps
         move_average(self.average, self.generator, self.config.ema, count)
@@ -184,6 +187,18 @@ class GAN(Task):
             return loss.detach()
 
         return evaluate
+
+    def answer(self, batch: Batch) -> Callable[[], Tensor]:
+        """Return the function that gives the generator its gradients, and the discriminator none."""
+        evaluate = self.closure(1, batch, self.generator_phase)
+
+        def without_discriminator() -> Tensor:
+            self.discriminator.requires_grad_(False)
+            loss = evaluate()
+            self.discriminator.requires_grad_(True)
+            return loss
+
+        return without_discriminator
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Limit the norm of the gradient of one player."""

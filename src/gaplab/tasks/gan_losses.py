@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -96,11 +97,23 @@ def penalties_of(config: GANConfig, factor: float = 1.0) -> Penalties:
 
 
 def penalty_factor(config: GANConfig, step: int, num_steps: int) -> float:
-    """Return what the penalties' weights are multiplied by at a step counted from 0."""
+    """Return what the penalties' weights are multiplied by at a step counted from 0 in which they are due."""
+    done = min(step / num_steps, 1.0)
     if config.penalty_knots:
-        return value_at(config.penalty_knots, min(step / num_steps, 1.0))
-    progress = 0.5 * (1.0 - math.cos(math.pi * min(step / num_steps, 1.0)))
-    return config.penalty_final_factor**progress
+        factor = value_at(config.penalty_knots, done)
+    else:
+        factor = config.penalty_final_factor ** (0.5 * (1.0 - math.cos(math.pi * done)))
+    return factor * config.penalty_every_n_steps
+
+
+def penalties_are_due(config: GANConfig, step: int) -> bool:
+    """Whether the penalties count in a step counted from 0."""
+    return step % config.penalty_every_n_steps == 0
+
+
+def unpenalised(config: GANConfig) -> GANConfig:
+    """Return the configuration of a step in which no penalty is due."""
+    return replace(config, r1=0.0, r2=0.0, gradient_penalty=0.0)
 
 
 def fourier_amplitude(config: GANConfig, step: int, num_steps: int) -> float:
@@ -180,8 +193,14 @@ def generator_loss(
 
     ``weights`` [Q] are those of the packs, of mean 1; None if all count alike.
     """
-    real_scores = discriminate(real).detach()
-    return mean_loss(ADVERSARIAL_LOSSES[config.loss].generator, real_scores, discriminate(fake), weights)
+    return answer_to_scores(config, discriminate(real), discriminate(fake), weights)
+
+
+def answer_to_scores(
+    config: GANConfig, real_scores: Tensor, fake_scores: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Return the generator's loss of scores [Q]; no gradient reaches those of real packs."""
+    return mean_loss(ADVERSARIAL_LOSSES[config.loss].generator, real_scores.detach(), fake_scores, weights)
 
 
 def mean_loss(loss: ScoreLoss, real_scores: Tensor, fake_scores: Tensor, weights: Tensor | None) -> Tensor:
