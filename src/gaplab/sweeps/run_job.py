@@ -14,7 +14,7 @@ from gaplab.distributed.ranks import find_ranks
 from gaplab.errors import ConfigError, DivergedError, Preempted, RendezvousError
 from gaplab.launch.processes import run_with_all_processes
 from gaplab.process.exits import EXIT_FAILED, is_first_process, tell_failure
-from gaplab.process.memory import free_memory
+from gaplab.process.memory import release_memory
 from gaplab.process.signals import STOP_SIGNAL
 from gaplab.storage.reading import read_regular
 from gaplab.sweeps.job import SweepJob
@@ -63,7 +63,7 @@ def run_job(decide: Callable[[], "Plan"], composed: Composed, path: Path) -> flo
             record_failure(composed, path, f"{type(error).__name__}: {error}")
         return math.nan
     finally:
-        free_memory()
+        release_memory()
 
 
 def record_failure(composed: Composed, path: Path, reason: str) -> None:

@@ -10,7 +10,7 @@ from gaplab.config.compose import Composed
 from gaplab.errors import Preempted
 from gaplab.process.children import Child
 from gaplab.process.exits import tell_failure
-from gaplab.process.memory import free_memory
+from gaplab.process.memory import release_memory
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan, plan_again
@@ -155,7 +155,7 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
     finally:
         for _, path in jobs:
             unlock(path)
-        free_memory()
+        release_memory()
     for place, result in results.items():
         objectives[place] = math.nan if result is None else result.objective
     return objectives
