@@ -38,5 +38,5 @@ def release_memory() -> None:
 
 @functools.cache
 def _leave_the_rest_alone() -> None:
-    """Look no more at what is alive after the first training, modules and compiled code: a third of a second each time."""
+    """Look no more at what lives after the first training, modules and compiled code: a third of a second a time."""
     gc.freeze()
