@@ -30,17 +30,6 @@ class EventFiles(TensorBoardLogger):
         self.experiment.flush()
 
     @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Close the file, but not yet where training ended well: what is said of the result belongs into the same.
-
-        TensorBoard reads files in the order of their names, which of two that begin in one second may be the wrong one.
-        """
-        if status == "success":
-            self.save()
-        else:
-            super().finalize(status)
-
-    @rank_zero_only
     def forget_after(self, step: int) -> None:
         """Let TensorBoard drop what an earlier, interrupted attempt wrote beyond ``step``."""
         if step > 0:
