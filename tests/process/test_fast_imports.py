@@ -26,12 +26,20 @@ def test_what_torchmetrics_loads_in_vain_comes_where_it_is_used(use: str) -> Non
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_who_uses_it_while_the_others_load_gets_it() -> None:
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from scipy.signal import find_peaks",
+        "import scipy.signal.windows; from scipy.signal import find_peaks",
+        "from scipy.signal.windows import hamming; from scipy.signal import find_peaks",
+    ],
+)
+def test_who_uses_it_while_the_others_load_gets_it(use: str) -> None:
     script = (
         "import sys\n"
         "from gaplab.process.fast_imports import quick_imports\n"
         "with quick_imports():\n"
-        "    from scipy.signal import find_peaks\n"
+        f"    {use}\n"
         "    import lightning.pytorch, scipy.signal\n"
         "assert scipy.signal.find_peaks is find_peaks\n"
         "assert sys.modules['scipy.signal'].__file__\n"

@@ -105,7 +105,7 @@ class GANConfig(TaskConfig):
     """Pairs [share of the steps, factor] that the three weights follow instead, straight in the logarithm."""
     penalty_every_n_steps: int = 1
     """The penalties count in every n-th step of the discriminator only, n times as much (lazy regularisation of
-    StyleGAN2, Karras et al. 2020, section 3.1): a step without them costs a sixth less."""
+    StyleGAN2, Karras et al. 2020, section 3.1): a step without them costs less."""
     clip_weights: float | None = None
     """Largest absolute weight of the discriminator; null for no limit."""
     spectral_norm: bool = False

@@ -66,7 +66,7 @@ def _check_classes(name: str, labels: Tensor, num_classes: int) -> None:
 
 def _check_finite(name: str, what: str, values: Tensor) -> None:
     # Its ends show NaN and infinity, and are found in a twentieth of the time that a look at each number takes.
-    if values.is_floating_point() and len(values) and not torch.stack(values.aminmax()).isfinite().all():
+    if values.is_floating_point() and values.numel() and not torch.stack(values.aminmax()).isfinite().all():
         finite = values.isfinite().flatten(1).all(dim=1) if values.ndim > 1 else values.isfinite()
         row = int(finite.logical_not().nonzero()[0])
         raise ConfigError(

@@ -38,7 +38,7 @@ class _Signal(ModuleType):
     hamming = None
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__path__":  # which an import of a part of it asks for
             raise AttributeError(name)
         if sys.modules.get(SIGNAL) is self:
             del sys.modules[SIGNAL]
