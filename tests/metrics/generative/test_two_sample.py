@@ -11,7 +11,6 @@ from sklearn.svm import SVC
 
 from gaplab.metrics.generative.two_sample import (
     detection_power,
-    gaussian_kernel,
     kernel_judge,
     largest_accuracies,
     neighbour_judges,
@@ -117,15 +116,6 @@ def test_judges_that_agree_are_expected_to_get_less():
     apart = two_sample_test(real, fake + 20, generator=generator())
     assert apart.expected_accuracy == pytest.approx(0.5, abs=0.003)
     assert equal.expected_accuracy > 0.51
-
-
-@pytest.mark.parametrize("gamma", [0.1, 3.0])
-def test_kernel_equals_sklearn(gamma):
-    pairwise = pytest.importorskip("sklearn.metrics.pairwise")
-    left, right = normal(120).double().numpy(), normal(70, seed=1).double().numpy()
-    left[:10] = right[:10]
-    reference = pairwise.rbf_kernel(left, right, gamma=gamma)
-    assert gaussian_kernel(left, right, gamma) == pytest.approx(reference, abs=1e-13)
 
 
 def test_neighbour_judge_equals_sklearn():
