@@ -22,6 +22,7 @@ from gaplab.config.trainer import Accelerator, TrainerConfig
 from gaplab.distributed.ranks import ALONE, Ranks, check_ranks, find_ranks
 from gaplab.errors import ConfigError
 from gaplab.process.children import Child, reap, started_children
+from gaplab.process.devices import may_have_gpu
 from gaplab.process.fast_imports import quick_imports
 from gaplab.process.signals import stop_signals_caught
 
@@ -69,9 +70,10 @@ def num_local_processes(config: TrainerConfig) -> int:
         )
     if config.devices != "auto":
         return int(config.devices)
-    if config.accelerator in (Accelerator.cpu, Accelerator.mps):
+    if config.accelerator in (Accelerator.cpu, Accelerator.mps) or not may_have_gpu():
         return 1
-    import torch
+    with quick_imports():
+        import torch
 
     return max(1, torch.cuda.device_count())
 

@@ -1,7 +1,9 @@
 """The parts of one machine that processes of a sweep get, each for itself."""
 
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from gaplab.config.trainer import Accelerator
 
@@ -10,6 +12,10 @@ Share = dict[str, str]
 
 CPUS = "GAPLAB_CPUS"
 """Environment variable with the processors that a process may use, such as ``0,1``."""
+
+
+GPU_FILES = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "dxg", "kfd")
+"""What the drivers of NVIDIA (also on Tegra and below Windows) and AMD put into ``/dev`` of a Linux machine."""
 
 
 def gpu_shares(number: int | None, accelerator: Accelerator, *, together: bool = False) -> list[Share]:
@@ -38,6 +44,8 @@ def cpu_shares(number: int) -> list[Share]:
 
 def visible_gpus() -> list[str]:
     """Return the names of the GPUs that this process sees, as CUDA_VISIBLE_DEVICES takes them."""
+    if not may_have_gpu():
+        return []
     import torch
 
     if not torch.cuda.is_available():
@@ -46,8 +54,17 @@ def visible_gpus() -> list[str]:
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
 
 
+def may_have_gpu(devices: Path = Path("/dev")) -> bool:
+    """Whether it makes sense to ask Torch for CUDA GPUs; if not, processes can start before Torch is loaded."""
+    if sys.platform != "linux":
+        return True
+    return any(True for pattern in GPU_FILES for _ in devices.glob(pattern))
+
+
 def has_mps() -> bool:
     """Whether this machine has an Apple GPU, of which there is one."""
+    if sys.platform != "darwin":
+        return False
     import torch
 
     return torch.backends.mps.is_available()

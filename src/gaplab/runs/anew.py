@@ -3,15 +3,17 @@
 import dataclasses
 import itertools
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaplab.config.compose import Composed
 from gaplab.config.registry import PROJECT_ROOT
+from gaplab.config.resumption import differences
 from gaplab.errors import ConfigError
-from gaplab.runs.directory import read_json
+from gaplab.runs.directory import read_config, read_json
 from gaplab.runs.provenance import git_state
-from gaplab.storage.locking import lock, unlock
+from gaplab.storage.locking import LOCK, lock, unlock
 
 EARLIER = "earlier"
 """Folder beside a run, to which ``run.again=true`` moves what stood in the run's place."""
@@ -33,6 +35,34 @@ def wishes_anew(composed: Composed) -> bool:
         composed.config.run = dataclasses.replace(composed.config.run, again=False)
         composed.resolved["run"] = composed.resolved["run"] | {"again": False}
     return wish and not is_restarted()
+
+
+def refuse_other_run(composed: Composed, path: Path) -> None:
+    """Refuse a directory that holds a run of another configuration.
+
+    Raises:
+        ConfigError: If it does.
+    """
+    if not (path / "run.json").is_file():
+        # A run that was killed while it opened its directory has left its lock there.
+        if path.is_dir() and any(path.iterdir()) and not (path / LOCK).is_file():
+            raise ConfigError(
+                f"run.id: expected a new folder or that of a run, but {path} holds other files. Choose another run.id "
+                "or run.root."
+            )
+        return
+    changes = differences(read_config(path), composed.resolved)
+    if changes:
+        shown = ", ".join(f"{c.key} ({c.old!r} there, {c.new!r} here)" for c in changes[:4])
+        raise ConfigError(
+            f"run.id: {path} holds a run of another configuration; they differ in {shown}. Choose another "
+            f"run.id, run anew and keep both with run.again=true, or continue that run with {resume_word(path)}."
+        )
+
+
+def resume_word(path: Path) -> str:
+    """Return the word of a command that continues a run, as a shell takes it."""
+    return shlex.quote(f"resume={path}")
 
 
 def set_aside(path: Path) -> None:

@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gaplab.config.registry import PROJECT_ROOT
 
 PACKAGES = ("gaplab", "torch", "lightning", "hydra-core", "torchmetrics", "tensorboard", "numpy")
@@ -24,6 +22,8 @@ def provenance() -> dict[str, Any]:
 
     ``git`` is the repository of gaplab; ``project`` that of the current directory, if it is another one.
     """
+    import torch  # here, as commands that only look at runs need not wait for it
+
     project = git_state(Path.cwd()) if not _is_inside_checkout(Path.cwd()) else None
     return {
         "git": git_state(PROJECT_ROOT),
@@ -38,7 +38,8 @@ def provenance() -> dict[str, Any]:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    # Only torch itself knows the kind of its build, such as +cpu.
+    import torch  # only it knows the kind of its build, such as +cpu
+
     found = {}
     for name in PACKAGES:
         with contextlib.suppress(

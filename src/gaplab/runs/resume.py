@@ -1,7 +1,6 @@
 """What a command finds in the directory it wants to write to, and what follows from it."""
 
 import os
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +11,10 @@ from gaplab.config.compose import Composed
 from gaplab.config.resumption import differences, with_overrides
 from gaplab.config.schema import RunConfig
 from gaplab.errors import ConfigError
-from gaplab.runs.anew import is_restarted
+from gaplab.runs.anew import is_restarted, refuse_other_run
 from gaplab.runs.checkpoints import read_checkpoint
 from gaplab.runs.directory import RunDirectory, Status, read_config, read_json, refuse_changed_data
-from gaplab.storage.locking import LOCK, lock, unlock
+from gaplab.storage.locking import lock, unlock
 from gaplab.storage.reading import read_yaml, refuse_links
 from gaplab.tensorboard.event_files import EVENT_FILES
 from gaplab.tensorboard.loggers import METRICS, MetricsTable
@@ -61,34 +60,6 @@ def plan_again(plan: Plan) -> Plan:
         return replace(plan_new(plan.composed, plan.path), until=plan.until)
     lock(plan.path, lock_timeout_seconds())  # its settings change from here on, as was planned
     return plan
-
-
-def refuse_other_run(composed: Composed, path: Path) -> None:
-    """Refuse a directory that holds a run of another configuration.
-
-    Raises:
-        ConfigError: If it does.
-    """
-    if not (path / "run.json").is_file():
-        # A run that was killed while it opened its directory has left its lock there.
-        if path.is_dir() and any(path.iterdir()) and not (path / LOCK).is_file():
-            raise ConfigError(
-                f"run.id: expected a new folder or that of a run, but {path} holds other files. Choose another run.id "
-                "or run.root."
-            )
-        return
-    changes = differences(read_config(path), composed.resolved)
-    if changes:
-        shown = ", ".join(f"{c.key} ({c.old!r} there, {c.new!r} here)" for c in changes[:4])
-        raise ConfigError(
-            f"run.id: {path} holds a run of another configuration; they differ in {shown}. Choose another "
-            f"run.id, run anew and keep both with run.again=true, or continue that run with {resume_word(path)}."
-        )
-
-
-def resume_word(path: Path) -> str:
-    """Return the word of a command that continues a run, as a shell takes it."""
-    return shlex.quote(f"resume={path}")
 
 
 def latest_run(overrides: Sequence[str]) -> Path:

@@ -19,8 +19,7 @@ def prepare_folder(jobs: Sequence[SweepJob], *, more: bool) -> None:
         ConfigError: If the run of another configuration stands in the place of a job, or one that is at work in
             the place of a job to do anew, or the folder cannot be written.
     """
-    from gaplab.runs.anew import notice_of_other_code, set_aside, wishes_anew
-    from gaplab.runs.resume import refuse_other_run
+    from gaplab.runs.anew import notice_of_other_code, refuse_other_run, set_aside, wishes_anew
     from gaplab.runs.sweep_folder import runs_of, write_jobs
     from gaplab.storage.locking import lock, unlock
     from gaplab.sweeps.run_job import status

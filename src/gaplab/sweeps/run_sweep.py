@@ -125,7 +125,7 @@ def _shares(jobs: Sequence[SweepJob], processes: int | None) -> tuple[list[Share
     configs = [job.composed.config for job in jobs]
     accelerator = configs[0].trainer.accelerator
     if accelerator is not Accelerator.cpu:
-        with quick_imports():  # only Torch knows the GPUs
+        with quick_imports():  # only Torch knows GPUs, where there may be any
             shares, others = gpu_shares(processes, accelerator, together=True), has_mps()
         if len(shares) > 1:
             return shares, False

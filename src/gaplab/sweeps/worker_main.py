@@ -5,6 +5,7 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gaplab.config.extensions import load_extensions
 from gaplab.errors import ConfigError, Preempted
@@ -15,7 +16,9 @@ from gaplab.process.fast_imports import quick_imports
 from gaplab.process.output import steady_output
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.sweeps.run_job import ENDED_WELL, status
-from gaplab.sweeps.schedule import WorkItem
+
+if TYPE_CHECKING:
+    from gaplab.sweeps.schedule import WorkItem
 
 
 def main() -> None:
@@ -28,8 +31,8 @@ def main() -> None:
     pipe = pipe_to_parent()
     STOP_SIGNAL.install()
     keep_to_share()
-    load_extensions()
     with quick_imports():
+        load_extensions()
         from gaplab.sweeps.train_work import CompiledByGroup, train_item
 
     def tell(kind: str, content: object = None) -> None:
@@ -71,7 +74,7 @@ def speak_to(file: Path) -> None:
             os.dup2(output.fileno(), descriptor)
 
 
-def _next_item(pipe: Connection) -> WorkItem | None:
+def _next_item(pipe: Connection) -> "WorkItem | None":
     try:
         item: WorkItem | None = pipe.recv()
     except (EOFError, OSError):
