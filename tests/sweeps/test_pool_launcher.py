@@ -25,6 +25,7 @@ def test_every_job_has_processors_of_its_own(
 def test_every_job_has_a_gpu_of_its_own(
     quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gaplab.process.devices.may_have_gpu", lambda: True)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,6")
     job = SweepJob(quick("data.batch_size=30", "trainer.accelerator=gpu"), tmp_path)

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any
@@ -59,6 +60,8 @@ class WorkerPool:
         self.lock = threading.Lock()
         self.unanswered: set[int] = set()
         """Items whose answers have not been looked at; they may fail and come back in pieces."""
+        self.bell, self.button = Pipe(duplex=False)
+        """Wakes the thread when the last answer has been looked at, so that the workers go home at once."""
         self.arrived: SimpleQueue[tuple[WorkItem, Answer] | BaseException | None] = SimpleQueue()
 
     def answers(self, queue: deque[WorkItem], work: Work | None = None) -> Iterator[tuple[WorkItem, Answer]]:
@@ -83,7 +86,7 @@ class WorkerPool:
             while True:
                 if work is not None and (item := self._next(queue)) is not None:
                     yield item, work(item)
-                    self.unanswered.discard(id(item))
+                    self._looked_at(item, queue)
                     continue
                 if not attended:
                     break
@@ -94,7 +97,7 @@ class WorkerPool:
                     attended = False
                     continue
                 yield arrival
-                self.unanswered.discard(id(arrival[0]))
+                self._looked_at(arrival[0], queue)
             if STOP_SIGNAL.number:
                 raise Preempted(STOP_SIGNAL.number)
         except KeyboardInterrupt:
@@ -104,6 +107,14 @@ class WorkerPool:
         finally:
             self.over = True
             attendance.join()
+            self.bell.close()
+            self.button.close()
+
+    def _looked_at(self, item: WorkItem, queue: deque[WorkItem]) -> None:
+        """Note that nothing of an item comes back; wake the thread if that was the last one."""
+        self.unanswered.discard(id(item))
+        if not self.unanswered and not queue:
+            self.button.send_bytes(b"")
 
     def _next(self, queue: deque[WorkItem]) -> WorkItem | None:
         """Take an item out of the queue, which two threads do; None where there is none."""
@@ -119,9 +130,12 @@ class WorkerPool:
         try:
             while self.workers and not self.over:
                 self._pass_on_signal()
-                for pipe in wait(list(self.workers), timeout=0.2):
+                for pipe in wait([self.bell, *self.workers], timeout=0.2):
                     assert isinstance(pipe, Connection)
-                    self._hear(pipe, queue)
+                    if pipe is self.bell:
+                        pipe.recv_bytes()
+                    else:
+                        self._hear(pipe, queue)
                 self._wake(queue)
         except BaseException as error:
             self.arrived.put(error)
