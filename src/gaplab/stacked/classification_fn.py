@@ -114,9 +114,11 @@ def _scoring(
 
 def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
     """Whether ``argmax`` of logits [P, C] is the label [P]; this fuses with what comes before, ``argmax`` not."""
-    own = logits.gather(1, labels[:, None])
-    earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
-    return torch.where(earlier, logits < own, logits <= own).all(dim=1)
+    classes = torch.arange(
+        logits.shape[1], device=labels.device, dtype=torch.float32
+    )  # a vector holds most of these
+    at_maximum = logits == logits.amax(dim=1, keepdim=True)
+    return torch.where(at_maximum, classes, torch.inf).amin(dim=1) == labels.to(torch.float32)
 
 
 def _drawing(

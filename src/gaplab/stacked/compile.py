@@ -60,6 +60,7 @@ def small_gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = Fals
     single = [1 if d == dim % x.dim() else size for d, size in enumerate(x.shape)]
     if list(index.shape) != single or x.shape[dim] > FEW:
         return NotImplemented
+    index = index.to(torch.float32)  # whose comparisons select floats; of int64 a vector holds half as many
     first, *others = x.split(1, dim)
     chosen = first.expand_as(index)
     for number, value in enumerate(others, 1):

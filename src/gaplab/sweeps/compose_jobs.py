@@ -133,10 +133,11 @@ def _leaves(content: Any, prefix: str = "") -> list[tuple[str, Any]]:
 def _node(tree: DictConfig, key: str) -> Any:
     node: Any = tree
     for part in key.split("."):
-        if not isinstance(node, DictConfig) or part not in node:
+        if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
             return None
-        node = node._get_node(part)
-    return node
+        # ``part in node`` would resolve what it finds, and parse it for that.
+        node = node._get_node(part, validate_access=False)
+    return None if node is None or node._is_missing() else node
 
 
 def _vary(template: Template, changes: dict[str, str], words: list[str]) -> Composed:
