@@ -77,6 +77,10 @@ OPTIONS: dict[str, Any] = {
 once for a product that is added, as BLAS does; and leave the check of layouts to ``CompiledFunction``."""
 CPU_OPTIONS = OPTIONS | {"realize_reads_threshold": 12, "realize_cpu_opcount_threshold": 100}
 """Compute small layers again in each loop that reads them: their activations would leave the cache before that."""
+MANY_PRODUCTS = 4
+"""Matrix products from which on headers are compiled by themselves. Between two products stands a kernel of its own,
+which compiles sooner then; but every process has to make sure that the headers have not changed, for a few kernels in
+vain."""
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.bmm.default: small_bmm,
     torch.ops.aten.gather.default: small_gather,
@@ -284,6 +288,8 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
     write_as_read(graph)
     options = CPU_OPTIONS if tensors[0].device.type == "cpu" else OPTIONS
+    num_products = len(graph.graph.find_nodes(op="call_function", target=torch.ops.aten.bmm.default))
+    options = options | {"cpp_cache_precompile_headers": num_products >= MANY_PRODUCTS}
     run = standalone_compile(
         graph, [*tensors], dynamic_shapes="from_example_inputs", options={"config_patches": options}
     )
