@@ -19,7 +19,7 @@ from gaplab.storage.locking import unlock
 from gaplab.sweeps.cost_model import device_of, free_memory, model_bytes, readable_bytes
 from gaplab.sweeps.grouping import group_key, obstacle
 
-DEFAULT_WIDTH = {"cpu": 64, "cuda": 1_024}
+DEFAULT_WIDTH = {"cpu": 128, "cuda": 1_024}
 """Models of a chunk: as many as the cache of a CPU holds, or as a GPU needs to be busy."""
 Log = Callable[[str], None]
 
