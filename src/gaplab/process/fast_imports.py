@@ -23,10 +23,19 @@ def quick_imports() -> Iterator[None]:
     if "lightning" in sys.modules or not gc.isenabled():
         yield
         return
+    with collector_resting(), _without_signal():
+        yield
+
+
+@contextlib.contextmanager
+def collector_resting() -> Iterator[None]:
+    """Keep the garbage collector from working within this block, and from ever looking at what lives at its end."""
+    if not gc.isenabled():
+        yield
+        return
     gc.disable()
     try:
-        with _without_signal():
-            yield
+        yield
     finally:
         gc.freeze()
         gc.enable()

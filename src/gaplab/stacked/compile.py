@@ -5,18 +5,22 @@ matrix products become sums of products; then inductor fuses it and spreads it o
 which would look at the graph once more and guard every call, is left out.
 """
 
+import contextlib
 import functools
 import itertools
 import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+
+from gaplab.process.fast_imports import collector_resting
 
 SMALL, FEW, MANY = 4, 16, 512
 PACKED = 2**18
@@ -85,6 +89,13 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.bmm.default: small_bmm,
     torch.ops.aten.gather.default: small_gather,
 }
+
+
+@functools.cache
+def load_compiler() -> None:
+    """Import what compiling needs, before there is data that the garbage collector has to find again."""
+    with collector_resting(), contextlib.suppress(Exception):  # who compiles says what is wrong
+        import_module("torch._inductor.compile_fx")
 
 
 def has_compiler(device: torch.device) -> bool:

@@ -14,6 +14,7 @@ from gaplab.process.memory import release_memory
 from gaplab.process.signals import STOP_SIGNAL, stop_signals_caught
 from gaplab.runs.results import Result
 from gaplab.runs.resume import Plan, plan_again
+from gaplab.stacked.compile import load_compiler
 from gaplab.stacked.ensemble import CompiledFunctions
 from gaplab.stacked.stacked_runs import MembersFailedError, Report, StackedRuns
 from gaplab.storage.locking import unlock
@@ -133,6 +134,8 @@ def train_item(item: WorkItem, compiled: CompiledByGroup, report: Report | None)
     """
     if STOP_SIGNAL.number:
         raise Preempted(STOP_SIGNAL.number)
+    if item.compile:
+        load_compiler()
     jobs = [(job.plan.composed, job.plan.path) for job in item.jobs]
     if item.alone:
         return [run_job(partial(plan_again, job.plan), job.plan.composed, job.plan.path) for job in item.jobs]
