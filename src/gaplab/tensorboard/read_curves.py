@@ -32,11 +32,14 @@ def _from_table(file: Path) -> History:
     with file.open(newline="") as stream:
         rows = csv.reader(stream)
         columns = next(rows, [])
+        kept = {tag: place for place, tag in enumerate(columns) if tag != "step" and not tag.endswith(BAND)}
         history: History = {}
         for row in rows:
-            cells = dict(zip(columns, row, strict=False))
-            step = int(cells.pop("step"))
-            history[step] = {tag: float(text) for tag, text in cells.items() if text and _is_kept(tag, text)}
+            cells = [*row, *[""] * (len(columns) - len(row))]  # a kill may have cut the last line
+            values = {tag: float(cells[place]) for tag, place in kept.items() if cells[place]}
+            history[int(cells[columns.index("step")])] = {
+                tag: value for tag, value in values.items() if math.isfinite(value)
+            }
     return history
 
 
@@ -46,11 +49,7 @@ def _from_events(run: Path) -> History:
         for raw in RawEventFileLoader(str(file)).Load():
             event = Event.FromString(raw)
             for value in event.summary.value:
-                final = value.tag.startswith(OF_THE_END)
-                if value.HasField("simple_value") and not final and _is_kept(value.tag, value.simple_value):
+                left_out = value.tag.startswith(OF_THE_END) or value.tag.endswith(BAND)
+                if value.HasField("simple_value") and not left_out and math.isfinite(value.simple_value):
                     history.setdefault(event.step, {})[value.tag] = value.simple_value
     return history
-
-
-def _is_kept(tag: str, value: str | float) -> bool:
-    return not tag.endswith(BAND) and math.isfinite(float(value))
