@@ -1,5 +1,6 @@
 """What goes wrong with one run of a stack is that run's: its neighbours end as if they were alone."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -7,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from gaplab.builders import build_data_and_task
 from gaplab.config.compose import compose_config
 from gaplab.errors import ConfigError
 from gaplab.runs.recorder import Recorder
 from gaplab.runs.resume import Plan, plan_new
-from gaplab.stacked import stacked_runs
+from gaplab.stacked import compile, stacked_runs
 from gaplab.stacked.classifiers import StackedClassifiers
 from gaplab.storage import locking
 from gaplab.sweeps.job import SweepJob
@@ -151,3 +154,23 @@ def test_no_run_is_locked_before_its_turn(tmp_path: Path, monkeypatch: pytest.Mo
         train_stacked(jobs, max_models=1, compile=False, processes=1)
     assert held == [0] * 6
     assert {record(job.path)["status"] for job in jobs} == {"diverged"}
+
+
+def test_steps_and_scores_are_compiled_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def run_eagerly(function: Callable[..., Any], arguments: Any) -> tuple[compile.FlatFunction, Any]:
+        compiled.append(function.__qualname__)
+
+        def flat(*own: Tensor) -> list[Tensor]:
+            found = compile.leaves(function(*compile.rebuilt(arguments, iter(own))))
+            return [leaf.clone(memory_format=torch.contiguous_format) for leaf in found]
+
+        return flat, compile.rebuilt(function(*arguments), itertools.repeat(True))
+
+    monkeypatch.setattr(compile, "_compile", run_eagerly)
+    words = [*QUICK, "trainer.max_steps=12", "trainer.eval_every_n_steps=4"]
+    plans = [plan_new(compose_config([*words, f"seed={seed}"]), tmp_path / str(seed)) for seed in range(2)]
+    run_many(plans, compile=True, log=lambda text: None)
+    assert len(compiled) == 2, "weights lie before the first step as they do after it"
+    assert all((plan.path / "result.json").is_file() for plan in plans)

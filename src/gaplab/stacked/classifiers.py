@@ -20,7 +20,7 @@ from gaplab.stacked.averaging import StackedAverage
 from gaplab.stacked.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
 from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
-from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.compile import CompiledFunction, laid_out
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.purity import PROBED, refuse_hidden_differences
 from gaplab.stacked.scoring import score_splits, summed
@@ -119,6 +119,9 @@ class StackedClassifiers(Ensemble):
             self.average.to(self.device)
         self.unsaved = moved(self.unsaved, self.device)
         self.loss_coefficients = moved(self.loss_coefficients, self.device)
+        if self.compiled["step"].compile:
+            (opt,) = self.stacked_optimizers
+            opt.params, opt.state, self.running = laid_out(Carried(opt.params, opt.state, self.running))
 
     @property
     def running(self) -> Params:

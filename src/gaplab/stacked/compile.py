@@ -244,6 +244,15 @@ def unpack(packed: list[Tensor], like: list[Tensor]) -> list[Tensor]:
     return [found[place] for place in range(len(like))]
 
 
+def laid_out(carried: Any) -> Any:
+    """Return what ``scan`` is to carry as it will leave it, in views of one piece for each dtype.
+
+    A compiled function that reads it, before and after steps, is compiled once then and not twice.
+    """
+    like = leaves(carried)
+    return rebuilt(carried, iter(unpack(pack(like), like)))
+
+
 def _are_many(tensors: list[Tensor]) -> bool:
     return sum(tensor.numel() for tensor in tensors) > PACKED
 
