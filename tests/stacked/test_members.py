@@ -169,7 +169,7 @@ def test_steps_and_scores_are_compiled_once_each(tmp_path: Path, monkeypatch: py
         return flat, compile.rebuilt(function(*arguments), itertools.repeat(True))
 
     monkeypatch.setattr(compile, "_compile", run_eagerly)
-    words = [*QUICK, "trainer.max_steps=12", "trainer.eval_every_n_steps=4"]
+    words = set_once(*QUICK, "trainer.eval_every_n_steps=null")
     plans = [plan_new(compose_config([*words, f"seed={seed}"]), tmp_path / str(seed)) for seed in range(2)]
     run_many(plans, compile=True, log=lambda text: None)
     assert len(compiled) == 2, "weights lie before the first step as they do after it"
