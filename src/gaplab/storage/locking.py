@@ -76,8 +76,10 @@ def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
     """Lock a file, or make the marker beside it where the file system has no locks."""
     from filelock import FileLock, SoftFileLock
 
+    # Newer versions would look in each directory whether it has locks, with a file that they remove again.
+    own_way = {"fallback_to_soft": False} if hasattr(FileLock, "fallback_to_soft") else {}
     # Threads of a sweep lock what the main thread unlocks.
-    held: BaseFileLock = FileLock(file, thread_local=False)
+    held: BaseFileLock = FileLock(file, thread_local=False, **own_way)
     try:
         held.acquire(timeout_seconds, poll_interval=POLL_SECONDS)
     except OSError as error:
