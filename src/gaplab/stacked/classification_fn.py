@@ -60,11 +60,12 @@ def classifier_functions(
     first = tasks[0]
     refuse_impure(first.network)
     smoothing = [_smoothing(config) for config in configs]
+    loss_fn = cross_entropy_of_classes if first.score_fn is cross_entropy else first.score_fn
     return ClassifierFunctions(
         params=[{name: p.detach() for name, p in task.network.named_parameters()} for task in tasks],
         running=[running_buffers(task.network) for task in tasks],
-        loss=_training_loss(copy.deepcopy(first.network).train(), first.score_fn, any(smoothing)),
-        score=_scoring(copy.deepcopy(first.network).eval(), first.score_fn),
+        loss=_training_loss(copy.deepcopy(first.network).train(), loss_fn, any(smoothing)),
+        score=_scoring(copy.deepcopy(first.network).eval(), loss_fn),
         loss_coefficients={"label_smoothing": torch.tensor(smoothing, dtype=dtype)},
         draw=_drawing(configs, tasks, dtype, shape) if first.uses_dropout or first.augmentation else None,
     )
@@ -110,6 +111,11 @@ def _scoring(
         return loss_fn(logits, labels), is_first_maximum(logits, labels)
 
     return score
+
+
+def cross_entropy_of_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return ``cross_entropy`` in the same bits, without a look for labels to ignore: data have none."""
+    return -logits.log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
 
 def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:

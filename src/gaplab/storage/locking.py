@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gaplab.errors import ConfigError
 from gaplab.storage.atomic import write_bytes
@@ -77,7 +77,7 @@ def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
     from filelock import FileLock, SoftFileLock
 
     # Newer versions would look in each directory whether it has locks, with a file that they remove again.
-    own_way = {"fallback_to_soft": False} if hasattr(FileLock, "fallback_to_soft") else {}
+    own_way: dict[str, Any] = {"fallback_to_soft": False} if hasattr(FileLock, "fallback_to_soft") else {}
     # Threads of a sweep lock what the main thread unlocks.
     held: BaseFileLock = FileLock(file, thread_local=False, **own_way)
     try:
