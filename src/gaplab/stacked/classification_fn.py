@@ -120,9 +120,8 @@ def cross_entropy_of_classes(logits: Tensor, labels: Tensor) -> Tensor:
 
 def is_first_maximum(logits: Tensor, labels: Tensor) -> Tensor:
     """Whether ``argmax`` of logits [P, C] is the label [P]; this fuses with what comes before, ``argmax`` not."""
-    classes = torch.arange(
-        logits.shape[1], device=labels.device, dtype=torch.float32
-    )  # a vector holds most of these
+    # In float32, of which a vector holds twice as many as of labels.
+    classes = torch.arange(logits.shape[1], device=labels.device, dtype=torch.float32)
     at_maximum = logits == logits.amax(dim=1, keepdim=True)
     return torch.where(at_maximum, classes, torch.inf).amin(dim=1) == labels.to(torch.float32)
 

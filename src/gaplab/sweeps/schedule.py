@@ -20,7 +20,7 @@ from gaplab.sweeps.cost_model import device_of, free_memory, model_bytes, readab
 from gaplab.sweeps.grouping import group_key, obstacle
 
 DEFAULT_WIDTH = {"cpu": 128, "cuda": 1_024}
-"""Models of a chunk: as many as the cache of a CPU holds, or as a GPU needs to be busy."""
+"""Models of a chunk: so many that what Python does for a chunk weighs little, or as a GPU needs to be busy."""
 Log = Callable[[str], None]
 
 
