@@ -107,7 +107,7 @@ def test_a_signal_ends_it_at_once(number: int, tmp_path: Path, monkeypatch: pyte
     assert read_json(tmp_path / "run" / "run.json")["status"] == "preempted"
     monkeypatch.undo()
     words = ["experiment=phenomena/xor", "phenomenon.num_seeds=1", "phenomenon.quick=true"]
-    monkeypatch.setattr("gaplab.runs.resume.differences", lambda *configurations: [])
+    monkeypatch.setattr("gaplab.runs.anew.differences", lambda *configurations: [])
     run_planned(plan_new(compose_config(words), tmp_path / "run"))
     assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
 
