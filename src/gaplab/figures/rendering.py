@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,28 +32,7 @@ def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:
 
     A reader sees the old file or the whole new one, never a part of it. ``dpi`` takes the place of the figure's own.
     """
-    dated = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix)
-    own_canvas, own_dpi = figure.canvas, figure.dpi
-    figure.set_dpi(dpi or own_dpi)
-    try:
-        with replacing(path, durable=False) as temporary, rc_context({"svg.hashsalt": path.stem}):
-            _print(figure, temporary, path.suffix, {dated: None} if dated else None)
-    finally:
-        figure.set_canvas(own_canvas)
-        figure.set_dpi(own_dpi)
-
-
-def _print(figure: Figure, path: Path, suffix: str, metadata: dict[str, Any] | None) -> None:
-    """Draw the figure into a file; ``figure.savefig`` would draw it once more before, to no end."""
-    if suffix == ".svg":
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-        FigureCanvasSVG(figure).print_svg(path, metadata=metadata)
-    elif suffix == ".pdf":
-        from matplotlib.backends.backend_pdf import FigureCanvasPdf
-
-        FigureCanvasPdf(figure).print_pdf(path, metadata=metadata)
-    elif suffix == ".png":
-        FigureCanvasAgg(figure).print_png(path, metadata=metadata)
-    else:
-        raise ValueError(f"figures are written as .png, .svg or .pdf, but got {suffix!r}.")
+    kind = path.suffix.removeprefix(".")
+    dated = {"pdf": "CreationDate", "svg": "Date"}.get(kind)
+    with replacing(path, durable=False) as temporary, rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(temporary, format=kind, dpi=dpi or "figure", metadata={dated: None} if dated else None)
