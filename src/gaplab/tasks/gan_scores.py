@@ -12,14 +12,9 @@ from gaplab.config.gan import GANConfig
 from gaplab.data.splits import SampleFn, Split
 from gaplab.losses.adversarial import ADVERSARIAL_LOSSES
 from gaplab.metrics.gap import gap_standard_error
-from gaplab.metrics.generative.memorisation import (
-    CopyingTest,
-    copying_ratio,
-    nearest_sample,
-    nearest_split_gap,
-)
+from gaplab.metrics.generative.memorisation import CopyingDistances, CopyingTest, nearest_sample
 from gaplab.metrics.generative.mmd import mmd_test
-from gaplab.metrics.generative.neighbours import neighbour_scores
+from gaplab.metrics.generative.neighbours import RealNeighbours
 from gaplab.metrics.generative.transport import (
     distance_of_sorted,
     exact_wasserstein2,
@@ -54,20 +49,23 @@ class References:
 
     Args:
         points: Points [n, D] of ``train``, ``test`` and possibly ``val``.
-        generator: Source of the directions of sliced distances, other ones for each split.
+        generator: Source of the directions of sliced distances. They are the same for all splits, so that chance in
+            their choice is no part of a gap.
     """
 
     def __init__(self, points: Mapping[str, Tensor], generator: torch.Generator) -> None:
         self.points = points
-        self._projected = {}
-        for split, real in points.items():
-            directions = random_directions(real.shape[1], NUM_DIRECTIONS, generator)
-            self._projected[split] = directions, sorted_projections(real, directions)
+        self._directions = random_directions(points["train"].shape[1], NUM_DIRECTIONS, generator)
+        self._projected = {
+            split: sorted_projections(real, self._directions) for split, real in points.items()
+        }
+        self.neighbours = RealNeighbours(points["test"])
+        self.copying = CopyingDistances(points["train"], points["test"])
 
-    def sliced_distance(self, fake: Tensor, split: str) -> float:
-        """Return the sliced Wasserstein-2 distance of n samples from the points of a split."""
-        directions, real = self._projected[split]
-        return distance_of_sorted(sorted_projections(fake, directions), real)
+    def sliced_distances(self, fake: Tensor) -> dict[str, float]:
+        """Return the sliced Wasserstein-2 distances of n samples from the points of each split."""
+        projected = sorted_projections(fake, self._directions)
+        return {split: distance_of_sorted(projected, real) for split, real in self._projected.items()}
 
 
 def sample_scores(
@@ -85,12 +83,12 @@ def sample_scores(
     table = law_scores.scores(points, labels) if law_scores is not None else {}
     real = references.points
     fake = points[: len(real["test"])]
-    for split in real:
-        table[f"distance/sliced_w2_{split}"] = references.sliced_distance(fake, split)
-    neighbours = neighbour_scores(real["test"], fake)
-    table |= {f"coverage/{name}": value for name, value in neighbours._asdict().items()}
-    table["distance/copying_ratio"] = copying_ratio(fake, real["train"], real["test"])
-    table["distance/nearest_split"] = nearest_split_gap(fake, real["train"], real["test"])
+    for split, distance in references.sliced_distances(fake).items():
+        table[f"distance/sliced_w2_{split}"] = distance
+    for name, value in references.neighbours.scores(fake)._asdict().items():
+        table[f"coverage/{name}"] = value
+    copying = references.copying.scores(fake)
+    table |= {"distance/copying_ratio": copying.ratio, "distance/nearest_split": copying.split_gap}
     if full and find_spec("scipy"):
         left, right = real["test"][:QUICK_POINTS], fake[:QUICK_POINTS]
         table["distance/exact_w2"] = exact_wasserstein2(left, right)
@@ -255,7 +253,7 @@ class SampleScorer:
             order = torch.randperm(len(split), generator=make_generator(self.seed, "reference", name))
             chosen[name] = split.points[order[:number].to(split.points.device)]
         generator = make_generator(self.seed, "scores", "generated")
-        references = References(chosen, generator)
+        references = References(chosen, make_generator(self.seed, "directions"))
         copying = None
         if many is not None and find_spec("scipy"):
             draws = make_generator(self.seed, "cells")

@@ -6,11 +6,9 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
 from gaplab.metrics.generative.memorisation import (
+    CopyingDistances,
     CopyingTest,
-    copying_ratio,
-    nearest_distances,
     nearest_sample,
-    nearest_split_gap,
 )
 
 
@@ -18,34 +16,47 @@ def normal(count, seed=0):
     return torch.randn(count, 2, generator=torch.Generator().manual_seed(seed))
 
 
-def test_nearest_distances_equal_sklearn():
-    points, references = normal(50), normal(80, seed=1)
-    expected = NearestNeighbors(n_neighbors=1).fit(references.numpy()).kneighbors(points.numpy())[0][:, 0]
-    assert torch.allclose(nearest_distances(points, references).double(), torch.as_tensor(expected).double())
+def nearest_distances(points, references):
+    """By scikit-learn."""
+    search = NearestNeighbors(n_neighbors=1).fit(references.numpy())
+    return torch.as_tensor(search.kneighbors(points.numpy())[0][:, 0]).double()
+
+
+def test_both_scores_are_those_of_the_distances_to_the_nearest_points():
+    train, held_out, fake = normal(60), normal(60, seed=1), 1.2 * normal(50, seed=2)
+    to_train, to_held_out, usual = (
+        nearest_distances(*pair) for pair in ((fake, train), (fake, held_out), (held_out, train))
+    )
+    scores = CopyingDistances(train, held_out).scores(fake)
+    assert scores.ratio == pytest.approx(float(to_train.median() / usual.median()), rel=1e-5)
+    assert scores.split_gap == pytest.approx(float((to_train < to_held_out).double().mean()) - 0.5)
 
 
 def test_copying_ratio_is_one_for_the_true_law_and_zero_for_a_copier():
     train, held_out, fresh = normal(1000), normal(1000, seed=1), normal(1000, seed=2)
-    assert copying_ratio(fresh, train, held_out) == pytest.approx(1.0, abs=0.15)
-    assert copying_ratio(train[:300], train, held_out) == 0.0
-    assert copying_ratio(fresh + 20, train, held_out) > 10
+    distances = CopyingDistances(train, held_out)
+    assert distances.scores(fresh).ratio == pytest.approx(1.0, abs=0.15)
+    assert distances.scores(train[:300]).ratio == 0.0
+    assert distances.scores(fresh + 20).ratio > 10
 
 
 def test_split_gap_is_half_for_a_copier_and_its_mirror_image():
     train, held_out, fresh = normal(500), normal(500, seed=1), normal(2000, seed=2)
-    assert nearest_split_gap(train, train, held_out) == 0.5
-    assert nearest_split_gap(held_out, train, held_out) == -0.5
-    assert nearest_split_gap(fresh, train, held_out) == pytest.approx(0.0, abs=0.1)
-    assert nearest_split_gap(torch.zeros(1, 2), train, train) == 0.0
+    distances = CopyingDistances(train, held_out)
+    assert distances.scores(train).split_gap == 0.5
+    assert distances.scores(held_out).split_gap == -0.5
+    assert distances.scores(fresh).split_gap == pytest.approx(0.0, abs=0.1)
+    middle = torch.zeros(1, 2)  # as far from a training point as from its mirror image
+    assert CopyingDistances(train, -train).scores(middle).split_gap == 0.0
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="points on both sides, got 3 and 0"):
-        nearest_distances(normal(3), normal(0))
+    with pytest.raises(ValueError, match="distances need generated points, got none"):
+        CopyingDistances(normal(3), normal(3, 1)).scores(normal(0))
     with pytest.raises(ValueError, match="coincide with training points"):
-        copying_ratio(normal(3), normal(9), normal(9))
+        CopyingDistances(normal(9), normal(9)).scores(normal(3))
     with pytest.raises(ValueError, match=r"equally many.*\[4, 2\] and \[5, 2\]"):
-        nearest_split_gap(normal(3), normal(4), normal(5, 1))
+        CopyingDistances(normal(4), normal(5, 1))
 
 
 def test_samples_of_thin_pieces_are_nearer_to_each_other_than_true_ones():
@@ -65,7 +76,7 @@ def c_t(fake, train, held_out, num_cells=10):
 
 def test_the_copying_test_of_one_cell_is_the_score_of_mann_and_whitney():
     fake, train, held_out = 1.2 * normal(80), normal(60, seed=1), normal(90, seed=2)
-    left, right = (nearest_distances(points, train).double().numpy() for points in (fake, held_out))
+    left, right = (nearest_distances(points, train).numpy() for points in (fake, held_out))
     p = mannwhitneyu(left, right, alternative="greater", method="asymptotic", use_continuity=False).pvalue
     assert c_t(fake, train, held_out, num_cells=1) == pytest.approx(norm.isf(p), rel=1e-6)
 

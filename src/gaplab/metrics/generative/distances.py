@@ -1,7 +1,9 @@
 """Distances between all points of two sets, a few rows at a time, which fit the processor's cache; nearest points."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,34 +35,45 @@ def squared_distances(left: Tensor, right: Tensor) -> Iterator[Tensor]:
         yield total
 
 
-def nearest_neighbours(points: Tensor, references: Tensor, number: int) -> Tensor:
-    """Return the indices [P, k] of the k nearest references [R, D] of each point [P, D], nearest first.
+class NearestPoints:
+    """Finds the nearest of some points [R, D]; the tree that it needs is built once.
 
     By a tree where SciPy is installed and the points are on a processor and of few dimensions; else by all distances.
-
-    Raises:
-        ValueError: If there are fewer references than asked for, or the dimensions differ.
     """
-    if number > len(references):
-        raise ValueError(f"expected at least {number} references, got {len(references)}")
-    few = points.shape[1] == references.shape[1] <= MOST_TREE_DIMENSIONS
-    if few and points.device.type == "cpu" and find_spec("scipy"):
+
+    def __init__(self, references: Tensor) -> None:
+        self.references = references
+
+    def indices(self, points: Tensor, number: int) -> Tensor:
+        """Return the indices [P, k] of the k nearest references of each point [P, D], nearest first.
+
+        Raises:
+            ValueError: If there are fewer references than asked for, or the dimensions differ.
+        """
+        references = self.references
+        if number > len(references):
+            raise ValueError(f"expected at least {number} references, got {len(references)}")
+        few = points.shape[1] == references.shape[1] <= MOST_TREE_DIMENSIONS
+        if few and points.device.type == "cpu" and find_spec("scipy"):
+            # By their numbers in a list, because a plain number would leave the second dimension out.
+            wanted = list(range(1, number + 1))
+            return torch.as_tensor(self._tree.query(points.numpy(), k=wanted)[1])
+        blocks = squared_distances(points, references)
+        return torch.cat([block.topk(number, dim=1, largest=False).indices for block in blocks])
+
+    def squared(self, points: Tensor, number: int) -> Tensor:
+        """Return the squared distances [P, k] from points [P, D] to their k nearest references, in increasing order.
+
+        The same numbers as in ``squared_distances``, to the last digit. Raises what ``indices`` does.
+        """
+        chosen = self.references[self.indices(points, number)]
+        total = (points[:, None, 0] - chosen[..., 0]).square_()
+        for position in range(1, points.shape[1]):
+            total += (points[:, None, position] - chosen[..., position]).square_()
+        return total
+
+    @cached_property
+    def _tree(self) -> Any:
         from scipy.spatial import KDTree
 
-        # By their numbers in a list, because a plain number would leave the second dimension out.
-        wanted = list(range(1, number + 1))
-        return torch.as_tensor(KDTree(references.numpy()).query(points.numpy(), k=wanted)[1])
-    blocks = squared_distances(points, references)
-    return torch.cat([block.topk(number, dim=1, largest=False).indices for block in blocks])
-
-
-def neighbour_distances(points: Tensor, references: Tensor, number: int) -> Tensor:
-    """Return the squared distances [P, k] from points [P, D] to their k nearest references [R, D], in increasing order.
-
-    The same numbers as in ``squared_distances``, to the last digit.
-    """
-    chosen = references[nearest_neighbours(points, references, number)]
-    total = (points[:, None, 0] - chosen[..., 0]).square_()
-    for position in range(1, points.shape[1]):
-        total += (points[:, None, position] - chosen[..., position]).square_()
-    return total
+        return KDTree(self.references.numpy())

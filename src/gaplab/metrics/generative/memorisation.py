@@ -1,51 +1,70 @@
 """Is the generator copying its training points, and how many different points can it make?"""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from gaplab.metrics.generative.distances import neighbour_distances
+from gaplab.metrics.generative.distances import NearestPoints
 
 FEWEST_IN_CELL = 10
 """Generated points of a cell without which its z-score says nothing."""
 
 
-def nearest_distances(points: Tensor, references: Tensor) -> Tensor:
-    """Euclidean distance [P] from each point [P, D] to the nearest of ``references`` [R, D]."""
-    if len(points) == 0 or len(references) == 0:
-        raise ValueError(f"distances need points on both sides, got {len(points)} and {len(references)}")
-    return neighbour_distances(points, references, 1)[:, 0].sqrt_()
+class CopyingScores(NamedTuple):
+    """Whether generated points are training points."""
 
+    ratio: float
+    """Median distance from a generated point to its nearest training point, over the same for held-out points.
 
-def copying_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
-    """Median distance from a generated point to its nearest training point, over the same for held-out
-    points.
-
-    About 1 when generated points are as far from the training set as unseen true points are; near 0 when they
-    repeat it; above 1 when they miss the data. Raises ValueError when held-out points repeat training points.
-    """
-    reference = nearest_distances(held_out, train).median().item()
-    if reference == 0:
-        raise ValueError(
-            "half of the held-out points coincide with training points: there is no distance to compare with"
-        )
-    return nearest_distances(fake, train).median().item() / reference
-
-
-def nearest_split_gap(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
+    About 1 when generated points are as far from the training set as unseen true points are; near 0 when they repeat
+    it; above 1 when they miss the data."""
+    split_gap: float
     """Share of generated points that are nearer to the training than to the held-out points, minus ½.
 
-    Both splits must be of equal size. 0 without memorisation, ½ for a generator that copies.
+    0 without memorisation, ½ for a generator that copies."""
+
+
+class CopyingDistances:
+    """How far points are from training points, in two scores; what these points alone decide is computed once.
+
+    Args:
+        train: Training points [R, D].
+        held_out: As many points of the same law.
+
+    Raises:
+        ValueError: For no points, or for sets of different size: the larger one is nearer by number alone.
     """
-    if train.shape != held_out.shape:
-        raise ValueError(
-            "training and held-out points must be equally many, or the larger set is nearer by number alone; "
-            f"got {list(train.shape)} and {list(held_out.shape)}"
-        )
-    to_train, to_held_out = nearest_distances(fake, train), nearest_distances(fake, held_out)
-    return ((to_train < to_held_out).double() + 0.5 * (to_train == to_held_out).double()).mean().item() - 0.5
+
+    def __init__(self, train: Tensor, held_out: Tensor) -> None:
+        if train.shape != held_out.shape or len(train) == 0:
+            raise ValueError(
+                "training and held-out points must be equally many, or the larger set is nearer by number alone; "
+                f"got {list(train.shape)} and {list(held_out.shape)}"
+            )
+        self._train, self._held_out = NearestPoints(train), NearestPoints(held_out)
+        self._usual = self._nearest(held_out, self._train).median().item()
+
+    def scores(self, fake: Tensor) -> CopyingScores:
+        """Score generated points [P, D].
+
+        Raises:
+            ValueError: For no points, or when half of the held-out points coincide with training points.
+        """
+        if len(fake) == 0:
+            raise ValueError("distances need generated points, got none")
+        if self._usual == 0:
+            raise ValueError(
+                "half of the held-out points coincide with training points: there is no distance to compare with"
+            )
+        to_train, to_held_out = self._nearest(fake, self._train), self._nearest(fake, self._held_out)
+        nearer = (to_train < to_held_out).double() + 0.5 * (to_train == to_held_out).double()
+        return CopyingScores(to_train.median().item() / self._usual, nearer.mean().item() - 0.5)
+
+    @staticmethod
+    def _nearest(points: Tensor, references: NearestPoints) -> Tensor:
+        return references.squared(points, 1)[:, 0].sqrt_()
 
 
 def nearest_sample(points: Tensor) -> float:

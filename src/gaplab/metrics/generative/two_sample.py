@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gaplab.metrics.generative.distances import nearest_neighbours
+from gaplab.metrics.generative.distances import NearestPoints
 from gaplab.metrics.generative.permutations import expected_p_value, permutation_p_value
 
 Judges = Callable[[Tensor, Tensor, Tensor], Mapping[str, Tensor]]
@@ -69,7 +69,7 @@ def neighbour_judges(
     root = math.isqrt(len(train_points))
     odd = {name: root - 1 + root % 2 if number is None else number for name, number in numbers.items()}
     most = max(odd.values())
-    votes = train_labels[nearest_neighbours(test_points, train_points, most)].cumsum(dim=1)
+    votes = train_labels[NearestPoints(train_points).indices(test_points, most)].cumsum(dim=1)
     return {name: (2 * votes[:, number - 1] > number).long() for name, number in odd.items()}
 
 
