@@ -20,7 +20,7 @@ from gaplab.stacked.averaging import StackedAverage
 from gaplab.stacked.batches import SCORED_AT_ONCE, SCORED_EAGERLY, StackedSplit
 from gaplab.stacked.capacity import measure_stacked
 from gaplab.stacked.classification_fn import classifier_functions
-from gaplab.stacked.compile import CompiledFunction, laid_out
+from gaplab.stacked.compile import CompiledFunction, Program, laid_out
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.purity import PROBED, refuse_hidden_differences
 from gaplab.stacked.scoring import score_splits, summed
@@ -144,6 +144,19 @@ class StackedClassifiers(Ensemble):
 
     def weights(self) -> Params:
         return {PREFIX + name: p for name, p in self.measured_params().items()} | self.kept
+
+    def programs(self) -> list[Program]:
+        (opt,) = self.stacked_optimizers
+        batches, buffers = self.batches.gather([0], [True] * len(self.members))
+        carried = Carried(opt.params, opt.state, self.running)
+        active = torch.ones(self.width, dtype=torch.bool, device=self.device)
+        fixed = active, self.loss_coefficients, opt.hyper
+        piece = next(self.stacked_splits["train"].pieces())
+        batch = batches[0], buffers[0], opt.rates([0])[0]
+        return [
+            *self.compiled["score"].programs_of_call(self.tensors(), *piece),
+            *self.compiled["step"].programs_of_scan(carried, batch, fixed),
+        ]
 
     def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every model for each batch."""

@@ -7,11 +7,13 @@ which would look at the graph once more and guard every call, is left out.
 
 import contextlib
 import functools
+import hashlib
 import itertools
 import logging
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +31,8 @@ PACKED = 2**18
 Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
 FlatFunction = Callable[..., list[Tensor]]
 """Of tensors, one by one."""
+Task = tuple[Layouts, Callable[..., Any], Any]
+"""A function and arguments that it is to be compiled for, after their layouts."""
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +123,7 @@ class CompiledFunction:
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
             tensors = leaves(arguments) if self.compile else []
-            known = self._compiled(layouts(tensors), self.function, arguments) if self.compile else None
+            known = self._compiled(*self._of_call(arguments)) if self.compile else None
             if known is None:
                 return self.function(*arguments)
             run, result = known
@@ -151,21 +155,37 @@ class CompiledFunction:
                 own = leaves(batch) if self.compile else []
                 if self.compile and layouts(own) != shapes:
                     carried, shapes = whole(), layouts(own)
-                    known = self._compiled_packed(carried, batch, fixed)
+                    known = self._compiled(*self._of_scan(carried, batch, fixed))
                     packed, constants = (
                         ([], []) if known is None else (pack(leaves(carried)), pack(leaves(fixed)))
                     )
                 if known is None:
                     carried, output = self.function(carried, batch, fixed)
                 else:
-                    *packed, output = known(*packed, *own, *constants)
+                    *packed, output = known[0](*packed, *own, *constants)
                 found.append(output)
                 if after_each is not None:
                     after_each(whole())
         return whole(), found
 
-    def _compiled_packed(self, carried: Any, batch: Any, fixed: Any) -> FlatFunction | None:
-        """Return a function of what is packed of ``carried``, the tensors of ``batch``, what is packed of ``fixed``."""
+    def programs_of_call(self, *arguments: Any) -> list["Program"]:
+        """Return what a call would compile, for who wants to have it done before."""
+        return self._missing(*self._of_call(arguments))
+
+    def programs_of_scan(self, carried: Any, batch: Any, fixed: Any) -> list["Program"]:
+        """Return what ``scan`` would compile for a batch."""
+        return self._missing(*self._of_scan(carried, batch, fixed))
+
+    def build(self, program: "Program") -> None:
+        """Compile one of its programs; where that fails, run eagerly from now on."""
+        with self._attempt():
+            self.compiled[program.key] = program.build(), program.result
+
+    def _of_call(self, arguments: Any) -> Task:
+        return layouts(leaves(arguments)), self.function, arguments
+
+    def _of_scan(self, carried: Any, batch: Any, fixed: Any) -> Task:
+        """A function of what is packed of ``carried``, the tensors of ``batch``, what is packed of ``fixed``."""
         like, constants = leaves(carried), leaves(fixed)
 
         def function(state: list[Tensor], batch: Any, unchanged: list[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -177,24 +197,34 @@ class CompiledFunction:
             return pack(leaves(after)), output
 
         key = layouts([*(t.contiguous() for t in like), *leaves(batch), *(t.contiguous() for t in constants)])
-        known = self._compiled(key, function, (pack(like), batch, pack(constants)))
-        return None if known is None else known[0]
+        return key, function, (pack(like), batch, pack(constants))
 
     def _compiled(
         self, key: Layouts, function: Callable[..., Any], arguments: Any
     ) -> tuple[FlatFunction, Any] | None:
         """Return a function for the layouts of some arguments, and the form of its result; None if that fails."""
-        if key not in self.compiled:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # the compiler's own; none of them is about the function
-                    self.compiled[key] = _compile(function, arguments)
-            except Exception as error:  # inductor raises whatever its toolchain raises
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                _log.warning("Running without the compiler, which failed: %s", reason)
-                self.compile = False
-                return None
-        return self.compiled[key]
+        for program in self._missing(key, function, arguments):
+            self.build(program)
+        return self.compiled.get(key)
+
+    def _missing(self, key: Layouts, function: Callable[..., Any], arguments: Any) -> list["Program"]:
+        """Trace a function for the layouts of some arguments, if that has not been done, in a list of one."""
+        if self.compile and key not in self.compiled:
+            with self._attempt(), torch.no_grad():
+                return [trace(self, key, function, arguments)]
+        return []
+
+    @contextlib.contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """Say in one sentence what fails within this block, and run eagerly from then on."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the compiler's own; none of them is about the function
+                yield
+        except Exception as error:  # inductor raises whatever its toolchain raises
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            _log.warning("Running without the compiler, which failed: %s", reason)
+            self.compile = False
 
 
 def leaves(arguments: Any) -> list[Tensor]:
@@ -292,10 +322,48 @@ def write_as_read(module: GraphModule) -> None:
     module.recompile()
 
 
-def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction, Any]:
-    """Return ``function`` for the layouts of some arguments, and the form of its result."""
-    from torch._inductor import standalone_compile  # takes a second
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A function that is traced for some layouts, and not yet compiled."""
 
+    owner: CompiledFunction
+    key: Layouts
+    graph: GraphModule
+    tensors: list[Tensor]
+    result: Any
+    """The form of what it returns."""
+
+    def name(self) -> str:
+        """Return what is the same in all processes that compile the same, and hardly ever for anything else."""
+        text = f"{torch.__version__} {self.graph.code} {self.key}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def build(self) -> FlatFunction:
+        """Compile it.
+
+        Raises:
+            Exception: Whatever the compiler raises.
+        """
+        from torch._inductor import standalone_compile  # takes a second
+
+        options = CPU_OPTIONS if self.tensors[0].device.type == "cpu" else OPTIONS
+        num_products = len(self.graph.graph.find_nodes(op="call_function", target=torch.ops.aten.bmm.default))
+        options = options | {"cpp_cache_precompile_headers": num_products >= MANY_PRODUCTS}
+        with torch.no_grad():
+            return standalone_compile(
+                self.graph,
+                [*self.tensors],
+                dynamic_shapes="from_example_inputs",
+                options={"config_patches": options},
+            )
+
+
+def trace(owner: CompiledFunction, key: Layouts, function: Callable[..., Any], arguments: Any) -> Program:
+    """Return ``function`` as a flat graph, for the layouts of some arguments.
+
+    Raises:
+        Exception: Whatever tracing raises.
+    """
     tensors, result = leaves(arguments), []
 
     def flat(*own: Tensor) -> list[Tensor]:
@@ -307,10 +375,4 @@ def _compile(function: Callable[..., Any], arguments: Any) -> tuple[FlatFunction
     # Tensors without numbers are traced in half the time.
     graph = make_fx(flat, decomposition_table=DECOMPOSITIONS, tracing_mode="fake")(*tensors)
     write_as_read(graph)
-    options = CPU_OPTIONS if tensors[0].device.type == "cpu" else OPTIONS
-    num_products = len(graph.graph.find_nodes(op="call_function", target=torch.ops.aten.bmm.default))
-    options = options | {"cpp_cache_precompile_headers": num_products >= MANY_PRODUCTS}
-    run = standalone_compile(
-        graph, [*tensors], dynamic_shapes="from_example_inputs", options={"config_patches": options}
-    )
-    return run, result[0]
+    return Program(owner, key, graph, tensors, result[0])

@@ -13,7 +13,8 @@ from gaplab.data.splits import Split, to_device
 from gaplab.runs.recorder import Recorder
 from gaplab.stacked.averaging import StackedAverage
 from gaplab.stacked.batches import StackedBatches
-from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.build_together import build_together
+from gaplab.stacked.compile import CompiledFunction, Program
 from gaplab.stacked.stacked_optimizer import DrawBuffers, StackedOptimizer
 from gaplab.stacked.stacking import moved, stack
 from gaplab.stacked.update_rules import Params, select
@@ -84,6 +85,10 @@ class Ensemble(LightningModule):
     def keep(self, kept: Sequence[int], rows: Tensor) -> None:
         """Leave out all models but those at the positions ``kept`` (``rows`` as a tensor) of what is its own."""
 
+    def programs(self) -> list[Program]:
+        """Return what scoring and steps are going to compile; asked on the device."""
+        return []
+
     def measure_last(self, data: Sequence[PointDataModule], indices: Sequence[int]) -> None:
         """Measure the last weights of some runs beyond their scores, and give it to their members."""
 
@@ -126,6 +131,12 @@ class Ensemble(LightningModule):
         for opt in self.stacked_optimizers:
             opt.to(self.device)
         self.kept, self.best = moved(self.kept, self.device), moved(self.best, self.device)
+
+    def on_train_start(self) -> None:
+        """Compile before the first measurement, which needs only a part of it, together with others of a sweep."""
+        if any(function.compile for function in self.compiled.values()):
+            with self.trainer.precision_plugin.train_step_context():
+                build_together(self.programs())
 
     def configure_optimizers(self) -> None:
         """Return nothing: the update rules are pure functions."""

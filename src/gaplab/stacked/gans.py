@@ -1,7 +1,9 @@
 """K GANs at once."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from gaplab.data.datamodule import PointDataModule
 from gaplab.metrics.scorecard import band_edges
 from gaplab.randomness import make_generator
 from gaplab.runs.recorder import Recorder
-from gaplab.stacked.compile import CompiledFunction
+from gaplab.stacked.compile import CompiledFunction, Program
 from gaplab.stacked.ensemble import CompiledFunctions, Ensemble, StepLosses
 from gaplab.stacked.gan_step import Players, make_game_step
 from gaplab.stacked.stacked_optimizer import StackedOptimizer
@@ -116,25 +118,44 @@ class StackedGANs(Ensemble):
         self.batches = self.stacked_batches(_drawing(self.tasks))
         self.batches.points /= self.kept["scale"][: len(self.members), :, None]
 
+    def programs(self) -> list[Program]:
+        active, flags = (
+            torch.ones(self.width, dtype=torch.bool, device=self.device),
+            [True] * len(self.members),
+        )
+        period = math.lcm(self.config.discriminator_steps, self.config.penalty_every_n_steps)
+        kept = self.kept.copy()
+        calls = self._calls(range(min(period, self.members[0].config.num_steps)), active, flags)
+        by_name = {name: arguments for _, name, arguments in calls}
+        self.kept = kept
+        return [
+            program
+            for name, arguments in by_name.items()
+            for program in self.compiled[name].programs_of_call(*arguments)
+        ]
+
     def take_steps(self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]) -> Iterable[StepLosses]:
         """Take a step of every discriminator for each batch, and the generators' when due."""
+        noted: list[StepLosses] = []
+        for step, name, arguments in self._calls(steps, active, flags):
+            players, losses = self.compiled[name](*arguments)
+            self._put(players)
+            noted += [(tag, step, loss) for tag, loss in zip(self.quantities, losses, strict=False)]
+        return noted
+
+    def _calls(
+        self, steps: Sequence[int], active: Tensor, flags: Sequence[bool]
+    ) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
+        """Yield steps, the names of their compiled functions, and the arguments as the step before has left them."""
         batches, drawn = self.batches.gather(steps, flags)
         rates = [opt.rates(steps) for opt in self.stacked_optimizers]
-        noted: list[StepLosses] = []
         for row, step in enumerate(steps):
             hypers = [p.hyper | {"lr": lr[row]} for p, lr in zip(self.stacked_optimizers, rates, strict=True)]
             both = (step + 1) % self.config.discriminator_steps == 0
             batch = self._batch(batches[row], drawn[row]) | self._waves_at(step, active)
-            players, losses = self.compiled[_name(both, penalties_are_due(self.config, step))](
-                self._players(),
-                active,
-                batch,
-                self.loss_coefficients | self._loss_coefficients_at(step),
-                hypers,
-            )
-            self._put(players)
-            noted += [(tag, step, loss) for tag, loss in zip(self.quantities, losses, strict=False)]
-        return noted
+            coefficients = self.loss_coefficients | self._loss_coefficients_at(step)
+            name = _name(both, penalties_are_due(self.config, step))
+            yield step, name, (self._players(), active, batch, coefficients, hypers)
 
     def _batch(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], drawn: Params) -> Params:
         """What a step looks at: see ``make_game_step``."""

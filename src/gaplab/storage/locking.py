@@ -94,12 +94,21 @@ def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
 
 
 @contextmanager
-def alone(file: Path) -> Iterator[None]:
-    """Let no other process into the block that names the same file."""
+def alone(file: Path, timeout_seconds: float = -1) -> Iterator[bool]:
+    """Let no other process into the block that names the same file; say whether that is so.
+
+    It is not if another process is in its block after some seconds. A negative number waits for it forever.
+    """
+    from filelock import Timeout
+
     file.parent.mkdir(parents=True, exist_ok=True)
-    held = _acquire(file, timeout_seconds=-1)
     try:
-        yield
+        held = _acquire(file, timeout_seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
     finally:
         held.release()
 

@@ -1,0 +1,87 @@
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from gaplab.stacked import build_together as module
+from gaplab.stacked.build_together import FOLDER, build_together
+from gaplab.stacked.compile import CompiledFunction
+from gaplab.storage.locking import alone
+
+
+class Owner:
+    """Notes in which order its programs are compiled."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.compile = True
+
+    def build(self, program: Any) -> None:
+        self.order.append(program.name())
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    return tmp_path / FOLDER
+
+
+def programs(owner: Owner) -> list[Any]:
+    return [SimpleNamespace(owner=owner, name=lambda name=name: name) for name in ("first", "second")]
+
+
+def test_what_another_process_compiles_comes_last(cache: Path) -> None:
+    owner = Owner()
+    with alone(cache / "first.lock"):
+        work = threading.Thread(target=build_together, args=[programs(owner)])
+        work.start()
+        while not owner.order:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert owner.order == ["second"]
+    work.join()
+    assert owner.order == ["second", "first"]
+
+
+def test_what_is_in_the_cache_waits_for_nobody(cache: Path) -> None:
+    owner = Owner()
+    build_together(programs(owner))
+    with alone(cache / "first.lock"):
+        build_together(programs(owner))
+    assert owner.order == ["first", "second"] * 2
+
+
+def test_what_could_not_be_compiled_is_not_in_the_cache(cache: Path) -> None:
+    owner = Owner()
+    owner.compile = False
+    build_together(programs(owner))
+    assert not (cache / "first").exists()
+
+
+def test_each_compiles_all_where_the_file_system_has_no_locks(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(module, "alone", refuse)
+    owner = Owner()
+    build_together(programs(owner))
+    assert owner.order == ["first", "second"]
+
+
+def test_a_program_is_that_of_the_call(cache: Path) -> None:
+    function = CompiledFunction(lambda x, y: x * y, compile=True)
+    x, y = torch.arange(3.0), torch.ones(3)
+    found = function.programs_of_call(x, y)
+    again = CompiledFunction(lambda x, y: x * y, compile=True).programs_of_call(x, y)
+    assert [program.name() for program in found] == [program.name() for program in again]
+    (other,) = CompiledFunction(lambda x, y: x + y, compile=True).programs_of_call(x, y)
+    assert other.name() != found[0].name()
+    build_together(found)
+    assert function.programs_of_call(x, y) == []
+    assert torch.equal(function(x, y), x)
