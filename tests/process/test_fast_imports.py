@@ -1,9 +1,12 @@
 """Imports of Torch and Lightning leave out what they would load in vain, and nothing else."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from gaplab.process.fast_imports import collector_resting
 
 pytest.importorskip("scipy")
 
@@ -45,3 +48,19 @@ def test_who_uses_it_while_the_others_load_gets_it(use: str) -> None:
         "assert sys.modules['scipy.signal'].__file__\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("makes_garbage", [False, True])
+def test_the_collector_works_again_and_finds_what_is_garbage(makes_garbage: bool) -> None:
+    frozen = gc.get_freeze_count()
+    with collector_resting(makes_garbage=makes_garbage):
+        assert not gc.isenabled()
+        ring: list[object] = []
+        ring.append(ring)
+        del ring
+    assert gc.isenabled()
+    try:
+        assert (gc.get_freeze_count() > frozen) is not makes_garbage
+        assert (gc.collect() > 0) is makes_garbage
+    finally:
+        gc.unfreeze()

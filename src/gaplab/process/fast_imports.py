@@ -28,8 +28,11 @@ def quick_imports() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def collector_resting() -> Iterator[None]:
-    """Keep the garbage collector from working within this block, and from ever looking at what lives at its end."""
+def collector_resting(*, makes_garbage: bool = False) -> Iterator[None]:
+    """Keep the garbage collector from working within this block, and from ever looking at what lives at its end.
+
+    With ``makes_garbage``, much of that is to be collected: it looks afterwards.
+    """
     if not gc.isenabled():
         yield
         return
@@ -37,7 +40,8 @@ def collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        if not makes_garbage:
+            gc.freeze()
         gc.enable()
 
 

@@ -338,6 +338,7 @@ class Program:
         text = f"{torch.__version__} {self.graph.code} {self.key}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @collector_resting(makes_garbage=True)  # it would take a tenth of the time
     def build(self) -> FlatFunction:
         """Compile it.
 
@@ -358,6 +359,7 @@ class Program:
             )
 
 
+@collector_resting(makes_garbage=True)
 def trace(owner: CompiledFunction, key: Layouts, function: Callable[..., Any], arguments: Any) -> Program:
     """Return ``function`` as a flat graph, for the layouts of some arguments.
 
