@@ -257,12 +257,14 @@ class LossesTask(Task):
 
     def _measure_batch(self, batch: Batch, place: int, generator: torch.Generator) -> None:
         """Add the values of a batch of the split at a place to its means and metrics."""
-        values = self.score(batch)
+        values, means = self.score(batch), self._means[place]
         if "loss" not in values:
             values = {"loss": self.losses(batch, generator)} | values
         for name, value in values.items():
             self._check_shape("losses" if name == "loss" else f"score, {name}", value, batch)
-            self._means[place].setdefault(name, ExampleMean().to(self.device)).update(value)
+            if name not in means:
+                means[name] = ExampleMean().to(self.device)
+            means[name].update(value)
         if self.metrics:
             predicted, true = self.predictions(batch)
             for metric in self._metrics[place].values():
