@@ -1,9 +1,11 @@
+import errno
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import filelock
 import pytest
 import torch
 
@@ -47,6 +49,16 @@ def test_what_another_process_compiles_comes_last(cache: Path) -> None:
     assert owner.order == ["second", "first"]
 
 
+def test_a_process_that_does_not_go_on_is_waited_for_only_so_long(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    owner = Owner()
+    with alone(cache / "first.lock"):
+        build_together(programs(owner))
+    assert owner.order == ["second", "first"]
+
+
 def test_what_is_in_the_cache_waits_for_nobody(cache: Path) -> None:
     owner = Owner()
     build_together(programs(owner))
@@ -62,13 +74,22 @@ def test_what_could_not_be_compiled_is_not_in_the_cache(cache: Path) -> None:
     assert not (cache / "first").exists()
 
 
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("flock")])
 def test_each_compiles_all_where_the_file_system_has_no_locks(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def refuse(*_: Any) -> None:
-        raise PermissionError
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
 
-    monkeypatch.setattr(module, "alone", refuse)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    owner = Owner()
+    build_together(programs(owner))
+    assert owner.order == ["first", "second"]
+    assert not list(cache.glob("*.marker")), "who is killed would leave it, and bar all later sweeps"
+
+
+def test_each_compiles_all_where_nothing_can_be_written(cache: Path) -> None:
+    cache.write_text("no folder")
     owner = Owner()
     build_together(programs(owner))
     assert owner.order == ["first", "second"]

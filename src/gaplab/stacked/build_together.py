@@ -10,6 +10,8 @@ from gaplab.storage.locking import alone
 
 FOLDER = "together"
 """In the compiler's cache: for each program a file that is locked while it is compiled, and one that says it was."""
+PATIENCE_SECONDS = 120.0
+"""How long to wait for a process, which somebody may have stopped, before compiling what it is at."""
 
 
 def build_together(programs: Sequence[Program]) -> None:
@@ -21,7 +23,8 @@ def build_together(programs: Sequence[Program]) -> None:
     folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / FOLDER
     left = [program for program in programs if not _built(program, folder, timeout_seconds=0)]
     for program in left:
-        _built(program, folder, timeout_seconds=-1)
+        if not _built(program, folder, PATIENCE_SECONDS):
+            program.owner.build(program)
 
 
 def _built(program: Program, folder: Path, timeout_seconds: float) -> bool:
@@ -29,9 +32,11 @@ def _built(program: Program, folder: Path, timeout_seconds: float) -> bool:
     done = folder / program.name()
     with contextlib.ExitStack() as stack:
         mine = True
-        with contextlib.suppress(OSError):  # of a file system without locks, or that is full
+        with contextlib.suppress(
+            OSError, NotImplementedError
+        ):  # of a file system without locks, or that is full
             if not done.exists():
-                mine = stack.enter_context(alone(done.with_suffix(".lock"), timeout_seconds))
+                mine = stack.enter_context(alone(done.with_suffix(".lock"), timeout_seconds, marked=False))
         if not mine:
             return False
         program.owner.build(program)

@@ -31,7 +31,7 @@ PACKED = 2**18
 Layouts = tuple[tuple[torch.Size, tuple[int, ...]], ...]
 FlatFunction = Callable[..., list[Tensor]]
 """Of tensors, one by one."""
-Task = tuple[Layouts, Callable[..., Any], Any]
+Request = tuple[Layouts, Callable[..., Any], Any]
 """A function and arguments that it is to be compiled for, after their layouts."""
 
 _log = logging.getLogger(__name__)
@@ -181,10 +181,10 @@ class CompiledFunction:
         with self._attempt():
             self.compiled[program.key] = program.build(), program.result
 
-    def _of_call(self, arguments: Any) -> Task:
+    def _of_call(self, arguments: Any) -> Request:
         return layouts(leaves(arguments)), self.function, arguments
 
-    def _of_scan(self, carried: Any, batch: Any, fixed: Any) -> Task:
+    def _of_scan(self, carried: Any, batch: Any, fixed: Any) -> Request:
         """A function of what is packed of ``carried``, the tensors of ``batch``, what is packed of ``fixed``."""
         like, constants = leaves(carried), leaves(fixed)
 

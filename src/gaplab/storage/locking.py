@@ -72,8 +72,8 @@ def lock(path: Path, timeout_seconds: float = 0.0) -> None:
         )
 
 
-def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
-    """Lock a file, or make the marker beside it where the file system has no locks."""
+def _acquire(file: Path, timeout_seconds: float, *, marked: bool = True) -> "BaseFileLock":
+    """Lock a file; with ``marked``, make the marker beside it where the file system has no locks."""
     from filelock import FileLock, SoftFileLock
 
     # Newer versions would look in each directory whether it has locks, with a file that they remove again.
@@ -83,7 +83,7 @@ def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
     try:
         held.acquire(timeout_seconds, poll_interval=POLL_SECONDS)
     except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
+        if error.errno not in WITHOUT_LOCKS or not marked:
             raise
         held = SoftFileLock(file.with_name(MARKER), thread_local=False)
         wait = (
@@ -94,16 +94,19 @@ def _acquire(file: Path, timeout_seconds: float) -> "BaseFileLock":
 
 
 @contextmanager
-def alone(file: Path, timeout_seconds: float = -1) -> Iterator[bool]:
+def alone(file: Path, timeout_seconds: float = -1, *, marked: bool = True) -> Iterator[bool]:
     """Let no other process into the block that names the same file; say whether that is so.
 
     It is not if another process is in its block after some seconds. A negative number waits for it forever.
+
+    Raises:
+        OSError: If the file cannot be locked; with ``marked``, a marker stands for it where there are no locks.
     """
     from filelock import Timeout
 
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        held = _acquire(file, timeout_seconds)
+        held = _acquire(file, timeout_seconds, marked=marked)
     except Timeout:
         yield False
         return
