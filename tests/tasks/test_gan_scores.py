@@ -12,7 +12,7 @@ from gaplab.data.mixtures import sample_mixture
 from gaplab.data.splits import Split
 from gaplab.randomness import make_generator
 from gaplab.tasks import gan_scores
-from gaplab.tasks.gan_scores import SampleScorer, discriminator_scores
+from gaplab.tasks.gan_scores import References, SampleScorer, discriminator_scores
 from quick_runs import QUICK_GAN
 
 CENTERS, STD = RingConfig().build_law()
@@ -83,3 +83,10 @@ def test_losses_of_splits_equal_a_loop(
         means[name] = torch.stack(losses).mean().item()
         assert table[f"loss/discriminator_{name}"] == pytest.approx(means[name], rel=1e-5)
     assert table["gap/loss_discriminator"] == pytest.approx(means["test"] - means["train"], abs=1e-5)
+
+
+def test_the_choice_of_directions_is_no_part_of_a_gap() -> None:
+    points = torch.randn(2, 300, 2, generator=make_generator(0, "points"))
+    both = References({"train": points[0], "test": points[0].clone()}, make_generator(0, "directions"))
+    distances = both.sliced_distances(points[1])
+    assert distances["train"] == distances["test"] > 0
