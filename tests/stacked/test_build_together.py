@@ -41,12 +41,29 @@ def test_what_another_process_compiles_comes_last(cache: Path) -> None:
     with alone(cache / "first.lock"):
         work = threading.Thread(target=build_together, args=[programs(owner)])
         work.start()
-        while not owner.order:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        time.sleep(0.5)
         assert owner.order == ["second"]
     work.join()
     assert owner.order == ["second", "first"]
+
+
+def test_who_loads_what_another_has_compiled_keeps_nobody_waiting(cache: Path) -> None:
+    free: dict[str, bool] = {}
+
+    class Asking(Owner):
+        def build(self, program: Any) -> None:
+            with alone(cache / f"{program.name()}.lock", 0) as free[program.name()]:
+                super().build(program)
+
+    owner = Asking()
+    with alone(cache / "first.lock"):
+        work = threading.Thread(target=build_together, args=[programs(owner)])
+        work.start()
+        time.sleep(0.5)
+        (cache / "first").touch()
+    work.join()
+    assert owner.order == ["second", "first"]
+    assert free == {"second": False, "first": True}
 
 
 def test_a_process_that_does_not_go_on_is_waited_for_only_so_long(

@@ -32,11 +32,12 @@ def _built(program: Program, folder: Path, timeout_seconds: float) -> bool:
     done = folder / program.name()
     with contextlib.ExitStack() as stack:
         mine = True
-        with contextlib.suppress(
-            OSError, NotImplementedError
-        ):  # of a file system without locks, or that is full
+        # Of a file system without locks, or one that is full.
+        with contextlib.suppress(OSError, NotImplementedError):
             if not done.exists():
                 mine = stack.enter_context(alone(done.with_suffix(".lock"), timeout_seconds, marked=False))
+            if done.exists():
+                stack.close()  # who only loads it keeps nobody waiting
         if not mine:
             return False
         program.owner.build(program)

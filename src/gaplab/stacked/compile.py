@@ -123,7 +123,7 @@ class CompiledFunction:
     def __call__(self, *arguments: Any) -> Any:
         with torch.no_grad():
             tensors = leaves(arguments) if self.compile else []
-            known = self._compiled(*self._of_call(arguments)) if self.compile else None
+            known = self._compiled(layouts(tensors), self.function, arguments) if self.compile else None
             if known is None:
                 return self.function(*arguments)
             run, result = known
@@ -170,7 +170,7 @@ class CompiledFunction:
 
     def programs_of_call(self, *arguments: Any) -> list["Program"]:
         """Return what a call would compile, for who wants to have it done before."""
-        return self._missing(*self._of_call(arguments))
+        return self._missing(layouts(leaves(arguments)), self.function, arguments)
 
     def programs_of_scan(self, carried: Any, batch: Any, fixed: Any) -> list["Program"]:
         """Return what ``scan`` would compile for a batch."""
@@ -180,9 +180,6 @@ class CompiledFunction:
         """Compile one of its programs; where that fails, run eagerly from now on."""
         with self._attempt():
             self.compiled[program.key] = program.build(), program.result
-
-    def _of_call(self, arguments: Any) -> Request:
-        return layouts(leaves(arguments)), self.function, arguments
 
     def _of_scan(self, carried: Any, batch: Any, fixed: Any) -> Request:
         """A function of what is packed of ``carried``, the tensors of ``batch``, what is packed of ``fixed``."""
